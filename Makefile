@@ -1,0 +1,161 @@
+# Theseus. `make` lists what there is to make; `make run` and `make test` are all that a newcomer needs.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# What may be set: make run DIR=/some/dir, make fuzz FUZZ=1000000, make bench BENCH=Pause ...
+DIR   ?= $(CURDIR)# the instance that `run` starts
+P     ?= 2#          packages that are built and tested at once
+FUZZ  ?= 20000#      inputs for each fuzz target
+BENCH ?= .#          benchmarks, as a regular expression
+COUNT ?= 1#          runs of each benchmark; benchstat wants 10
+
+export GOFLAGS     := $(strip $(GOFLAGS) -p=$(P) -buildvcs=false)
+export CGO_ENABLED ?= 0
+
+BINARIES := theseusd reltool theseus
+COMMANDS := cache visits# links to theseus, one for each service's command
+TOOL     := go tool -modfile=$(CURDIR)/tools.mod
+STARTED  := $(shell date +%s)
+
+# Tests of packages in one process; the scripts in daemon/e2e drive the built binaries and come by themselves.
+PACKAGES = $$(go list ./... | grep -v '/daemon/e2e$$')
+say      = printf '\n== %s  %s\n' "$$(date +%T)" "$(1)"
+
+.PHONY: help run build test setup check format-check lint wire-check house unit race e2e fuzz bench drill cover generate format clean
+
+help: ## List the targets
+	@printf 'make TARGET, where TARGET is\n\n'
+	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	printf '\nFirst time here: make run\n'
+
+run: build ## Build all, start theseusd with every service in the foreground (DIR=/some/dir, default this checkout)
+	@dir=$$(realpath -m -- '$(DIR)')
+	mkdir -p "$$dir/releases"
+	if [[ ! -e $$dir/.theseus/journal ]]; then
+		bin/reltool build --out "$$dir/releases" visits@1.0.0 cache
+	fi
+	exec bin/theseusd --dir "$$dir"
+
+build: ## Build theseusd, reltool and the services' commands into bin/
+	@go build -o bin/ $(BINARIES:%=./daemon/cmd/%)
+	for name in $(COMMANDS); do ln -sfn theseus "bin/$$name"; done
+
+test: setup check unit e2e fuzz ## Run everything that CI runs
+	@printf '\n== %s  test: all passed in %d s\n' "$$(date +%T)" $$(($$(date +%s) - $(STARTED)))
+	$(MAKE) missing
+
+check: format-check lint wire-check house race ## Run before every commit: format, lint, wire, house rules, races
+
+unit: build ## Run the tests of every package
+	@$(call say,tests of every package)
+	go test -timeout=10m $(PACKAGES)
+
+e2e: build ## Run the scripts that drive the real binaries
+	@$(call say,end to end: scripts that drive the real binaries)
+	go test -timeout=10m -count=1 ./daemon/e2e
+
+race: ## Run the short tests under the race detector
+	@$(call say,short tests under the race detector)
+	if ! command -v "$${CC:-gcc}" >/dev/null; then
+		echo '!! SKIPPED: the race detector needs a C compiler'
+		exit 0
+	fi
+	CGO_ENABLED=1 go test -race -short -timeout=10m $(PACKAGES)
+
+fuzz: ## Run every fuzz target with FUZZ inputs
+	@grep -rPo --include='*_test.go' '^func \KFuzz\w*(?=\()' sdk plugins upgrades daemon | sort |
+	while IFS=: read -r file name; do
+		$(call say,fuzz $$name in $$file)
+		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZ)x -parallel=$(P) "./$${file%/*}" </dev/null
+	done
+
+drill: build ## Show it: load, upgrade, verify, roll back, verify; prints the pauses
+	@bin/reltool drill
+
+bench: ## Run the benchmarks (BENCH=regexp, COUNT=10 for benchstat)
+	@go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m $(PACKAGES)
+
+cover: ## Measure what the tests reach, into coverage.out
+	@go test -short -coverprofile=coverage.out $(PACKAGES)
+	go tool cover -func=coverage.out | tail -n 1
+
+generate: ## Generate code anew
+	@go generate ./...
+
+format: ## Format the code
+	@$(TOOL) gofumpt -w .
+
+clean: ## Remove what was built; the instance in .theseus stays
+	@rm -rf bin coverage.out
+
+format-check:
+	@$(call say,format: gofumpt)
+	wrong=$$($(TOOL) gofumpt -l .)
+	if [[ -n $$wrong ]]; then
+		printf 'not formatted (make format):\n%s\n' "$$wrong"
+		exit 1
+	fi
+
+lint:
+	@$(call say,lint: go vet and staticcheck)
+	go vet ./...
+	$(TOOL) staticcheck ./...
+
+# Generated code is made again elsewhere and compared; the protocol is compared with the main branch, or on that
+# branch with the commit before.
+wire-check:
+	@$(call say,wire: generated code and compatibility)
+	tmp=$$(mktemp -d)
+	trap 'rm -rf "$$tmp"' EXIT
+	cd sdk/wire
+	$(TOOL) buf lint
+	$(TOOL) buf generate -o "$$tmp/new"
+	for file in *.pb.go; do
+		diff -u "$$file" "$$tmp/new/$$file" || { echo 'not in sync with service.proto (make generate)'; exit 1; }
+	done
+	head=$$(git rev-parse -q --verify HEAD 2>/dev/null || true)
+	base=$$(git merge-base HEAD origin/main 2>/dev/null || git merge-base HEAD main 2>/dev/null || true)
+	if [[ $$base == "$$head" ]]; then
+		base=$$(git rev-parse -q --verify HEAD~1 2>/dev/null || echo "$$head")
+	fi
+	if [[ -z $$base ]] || ! git cat-file -e "$$base:sdk/wire/service.proto" 2>/dev/null; then
+		echo 'no earlier protocol to compare with'
+		exit 0
+	fi
+	mkdir "$$tmp/old"
+	git -C '$(CURDIR)' archive "$$base:sdk/wire" | tar -x -C "$$tmp/old"
+	$(TOOL) buf breaking --against "$$tmp/old"
+
+house:
+	@$(call say,house rules)
+	go test -count=1 .
+
+# What the tests want besides Go: command, Debian packages, and what is skipped without it.
+define NEEDS
+redis-cli|redis-tools|scripts that drive redis-cli
+curl|curl|scripts that drive curl
+gcc|gcc libc6-dev|the race detector
+git|git|comparison of the wire protocol with the main branch
+endef
+export NEEDS
+
+setup: ## Install what the tests want besides Go (on Debian, as root)
+	@packages=$$(while IFS='|' read -r name packages _; do command -v "$$name" >/dev/null || echo "$$packages"; done <<<"$$NEEDS")
+	if [[ -n $$packages && $$(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+		$(call say,set-up: apt-get install) $$packages
+		export DEBIAN_FRONTEND=noninteractive
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$packages; } </dev/null || echo '!! apt-get failed'
+	fi
+	$(MAKE) missing
+
+.PHONY: missing
+missing:
+	@while IFS='|' read -r name _ what; do
+		command -v "$$name" >/dev/null || printf '!! SKIPPED, as there is no %s here: %s\n' "$$name" "$$what"
+	done <<<"$$NEEDS"

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+func (t *tool) buildCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "build [PATH | NAME[@VERSION]]...",
+		Short: "Compile services, pack them and make the next release of them",
+		Long: `Compiles services and makes the next numbered release of them; nothing that runs is changed.
+
+Sources are folders with an appup.toml: plugins/NAME and plugins/NAME/ANY below the current folder, or those given.
+Of each service the highest version is taken that is higher than the running one; NAME@VERSION takes exactly that one,
+and only so a pre-release. With --out the packages are only written, and no daemon is needed.`,
+		Example: "  reltool build\n  reltool build visits@2.0.1-bad\n  reltool build --out dist ./plugins/visits/v2.0.0",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, err := parseWanted(args)
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				return t.packInto(cmd.Context(), w, out)
+			}
+			return t.build(cmd.Context(), w)
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "write the packages to this folder instead, without a daemon")
+	return c
+}
+
+// packInto writes packages and prints their paths.
+func (t *tool) packInto(ctx context.Context, w wanted, dir string) error {
+	picked, err := choose(w, nil)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	paths, err := t.pack(ctx, picked, dir)
+	if err != nil {
+		return err
+	}
+	if t.json {
+		return t.out.json(map[string][]string{"packages": paths})
+	}
+	for _, path := range paths {
+		fmt.Fprintln(t.out, path)
+	}
+	return nil
+}
+
+func choose(w wanted, running map[string]string) ([]source, error) {
+	sources, err := findSources(w.paths)
+	if err != nil {
+		return nil, err
+	}
+	if len(sources) == 0 {
+		return nil, &hinted{fmt.Errorf("there are no sources here: no plugins/*/%s", manifestName),
+			"run it in the checkout, or give folders: reltool build PATH"}
+	}
+	return pick(sources, w, running)
+}
+
+// pack compiles one after the other; go build itself uses all processors.
+func (t *tool) pack(ctx context.Context, picked []source, dir string) ([]string, error) {
+	var paths []string
+	for _, s := range picked {
+		t.hint("building " + s.String())
+		path, err := pack(ctx, s, dir)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// build makes a release in the running instance.
+func (t *tool) build(ctx context.Context, w wanted) error {
+	c, err := t.dial()
+	if err != nil {
+		return err
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	picked, err := choose(w, versions(status))
+	if err != nil {
+		return err
+	}
+	if len(picked) == 0 {
+		return t.showBuilt(control.Built{From: status.Release, To: status.Release})
+	}
+	built, err := t.deliver(ctx, c, picked)
+	if err != nil {
+		return err
+	}
+	return t.showBuilt(built)
+}
+
+func versions(s control.Status) map[string]string {
+	m := map[string]string{}
+	for _, service := range s.Services {
+		m[service.Name] = service.Version
+	}
+	return m
+}
+
+// deliver packs into a folder of its own in the instance and has the daemon take it in.
+func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source) (control.Built, error) {
+	if err := os.MkdirAll(control.Incoming(c.Dir()), 0o700); err != nil {
+		return control.Built{}, err
+	}
+	dir, err := os.MkdirTemp(control.Incoming(c.Dir()), "build-")
+	if err != nil {
+		return control.Built{}, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // the daemon has its copy, or has refused it
+	paths, err := t.pack(ctx, picked, dir)
+	if err != nil {
+		return control.Built{}, err
+	}
+	return c.Build(ctx, control.BuildRequest{Packages: paths})
+}
+
+// showBuilt prints the release and one line per service that changes.
+func (t *tool) showBuilt(b control.Built) error {
+	if t.json {
+		return t.out.json(b)
+	}
+	switch {
+	case len(b.Changes) == 0:
+		fmt.Fprintf(t.out, "nothing has changed: %s is the newest that can be built here\n", orNothing(b.To))
+		t.hint("a change needs a higher version in appup.toml and main.go")
+		return nil
+	case !b.New:
+		fmt.Fprintf(t.out, "release is there already: %s\n", arrow(b.From, b.To))
+	default:
+		fmt.Fprintf(t.out, "release built: %s\n", arrow(b.From, b.To))
+	}
+	t.showChanges(b.Changes)
+	t.hint("see what it does: reltool upgrade")
+	return nil
+}
+
+func (t *tool) showChanges(changes []control.Change) {
+	var tab table
+	for _, c := range changes {
+		tab.add("", "  "+c.Service+" "+change(c), shorten(first(c.Detail)))
+		for _, more := range c.Detail[min(1, len(c.Detail)):] {
+			tab.add("", "", shorten(more))
+		}
+	}
+	tab.print(t.out)
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// change says what happens to a service's version.
+func change(c control.Change) string {
+	switch {
+	case c.From == "":
+		return c.To + " (new)"
+	case c.To == "":
+		return c.From + " (goes)"
+	}
+	return arrow(c.From, c.To)
+}
+
+func arrow(from, to string) string {
+	if from == "" {
+		return to
+	}
+	return from + " -> " + to
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "no release"
+	}
+	return s
+}
+
+// shorten turns two shapes, "visits 1 -> 2: {a:string} -> {a:string,b:int64}", into what they differ in,
+// "visits 1 -> 2 (+b)". Text that is something else stays as it is.
+func shorten(detail string) string {
+	head, shapes, ok := strings.Cut(detail, ": ")
+	old, next, two := strings.Cut(shapes, " -> ")
+	if !ok || !two || !isStruct(old) || !isStruct(next) {
+		return detail
+	}
+	var diff []string
+	before, after := fields(old), fields(next)
+	for _, f := range after {
+		if !contains(before, f) {
+			diff = append(diff, "+"+fieldName(f))
+		}
+	}
+	for _, f := range before {
+		if !contains(after, f) {
+			diff = append(diff, "-"+fieldName(f))
+		}
+	}
+	if len(diff) == 0 {
+		return head
+	}
+	return head + " (" + strings.Join(diff, " ") + ")"
+}

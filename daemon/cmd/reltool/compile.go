@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// pack compiles a source and writes its package into dir; it returns the file's path. The file appears complete.
+func pack(ctx context.Context, s source, dir string) (string, error) {
+	work, err := os.MkdirTemp("", "reltool-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work) //nolint:errcheck // the system cleans its temporary folder
+	binary := filepath.Join(work, "service")
+	if err := compile(ctx, s.dir, binary); err != nil {
+		return "", fmt.Errorf("%s: %w", s, err)
+	}
+	self, err := release.Describe(ctx, binary)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", s, err)
+	}
+	return write(s, binary, self, dir)
+}
+
+// compile builds a program that depends on nothing of this machine, and not on where its source is.
+func compile(ctx context.Context, dir, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &hinted{fmt.Errorf("go build in %s failed", dir), string(out)}
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return &hinted{err, "reltool build compiles with Go; install it from https://go.dev/dl"}
+	}
+	return err
+}
+
+// write packs into a hidden file and renames it, so that nobody sees half a package.
+func write(s source, binary string, self []byte, dir string) (path string, err error) {
+	f, err := os.CreateTemp(dir, ".package-*")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if err := errors.Join(release.Pack(f, s.text, binary, self), f.Chmod(0o644), f.Close()); err != nil {
+		return "", fmt.Errorf("%s: %w", s, err)
+	}
+	path = filepath.Join(dir, release.FileName(s.manifest.Name, s.manifest.Version))
+	return path, os.Rename(f.Name(), path)
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// showPlan prints a plan and what to type to apply it; asked is the release that the person named.
+func (t *tool) showPlan(p control.Plan, asked string) error {
+	if t.json {
+		return t.out.json(p)
+	}
+	t.showHead(p)
+	fmt.Fprintln(t.out)
+	t.showSteps(p)
+	fmt.Fprintln(t.out)
+	t.showCost(p)
+	fmt.Fprintf(t.out, "nothing was changed; apply it with: %s\n", applyWith(asked))
+	return nil
+}
+
+func applyWith(asked string) string {
+	if asked == "" {
+		return "reltool upgrade --apply"
+	}
+	return "reltool upgrade " + asked + " --apply"
+}
+
+// showHead prints the path.
+func (t *tool) showHead(p control.Plan) {
+	if t.json {
+		return
+	}
+	word := "upgrade"
+	if p.Down {
+		word = "downgrade"
+	}
+	path := p.Path
+	if len(path) == 0 {
+		path = []string{p.From, p.To}
+	}
+	fmt.Fprintf(t.out, "%s %s\n", word, t.out.paint(bold, strings.Join(path, " -> ")))
+}
+
+// showSteps numbers the steps; the commit point is a line of its own, after the step that carries it.
+func (t *tool) showSteps(p control.Plan) {
+	var tab table
+	for i, s := range p.Steps {
+		tab.add("", fmt.Sprintf("%3d", i+1), s.Name, dash(s.Service), s.Text)
+	}
+	lines := &strings.Builder{}
+	tab.print(screen{Writer: lines})
+	for i, line := range strings.Split(strings.TrimSuffix(lines.String(), "\n"), "\n") {
+		fmt.Fprintln(t.out, line)
+		if i < len(p.Steps) && p.Steps[i].Commit {
+			t.showCommit(p)
+		}
+	}
+}
+
+func (t *tool) showCommit(p control.Plan) {
+	fmt.Fprintln(t.out, t.out.paint(yellow, "  ━━━ commit point ━━━ a failure before it: the old version serves on; after it: back by the same switch"))
+	if p.NoReturn {
+		fmt.Fprintln(t.out, t.out.paint(red, "      IRREVERSIBLE: past this point no way back keeps the writes, and nothing goes back by itself"))
+	}
+}
+
+// showCost prints the estimates.
+func (t *tool) showCost(p control.Plan) {
+	rows := "no rows migrate"
+	if p.Rows > 0 {
+		rows = fmt.Sprintf("about %s rows migrate", count(p.Rows))
+	}
+	probation := "no probation"
+	if p.Probation > 0 {
+		probation = "then " + seconds(p.Probation) + " of probation"
+	}
+	fmt.Fprintf(t.out, "%s; about %s until the switch, %s\n", rows, seconds(max(p.Estimate, 0.1)), probation)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

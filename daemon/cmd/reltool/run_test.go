@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// fake is a daemon that answers as it is told and keeps what it was sent.
+type fake struct {
+	answers map[string]string // "GET /v1/status": body; a body that begins with ! is an error
+	sent    map[string]string
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	key := r.Method + " " + r.URL.Path
+	body, _ := io.ReadAll(r.Body)
+	f.sent[key] = strings.TrimSpace(string(body))
+	answer := f.answers[key]
+	if text, failed := strings.CutPrefix(answer, "!"); failed {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		answer = text
+	}
+	fmt.Fprint(w, answer)
+}
+
+// serve makes an instance of which THESEUS_DIR is the directory.
+func serve(t *testing.T, answers map[string]string) *fake {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "th")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.MkdirAll(control.RunDir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", filepath.Join(control.RunDir(dir), control.SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{answers: answers, sent: map[string]string{}}
+	srv := &http.Server{Handler: f}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	t.Setenv(control.EnvDir, dir)
+	return f
+}
+
+func reltool(ctx context.Context, line string) (code int, out, errs string) {
+	var o, e strings.Builder
+	code = run(ctx, strings.Fields(line), screen{Writer: &o, width: 80}, &e)
+	return code, o.String(), e.String()
+}
+
+const planJSON = `{"from":"v1","to":"v2","digest":"d","steps":[]}`
+
+func TestApplyDoesThePlanItHasSeen(t *testing.T) {
+	f := serve(t, map[string]string{
+		"POST /v1/plan":    planJSON,
+		"POST /v1/upgrade": `{"kind":"planned","seq":1}` + "\n" + `{"kind":"end","last":true}`,
+	})
+	code, out, errs := reltool(t.Context(), "upgrade v2 --apply")
+	if code != 0 || errs != "" {
+		t.Fatalf("got %d %q %q", code, out, errs)
+	}
+	if want := "upgrade v1 -> v2\n  planned\nupgrade applied\nstate migrated: ok\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	if f.sent["POST /v1/upgrade"] != `{"to":"v2","digest":"d","by":""}` {
+		t.Errorf("sent %s", f.sent["POST /v1/upgrade"])
+	}
+}
+
+func TestWithoutApplyNothingIsAsked(t *testing.T) {
+	f := serve(t, map[string]string{"POST /v1/plan": planJSON})
+	code, out, _ := reltool(t.Context(), "upgrade")
+	if code != 0 || !strings.HasSuffix(out, "nothing was changed; apply it with: reltool upgrade --apply\n") {
+		t.Errorf("got %d %q", code, out)
+	}
+	if _, asked := f.sent["POST /v1/upgrade"]; asked {
+		t.Error("it was applied")
+	}
+}
+
+func TestFailureSaysWhatRunsAndWhatToDo(t *testing.T) {
+	serve(t, map[string]string{
+		"POST /v1/plan": planJSON,
+		"POST /v1/upgrade": `{"kind":"end","last":true,"error":{"code":"rolled_back","error":"visits is unhealthy",` +
+			`"running":"v1: visits 1.0.0","hint":"see: reltool history"}}`,
+	})
+	code, out, errs := reltool(t.Context(), "upgrade --apply")
+	want := "reltool: visits is unhealthy\nrunning now: v1: visits 1.0.0\nsee: reltool history\n"
+	if code != 1 || errs != want || strings.Contains(out, "applied") {
+		t.Errorf("got %d %q %q, want %q", code, out, errs, want)
+	}
+}
+
+func TestCodeOfAHintCanBeCopied(t *testing.T) {
+	serve(t, map[string]string{"POST /v1/plan": `!{"code":"uncovered","error":"no Step","hint":"a {\n\tb\n}"}`})
+	if code, _, errs := reltool(t.Context(), "upgrade"); code != 1 || errs != "reltool: no Step\n\na {\n\tb\n}\n\n" {
+		t.Errorf("got %d %q", code, errs)
+	}
+}
+
+func TestDaemonThatGoesAwayMeanwhile(t *testing.T) {
+	serve(t, map[string]string{"POST /v1/rollback": `{"kind":"rolling_back","seq":1}` + "\n"})
+	code, _, errs := reltool(t.Context(), "rollback")
+	if code != 1 || !strings.Contains(errs, "the daemon resolves the rollback when it is back: reltool status") {
+		t.Errorf("got %d %q", code, errs)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	serve(t, map[string]string{"POST /v1/rollback": `{"kind":"rolled_back","seq":9}` + "\n" + `{"kind":"end","last":true}`})
+	if code, out, _ := reltool(t.Context(), "rollback"); code != 0 || !strings.HasSuffix(out, "\nrollback complete\n") {
+		t.Errorf("got %d %q", code, out)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	serve(t, map[string]string{
+		"GET /v1/status":    `{"release":"v2","services":[]}`,
+		"GET /v1/releases":  `[{"name":"v1"}]`,
+		"GET /v1/history":   `[{"kind":"built"}]`,
+		"POST /v1/plan":     planJSON,
+		"POST /v1/upgrade":  `{"kind":"planned","seq":1}` + "\n" + `{"kind":"end","last":true}`,
+		"POST /v1/rollback": `{"kind":"end","last":true}`,
+	})
+	for _, line := range []string{"status", "releases", "history", "upgrade", "upgrade --apply", "rollback"} {
+		code, out, errs := reltool(t.Context(), line+" --json")
+		d := json.NewDecoder(strings.NewReader(out))
+		for d.More() {
+			var v any
+			if err := d.Decode(&v); err != nil {
+				t.Fatalf("%s: %v in %q", line, err, out)
+			}
+		}
+		if code != 0 || errs != "" || out == "" {
+			t.Errorf("%s: got %d %q %q", line, code, out, errs)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, tc := range []struct {
+		line string
+		code int
+		err  string
+	}{
+		{"status", 3, "start it with: theseusd --dir"},
+		{"build", 3, "no daemon is running in"},
+		{"upgrade --apply", 3, "no daemon is running in"},
+		{"fly", 2, `unknown command "fly"`},
+		{"status now", 2, "see: reltool --help"},
+		{"upgrade --fast", 2, "unknown flag: --fast"},
+		{"build --out x chat chat", 2, "chat is asked for twice"},
+		{"build --out x ./nowhere", 1, "there is no appup.toml in ./nowhere"},
+		{"--help", 0, ""},
+		{"completion bash", 0, ""},
+	} {
+		t.Run(tc.line, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			t.Setenv(control.EnvDir, t.TempDir())
+			code, _, errs := reltool(t.Context(), tc.line)
+			if code != tc.code || !strings.Contains(errs, tc.err) || (tc.err == "" && errs != "") {
+				t.Errorf("got %d %q", code, errs)
+			}
+		})
+	}
+}
+
+func TestNothingToBuild(t *testing.T) {
+	checkout(t, tree...)
+	serve(t, map[string]string{
+		"GET /v1/status": `{"release":"v3","services":[{"name":"visits","version":"2.0.0"},{"name":"cache","version":"1.2.0"}]}`,
+	})
+	code, out, errs := reltool(t.Context(), "build")
+	if code != 0 || out != "nothing has changed: v3 is the newest that can be built here\n" || errs != "" {
+		t.Errorf("got %d %q %q", code, out, errs)
+	}
+}
+
+func TestCompletionOffersReleases(t *testing.T) {
+	serve(t, map[string]string{"GET /v1/releases": `[{"name":"v1","status":"old","services":{"visits":"1.0.0"}}]`})
+	if _, out, _ := reltool(t.Context(), "__complete upgrade v"); !strings.Contains(out, "v1\told, visits 1.0.0") {
+		t.Errorf("got %q", out)
+	}
+}

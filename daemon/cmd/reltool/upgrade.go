@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+func (t *tool) upgradeCommand() *cobra.Command {
+	var apply bool
+	c := &cobra.Command{
+		Use:   "upgrade [RELEASE]",
+		Short: "Show what an upgrade would do; with --apply, do it",
+		Long: `Shows the plan of an upgrade to RELEASE, by default to the newest one: the path, every step, what migrates,
+how long it takes and where the commit point is. With --apply it does exactly that and shows how it goes. An upgrade
+goes on when reltool ends.`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: t.completeReleases,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.upgrade(cmd.Context(), first(args), apply)
+		},
+	}
+	c.Flags().BoolVar(&apply, "apply", false, "do what the plan says")
+	return c
+}
+
+// upgrade plans, and applies exactly the plan it has shown.
+func (t *tool) upgrade(ctx context.Context, to string, apply bool) error {
+	c, err := t.dial()
+	if err != nil {
+		return err
+	}
+	plan, err := c.Plan(ctx, control.PlanRequest{To: to})
+	if err != nil {
+		return err
+	}
+	if !apply {
+		return t.showPlan(plan, to)
+	}
+	t.showHead(plan)
+	request := control.UpgradeRequest{To: plan.To, Digest: plan.Digest}
+	see, finish := t.viewer()
+	err = c.Upgrade(ctx, request, see)
+	finish()
+	if err != nil {
+		return t.broken(ctx, "upgrade", err)
+	}
+	t.end("upgrade applied", "state migrated: ok")
+	return nil
+}
+
+func (t *tool) rollbackCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rollback [RELEASE]",
+		Short: "Go back to the release before, or to RELEASE, with every write",
+		Long: `Goes back to the release that served before. During the probation of an upgrade the old version is still there
+and takes over at once; later it is an upgrade downwards. No write is lost either way.`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: t.completeReleases,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.rollback(cmd.Context(), first(args))
+		},
+	}
+}
+
+func (t *tool) rollback(ctx context.Context, to string) error {
+	c, err := t.dial()
+	if err != nil {
+		return err
+	}
+	see, finish := t.viewer()
+	err = c.Rollback(ctx, control.UpgradeRequest{To: to}, see)
+	finish()
+	if err != nil {
+		return t.broken(ctx, "rollback", err)
+	}
+	t.end("rollback complete")
+	return nil
+}
+
+// viewer returns what shows events, and what ends the last line: JSON lines, or progress.
+func (t *tool) viewer() (see func(control.Event), finish func()) {
+	if t.json {
+		e := json.NewEncoder(t.out)
+		e.SetEscapeHTML(false)
+		return func(ev control.Event) { _ = e.Encode(ev) }, func() {}
+	}
+	p := &progress{out: t.out}
+	return p.show, p.finish
+}
+
+// end prints the result; JSON has it in the last event.
+func (t *tool) end(lines ...string) {
+	if t.json {
+		return
+	}
+	for _, line := range lines {
+		fmt.Fprintln(t.out, t.out.paint(green, line))
+	}
+}
+
+// broken says what became of what was begun.
+func (t *tool) broken(ctx context.Context, what string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return &hinted{fmt.Errorf("interrupted; the %s goes on", what), "see how far it is: reltool status"}
+	case errors.Is(err, control.ErrLost):
+		return &hinted{err, "the daemon resolves the " + what + " when it is back: reltool status"}
+	}
+	return err
+}
+
+// completeReleases offers the names of releases to the shell.
+func (t *tool) completeReleases(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := t.dial()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	list, err := c.Releases(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, r := range list {
+		names = append(names, fmt.Sprintf("%s\t%s, %s", r.Name, r.Status, listeners(r.Services)))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// listTime bounds the wait for one service where several are asked.
+const listTime = 2 * time.Second
+
+// shells have a line that makes them ask this program. %s is the list of commands.
+var shells = map[string]string{
+	"bash": "complete -C 'theseus __complete' theseus%s\n",
+	"zsh":  "autoload -U +X bashcompinit && bashcompinit\ncomplete -C 'theseus __complete' theseus%s\n",
+	"fish": "for c in theseus%s\n    complete -c $c -f -a '(COMP_LINE=(commandline -cp) theseus __complete)'\nend\n",
+}
+
+// completion prints the script for a shell, for the services that the instance has now.
+func (c *call) completion() int {
+	if len(c.args) != 2 || shells[c.args[1]] == "" {
+		return c.usage("completion is for bash, zsh or fish")
+	}
+	commands := ""
+	if dir, err := control.Find(c.dir); err == nil {
+		if names, err := control.Sockets(dir); err == nil && len(names) > 0 {
+			commands = " " + strings.Join(names, " ")
+		}
+	}
+	fmt.Fprintf(c.out, shells[c.args[1]], commands)
+	return done
+}
+
+// complete prints what the last word of the line may become. It never complains: a shell would show it.
+func (c *call) complete(ctx context.Context, line string) int {
+	words := strings.Split(line, " ")
+	words = slices.DeleteFunc(words[:len(words)-1], func(w string) bool { return w == "" })
+	last := line[strings.LastIndex(line, " ")+1:]
+	if len(words) > 0 && words[0] == self {
+		words = words[1:]
+	}
+	for _, w := range c.candidates(ctx, words) {
+		if strings.HasPrefix(w, last) {
+			fmt.Fprintln(c.out, w)
+		}
+	}
+	return done
+}
+
+// candidates are the services, or the verbs of the one that is named.
+func (c *call) candidates(ctx context.Context, words []string) []string {
+	var names []string
+	switch len(words) {
+	case 0:
+		names, _ = c.services()
+	case 1:
+		names, _ = c.ask(ctx, words[0])
+	}
+	return names
+}

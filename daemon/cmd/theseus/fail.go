@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// fail says what went wrong and what to do, and returns the exit code.
+func (c *call) fail(err error) int {
+	var dial *control.DialError
+	var wrong *control.UsageError
+	var verb *control.VerbError
+	switch {
+	case errors.As(err, &dial):
+		return c.notThere(dial)
+	case errors.As(err, &wrong):
+		return c.wrongVerb(wrong)
+	case errors.As(err, &verb):
+		c.say(verb.Message)
+		c.say(verb.Hint)
+	default:
+		c.say(err.Error())
+	}
+	return failed
+}
+
+// wrongVerb says how the verb is to be called.
+func (c *call) wrongVerb(e *control.UsageError) int {
+	c.say(e.Message)
+	if e.Usage != "" {
+		c.say("usage: " + c.command + " " + e.Usage)
+	} else {
+		c.say("its verbs: " + c.command + " --help")
+	}
+	return wrongUsage
+}
+
+// notThere tells an instance without this service from one that does not run.
+func (c *call) notThere(e *control.DialError) int {
+	if !errors.Is(e.Err, fs.ErrNotExist) || !listening(e.Dir) {
+		c.say(e.Error())
+		c.say(e.Hint())
+		return unreachable
+	}
+	c.say(fmt.Sprintf("no service has the command %q in %s", c.command, e.Dir))
+	if names, err := control.Sockets(e.Dir); err == nil && len(names) > 0 {
+		c.say("there are: " + strings.Join(names, " "))
+	}
+	return wrongUsage
+}
+
+// listening is true if somebody holds the control socket of the instance.
+func listening(dir string) bool {
+	conn, err := net.DialTimeout("unix", filepath.Join(control.RunDir(dir), control.SocketName), time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+func (c *call) usage(wrong string) int {
+	c.say(wrong)
+	if c.command == "" {
+		c.say("usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus completion bash|zsh|fish")
+	} else {
+		c.say("usage: " + c.command + " [--dir DIR] VERB [ARGS...]")
+	}
+	return wrongUsage
+}
+
+// say prints a message to stderr, each line under the name of the command.
+func (c *call) say(text string) {
+	if text == "" {
+		return
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintf(c.err, "%s: %s\n", c.name(), line)
+	}
+}

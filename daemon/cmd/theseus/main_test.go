@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// instance has a visits service, and a metrics service whose command is metricsctl.
+func instance(t *testing.T) (dir string) {
+	t.Helper()
+	dir = empty(t)
+	listen(t, dir, "control.sock", http.NotFoundHandler())
+	listen(t, dir, "visits.sock", verbs(`[{"name":"hit","args":"USER","short":"Count a visit"},{"name":"top"}]`))
+	listen(t, dir, "metrics.sock", verbs(`[{"name":"show"}]`))
+	if err := os.Symlink("metrics.sock", filepath.Join(control.RunDir(dir), "metricsctl.sock")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func empty(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "th")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func listen(t *testing.T, dir, socket string, h http.Handler) {
+	t.Helper()
+	if err := os.MkdirAll(control.RunDir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", filepath.Join(control.RunDir(dir), socket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+}
+
+// verbs is a service that knows hit, and a verb that fails.
+func verbs(list string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /verbs", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Server", "visits/2.0.0")
+		fmt.Fprint(w, list)
+	})
+	mux.HandleFunc("POST /verbs/hit", func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Args []string }
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || len(in.Args) == 0 {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":"hit takes: hit USER","usage":"hit USER"}`)
+			return
+		}
+		fmt.Fprint(w, "hit ", strings.Join(in.Args, "|"))
+	})
+	mux.HandleFunc("POST /verbs/full", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprint(w, `{"error":"the disk is full","hint":"free some space"}`)
+	})
+	mux.HandleFunc("POST /verbs/", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"error":"visits 2.0.0 has no such verb"}`)
+	})
+	return mux
+}
+
+func TestRun(t *testing.T) {
+	dir := instance(t)
+	t.Setenv(control.EnvDir, dir)
+	nobody := empty(t)
+	for _, tc := range []struct {
+		name     string
+		argv     string
+		code     int
+		out, err string
+	}{
+		{"a link is the command", "/usr/bin/visits hit ada", 0, "hit ada\n", ""},
+		{"so is the first word", "theseus visits hit ada", 0, "hit ada\n", ""},
+		{"flags after the verb are the verb's", "visits hit --ttl 30s --help", 0, "hit --ttl|30s|--help\n", ""},
+		{"a link of another name than the service", "metricsctl hit x", 0, "hit x\n", ""},
+		{"no verb lists them", "visits", 0,
+			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", ""},
+		{"help lists them", "theseus visits --help", 0,
+			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", ""},
+		{"no service lists them all", "theseus", 0, "metricsctl   show\nvisits       hit top\n", ""},
+		{"a verb that fails", "visits full", 1, "", "visits: the disk is full\nvisits: free some space\n"},
+		{"a verb called wrongly", "visits hit", 2, "", "visits: hit takes: hit USER\nvisits: usage: visits hit USER\n"},
+		{"an unknown verb", "visits fly", 2, "", "visits: visits 2.0.0 has no such verb\nvisits: its verbs: visits --help\n"},
+		{"an unknown service", "theseus chat send", 2, "",
+			`chat: no service has the command "chat" in ` + dir + "\nchat: there are: metricsctl visits\n"},
+		{"an unknown flag", "visits --fast hit", 2, "",
+			"visits: unknown flag --fast\nvisits: usage: visits [--dir DIR] VERB [ARGS...]\n"},
+		{"a flag without its value", "theseus --dir", 2, "",
+			"theseus: --dir needs a directory\ntheseus: usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus completion bash|zsh|fish\n"},
+		{"nobody is there", "visits --dir " + nobody + " hit ada", 3, "",
+			"visits: no daemon is running in " + nobody + "\nvisits: start it with: theseusd --dir " + nobody +
+				"   (another instance: --dir DIR or THESEUS_DIR)\n"},
+		{"nobody is there to be listed", "theseus --dir=" + nobody, 3, "",
+			"theseus: no daemon is running in " + nobody + "\ntheseus: start it with: theseusd --dir " + nobody +
+				"   (another instance: --dir DIR or THESEUS_DIR)\n"},
+		{"completion", "theseus completion bash", 0, "complete -C 'theseus __complete' theseus metricsctl visits\n", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out, errs strings.Builder
+			code := run(t.Context(), strings.Fields(tc.argv), &out, &errs)
+			if code != tc.code || out.String() != tc.out || errs.String() != tc.err {
+				t.Errorf("got %d\n%q\n%q\nwant %d\n%q\n%q", code, out.String(), errs.String(), tc.code, tc.out, tc.err)
+			}
+		})
+	}
+}
+
+func TestCompletionOffersServicesThenVerbs(t *testing.T) {
+	t.Setenv(control.EnvDir, instance(t))
+	for line, want := range map[string]string{
+		"theseus ":          "metricsctl\nvisits\n",
+		"theseus v":         "visits\n",
+		"theseus visits ":   "hit\ntop\n",
+		"visits t":          "top\n",
+		"visits hit ":       "",
+		"theseus nowhere x": "",
+		"":                  "metricsctl\nvisits\n",
+	} {
+		t.Setenv("COMP_LINE", line)
+		var out, errs strings.Builder
+		if code := run(t.Context(), []string{"theseus", "__complete", "x"}, &out, &errs); code != 0 || out.String() != want {
+			t.Errorf("%q: got %d %q %q, want %q", line, code, out.String(), errs.String(), want)
+		}
+	}
+}

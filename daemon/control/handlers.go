@@ -1,0 +1,105 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	api "github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// status puts together what the engine and the host know.
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) error {
+	st := s.o.Daemon
+	st.Release, st.State = s.o.Engine.Current()
+	st.Upgrade = s.o.Engine.InProgress()
+	st.Services = list(s.o.Services.Services())
+	writeJSON(w, http.StatusOK, st)
+	return nil
+}
+
+func (s *Server) releases(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, list(s.o.Engine.Releases()))
+	return nil
+}
+
+func (s *Server) history(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, list(s.o.Engine.History()))
+	return nil
+}
+
+// list makes nothing an empty list, which JSON tells from null.
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
+
+// build takes all packages in, then makes a release of them; one bad package and there is no release.
+func (s *Server) build(w http.ResponseWriter, r *http.Request) error {
+	var in api.BuildRequest
+	if err := decode(w, r, &in); err != nil {
+		return err
+	}
+	pkgs, err := s.add(r.Context(), in.Packages)
+	if err != nil {
+		return err
+	}
+	by := s.by(r, in.By)
+	built, err := s.o.Engine.Build(r.Context(), pkgs, by)
+	if err != nil {
+		return err
+	}
+	s.log.Info("release built", "from", built.From, "to", built.To, "new", built.New, "by", by)
+	writeJSON(w, http.StatusOK, built)
+	return nil
+}
+
+func (s *Server) add(ctx context.Context, paths []string) ([]release.Package, error) {
+	var pkgs []release.Package
+	for _, path := range paths {
+		if !filepath.IsAbs(path) {
+			return nil, &api.Error{Code: "bad_request", Message: fmt.Sprintf("packages: %q is no absolute path", path)}
+		}
+		p, err := s.o.Store.Add(ctx, path)
+		if err != nil {
+			return nil, badPackage(path, err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	return pkgs, nil
+}
+
+// badPackage tells a package that is refused from a disk that fails.
+func badPackage(path string, err error) error {
+	var refused *release.RejectError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("take in %s: %w", filepath.Base(path), err)
+	}
+	return &api.Error{Code: "bad_package", Message: refused.Error(), Hint: refused.Hint}
+}
+
+func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
+	var in api.PlanRequest
+	if err := decode(w, r, &in); err != nil {
+		return err
+	}
+	plan, err := s.o.Engine.Plan(r.Context(), in.To)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, plan)
+	return nil
+}
+
+// by is who asks: what the client says, else the account at the other end.
+func (s *Server) by(r *http.Request, said string) string {
+	if said != "" {
+		return said
+	}
+	return peerOf(r.Context()).name()
+}

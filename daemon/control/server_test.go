@@ -1,0 +1,317 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	api "github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// fake is an engine, a store and a host that do as they are told.
+type fake struct {
+	built   []release.Package
+	by      string
+	request api.UpgradeRequest
+	events  []api.Event
+	err     error
+	gate    chan struct{} // if not nil an upgrade waits here after its events, whatever its caller does
+	left    atomic.Bool   // the caller of an upgrade went away
+	ended   chan struct{}
+}
+
+func (f *fake) Build(_ context.Context, pkgs []release.Package, by string) (api.Built, error) {
+	f.built, f.by = pkgs, by
+	return api.Built{From: "v1", To: "v2", New: true}, f.err
+}
+
+func (f *fake) Plan(_ context.Context, to string) (api.Plan, error) {
+	return api.Plan{To: to, Digest: "d"}, f.err
+}
+
+func (f *fake) Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error {
+	f.request = r
+	for _, e := range f.events {
+		emit(e)
+	}
+	if f.gate == nil {
+		return f.err
+	}
+	select {
+	case <-ctx.Done():
+		f.left.Store(true)
+		close(f.ended)
+		return context.Cause(ctx)
+	case <-f.gate:
+		return f.err
+	}
+}
+
+func (f *fake) Rollback(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error {
+	return f.Upgrade(ctx, r, emit)
+}
+
+func (f *fake) Releases() []api.Release   { return nil }
+func (f *fake) History() []api.Event      { return []api.Event{{Kind: "built", To: "v1"}} }
+func (f *fake) Current() (string, string) { return "v1", "permanent" }
+func (f *fake) InProgress() *api.Upgrade {
+	return &api.Upgrade{From: "v1", To: "v2", Step: "probation"}
+}
+func (f *fake) Services() []api.ServiceStatus {
+	return []api.ServiceStatus{{Name: "visits", Version: "1.0.0"}}
+}
+
+func (f *fake) Add(_ context.Context, path string) (release.Package, error) {
+	if strings.Contains(path, "bad") {
+		return release.Package{}, &release.RejectError{File: path, Reason: "it is truncated", Hint: "copy it again"}
+	}
+	return release.Package{Name: "visits", Version: filepath.Base(path)}, nil
+}
+
+// serve runs a server on the control socket of a new instance.
+func serve(t *testing.T, f *fake, change ...func(*Server)) (c *api.Client, socket string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "th")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket = filepath.Join(api.RunDir(dir), api.SocketName)
+	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Options{Engine: f, Services: f, Store: f, Daemon: api.Status{Dir: dir, Version: "0.1.0", PID: 7}})
+	for _, ch := range change {
+		ch(s)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Serve returned %v", err)
+		}
+		_ = os.RemoveAll(dir)
+	})
+	if c, err = api.Dial(dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, socket
+}
+
+func TestStatusIsPutTogether(t *testing.T) {
+	c, _ := serve(t, &fake{})
+	s, err := c.Status(t.Context())
+	if err != nil || s.PID != 7 || s.Release != "v1" || s.State != "permanent" || s.Upgrade.Step != "probation" ||
+		len(s.Services) != 1 {
+		t.Fatalf("got %+v, %v", s, err)
+	}
+}
+
+func TestListsAreNeverNull(t *testing.T) {
+	c, socket := serve(t, &fake{})
+	if list, err := c.Releases(t.Context()); err != nil || list == nil {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	if got := get(t, socket, "GET", "/v1/releases", ""); got.body != "[]\n" {
+		t.Errorf("got %q", got.body)
+	}
+}
+
+func TestBuildTakesPackagesInAndSaysWho(t *testing.T) {
+	f := &fake{}
+	c, _ := serve(t, f)
+	b, err := c.Build(t.Context(), api.BuildRequest{Packages: []string{"/a/1", "/a/2"}})
+	if err != nil || !b.New || len(f.built) != 2 || f.built[1].Version != "2" {
+		t.Fatalf("got %+v, %v, %v", b, f.built, err)
+	}
+	if want := (peer{known: true, uid: uint32(os.Getuid())}).name(); f.by != want {
+		t.Errorf("by %q, want the account %q", f.by, want)
+	}
+}
+
+func TestBadPackageIsRefusedWithTheReason(t *testing.T) {
+	f := &fake{}
+	c, _ := serve(t, f)
+	_, err := c.Build(t.Context(), api.BuildRequest{Packages: []string{"/a/1", "/a/bad"}})
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != "bad_package" || e.Message != "it is truncated" || e.Hint != "copy it again" {
+		t.Fatalf("got %#v", err)
+	}
+	if f.built != nil {
+		t.Error("a release was built of the good one")
+	}
+}
+
+func TestUpgradeStreamsAndEnds(t *testing.T) {
+	f := &fake{events: []api.Event{{Kind: "planned", Seq: 1}, {Kind: "permanent", Seq: 2, Last: true}}}
+	c, _ := serve(t, f)
+	var kinds []string
+	err := c.Upgrade(t.Context(), api.UpgradeRequest{To: "v2", Digest: "d", By: "ada"}, func(e api.Event) {
+		kinds = append(kinds, e.Kind)
+	})
+	if err != nil || strings.Join(kinds, " ") != "planned permanent end" {
+		t.Fatalf("got %v, %v", kinds, err)
+	}
+	if f.request != (api.UpgradeRequest{To: "v2", Digest: "d", By: "ada"}) {
+		t.Errorf("the engine got %+v", f.request)
+	}
+}
+
+func TestUpgradeThatIsRefusedAtOnceHasAStatus(t *testing.T) {
+	_, socket := serve(t, &fake{err: &api.Error{Code: "busy", Message: "one is under way"}})
+	if got := get(t, socket, "POST", "/v1/upgrade", ""); got.status != http.StatusConflict {
+		t.Fatalf("got %+v", got)
+	}
+}
+
+func TestUpgradeThatFailsLaterEndsItsStreamWithTheError(t *testing.T) {
+	f := &fake{events: []api.Event{{Kind: "planned"}}, err: &api.Error{Code: "rolled_back", Message: "unhealthy"}}
+	c, _ := serve(t, f)
+	var e *api.Error
+	if err := c.Rollback(t.Context(), api.UpgradeRequest{}, nil); !errors.As(err, &e) || e.Code != "rolled_back" {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestClientThatLeavesIsToldToTheEngine(t *testing.T) {
+	f := &fake{events: []api.Event{{Kind: "planned"}}, gate: make(chan struct{}), ended: make(chan struct{})}
+	c, _ := serve(t, f)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	err := c.Upgrade(ctx, api.UpgradeRequest{}, func(api.Event) { leave() })
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	<-f.ended
+	if !f.left.Load() {
+		t.Error("the engine still writes to nobody")
+	}
+}
+
+// result is an answer as it is on the wire.
+type result struct {
+	status int
+	body   string
+	header http.Header
+}
+
+func get(t *testing.T, socket, method, path, body string) result {
+	t.Helper()
+	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	defer h.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://theseus"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := h.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result{res.StatusCode, string(text), res.Header}
+}
+
+func TestRefusals(t *testing.T) {
+	_, socket := serve(t, &fake{})
+	for _, tc := range []struct {
+		name, method, path, body string
+		status                   int
+		code                     string
+	}{
+		{"unknown path", "GET", "/v2", "", 404, "not_found"},
+		{"wrong method", "DELETE", "/v1/releases", "", 405, "method"},
+		{"unknown key", "POST", "/v1/plan", `{"too":"v2"}`, 400, "bad_request"},
+		{"no JSON", "POST", "/v1/plan", `to=v2`, 400, "bad_request"},
+		{"two values", "POST", "/v1/plan", `{} {}`, 400, "bad_request"},
+		{"large body", "POST", "/v1/plan", strings.Repeat(" ", maxBody+1), 400, "bad_request"},
+		{"relative path", "POST", "/v1/releases", `{"packages":["x.tpk"]}`, 400, "bad_request"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := get(t, socket, tc.method, tc.path, tc.body)
+			var e api.Error
+			if err := json.Unmarshal([]byte(got.body), &e); err != nil || got.status != tc.status || e.Code != tc.code || e.Message == "" {
+				t.Fatalf("got %d %s", got.status, got.body)
+			}
+		})
+	}
+	if got := get(t, socket, "PUT", "/v1/releases", ""); got.header.Get("Allow") != "GET, POST" {
+		t.Errorf("Allow is %q", got.header.Get("Allow"))
+	}
+}
+
+func TestOthersAreForbidden(t *testing.T) {
+	var asked peer
+	_, socket := serve(t, &fake{}, func(s *Server) { s.may = func(p peer) bool { asked = p; return false } })
+	got := get(t, socket, "GET", "/v1/status", "")
+	if got.status != http.StatusForbidden || !strings.Contains(got.body, "forbidden") {
+		t.Fatalf("got %+v", got)
+	}
+	if !asked.known || int(asked.uid) != os.Getuid() || int(asked.pid) != os.Getpid() {
+		t.Errorf("the kernel said %+v", asked)
+	}
+}
+
+func TestTrusted(t *testing.T) {
+	me := uint32(os.Getuid())
+	for _, tc := range []struct {
+		name string
+		p    peer
+		want bool
+	}{
+		{"root", peer{known: true}, true},
+		{"the daemon's account", peer{known: true, uid: me}, true},
+		{"another account", peer{known: true, uid: me + 4711}, false},
+		{"a connection without credentials", peer{}, false},
+	} {
+		if got := trusted(tc.p); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+}
+
+func TestWorksWithCurl(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("no curl here")
+	}
+	f := &fake{events: []api.Event{{Kind: "planned", Seq: 1}}}
+	_, socket := serve(t, f)
+	ask := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), curl, append([]string{"-sS", "--unix-socket", socket}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("curl: %v: %s", err, out)
+		}
+		return string(out)
+	}
+	if out := ask("http://theseus/"); !strings.Contains(out, "POST /v1/upgrade") {
+		t.Errorf("GET / says %q", out)
+	}
+	if out := ask("-X", "POST", "http://theseus/v1/plan"); !strings.Contains(out, `"digest":"d"`) {
+		t.Errorf("a plan without a body: %q", out)
+	}
+	if out := ask("-d", `{"to":"v2"}`, "http://theseus/v1/upgrade"); strings.Count(out, "\n") != 2 {
+		t.Errorf("the stream is %q", out)
+	}
+}

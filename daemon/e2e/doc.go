@@ -1,0 +1,16 @@
+// Package e2e drives the real binaries with scripts that a user could have typed: testdata/script/*.txtar.
+//
+// Each script has its own instance in $DIR with its own ports, a checkout in its working directory whose probations
+// last two seconds, and ready packages of every version in $PKGS. Besides the commands of testscript there are:
+//
+//	start                            theseusd --dir $DIR, until it answers
+//	stop                             SIGTERM, and it must end in order
+//	await SERVICE VERSION STATUS     until the service runs in that version: running, current or permanent
+//	await file PATH                  until there is such a file
+//	kill9 daemon|keel|SERVICE        kill -9
+//	load start | load stop           eight connections that count visits; prints acked, failed, lost, extra
+//	mangle truncate|nobinary|arch    IN OUT: a package that is broken
+//	exits CODE COMMAND...            runs a command, which must end with that code
+//
+// Nothing waits for a fixed time: what is awaited has a deadline.
+package e2e

@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+const (
+	loaders     = 8
+	answerLimit = 10 * time.Second
+)
+
+// loader counts visits over connections that never retry a request by themselves.
+type loader struct {
+	stop    atomic.Bool
+	wg      sync.WaitGroup
+	workers [loaders]*worker
+}
+
+// worker is one connection and one user, whose count it knows.
+type worker struct {
+	addr, user    string
+	conn          net.Conn
+	in            *bufio.Reader
+	acked, failed int64
+	first         chan struct{} // closed after the first answer
+	why           error         // the first failure
+}
+
+// load starts and stops the load of a script.
+func load(ts *testscript.TestScript, neg bool, args []string) {
+	i := instanceOf(ts)
+	switch {
+	case !neg && len(args) == 1 && args[0] == "start" && i.load == nil:
+		i.load = startLoad(ts, i.http)
+	case !neg && len(args) == 1 && args[0] == "stop" && i.load != nil:
+		i.load.end()
+		fmt.Fprintln(ts.Stdout(), i.load.result(ts))
+		i.load = nil
+	default:
+		ts.Fatalf("usage: load start, then load stop")
+	}
+}
+
+// startLoad returns when every worker had an answer.
+func startLoad(ts *testscript.TestScript, addr string) *loader {
+	l := &loader{}
+	for n := range l.workers {
+		w := &worker{addr: addr, user: fmt.Sprintf("load%d", n), first: make(chan struct{})}
+		l.workers[n] = w
+		l.wg.Go(func() { w.run(&l.stop) })
+	}
+	ts.Defer(l.end)
+	for _, w := range l.workers {
+		select {
+		case <-w.first:
+		case <-time.After(patience):
+			ts.Fatalf("no answer from %s", addr)
+		}
+	}
+	return l
+}
+
+func (l *loader) end() {
+	l.stop.Store(true)
+	l.wg.Wait()
+}
+
+// result compares what was acknowledged with what is there. A request that failed may have been counted or not.
+func (l *loader) result(ts *testscript.TestScript) string {
+	var acked, failed, lost, extra int64
+	for _, w := range l.workers {
+		there, err := w.count()
+		ts.Check(err)
+		acked, failed = acked+w.acked, failed+w.failed
+		lost += max(0, w.acked-there)
+		extra += max(0, there-w.acked-w.failed)
+		if w.why != nil {
+			ts.Logf("%s: %v", w.user, w.why)
+		}
+	}
+	return fmt.Sprintf("acked=%d failed=%d lost=%d extra=%d", acked, failed, lost, extra)
+}
+
+func (w *worker) run(stop *atomic.Bool) {
+	defer w.drop()
+	for !stop.Load() {
+		if err := w.hit(); err != nil {
+			w.failed++
+			if w.why == nil {
+				w.why = fmt.Errorf("after %d answers: %w", w.acked, err)
+			}
+			w.drop()
+			time.Sleep(askEvery)
+			continue
+		}
+		if w.acked++; w.acked == 1 {
+			close(w.first)
+		}
+	}
+}
+
+// hit is one request; the connection stays.
+func (w *worker) hit() error {
+	_, err := w.roundTrip(http.MethodPost)
+	return err
+}
+
+func (w *worker) roundTrip(method string) (count int64, err error) {
+	if err := w.dial(); err != nil {
+		return 0, err
+	}
+	_ = w.conn.SetDeadline(time.Now().Add(answerLimit))
+	request := "%s /visits/%s HTTP/1.1\r\nHost: visits\r\nContent-Length: 0\r\n\r\n"
+	if _, err := fmt.Fprintf(w.conn, request, method, w.user); err != nil {
+		return 0, err
+	}
+	res, err := http.ReadResponse(w.in, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close() //nolint:errcheck // it is read to its end
+	var answer struct{ Count int64 }
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		return 0, err
+	}
+	switch {
+	case res.StatusCode != http.StatusOK:
+		return 0, errors.New(res.Status)
+	case res.Close:
+		return 0, errors.New("the server ends the connection")
+	}
+	return answer.Count, nil
+}
+
+func (w *worker) dial() error {
+	if w.conn != nil {
+		return nil
+	}
+	conn, err := net.DialTimeout("tcp", w.addr, answerLimit)
+	if err != nil {
+		return err
+	}
+	w.conn, w.in = conn, bufio.NewReader(conn)
+	return nil
+}
+
+func (w *worker) drop() {
+	if w.conn != nil {
+		_ = w.conn.Close()
+		w.conn = nil
+	}
+}
+
+// count asks for what is there, over a new connection.
+func (w *worker) count() (int64, error) {
+	w.drop()
+	defer w.drop()
+	return w.roundTrip(http.MethodGet)
+}

@@ -1,0 +1,202 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// probation of the services in scripts.
+const probation = `"2s"`
+
+// yard is what all scripts share: the binaries and the packages, built once.
+type yard struct {
+	bin, packages, checkout string
+}
+
+var shared yard
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "th")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+		if err := shared.build(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		WorkdirRoot:         shortTemp(t),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"start": start, "stop": stop, "await": await, "kill9": kill9, "load": load, "mangle": mangle, "exits": exits,
+		},
+	})
+}
+
+// shortTemp is a folder whose name leaves room for the paths of sockets.
+func shortTemp(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "th")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// build makes the binaries, a checkout of the services as an author outside of this module has one, and the packages.
+func (y *yard) build(dir string) error {
+	y.bin, y.packages, y.checkout = filepath.Join(dir, "bin"), filepath.Join(dir, "packages"), filepath.Join(dir, "src")
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	if err := run(root, "go", "build", "-o", y.bin+"/", "./daemon/cmd/..."); err != nil {
+		return err
+	}
+	for _, link := range []string{"visits", "cache"} {
+		if err := os.Symlink("theseus", filepath.Join(y.bin, link)); err != nil {
+			return err
+		}
+	}
+	if err := y.check(root); err != nil {
+		return err
+	}
+	for _, versions := range [][]string{{"visits@1.0.0", "cache"}, {"visits@2.0.0"}, {"visits@2.0.1-bad"}} {
+		args := append([]string{"build", "--out", y.packages}, versions...)
+		if err := run(y.checkout, filepath.Join(y.bin, "reltool"), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func run(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+var (
+	moduleLine = regexp.MustCompile(`(?m)^module .*$`)
+	probations = regexp.MustCompile(`(?m)^(probation\s*=\s*)"[^"]*"`)
+)
+
+// check copies the services out, with short probations, and a go.mod that leads back here.
+func (y *yard) check(root string) error {
+	for _, name := range []string{"visits", "cache"} {
+		from, to := filepath.Join(root, "plugins", name), filepath.Join(y.checkout, "plugins", name)
+		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+			return err
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(y.checkout, "plugins/visits/*/appup.toml"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := rewrite(file, file, func(text []byte) []byte {
+			return probations.ReplaceAll(text, []byte("${1}"+probation))
+		}); err != nil {
+			return err
+		}
+	}
+	if err := rewrite(filepath.Join(root, "go.sum"), filepath.Join(y.checkout, "go.sum"), bytes.Clone); err != nil {
+		return err
+	}
+	return rewrite(filepath.Join(root, "go.mod"), filepath.Join(y.checkout, "go.mod"), func(text []byte) []byte {
+		text = moduleLine.ReplaceAll(text, []byte("module example.test/voyage"))
+		return fmt.Appendf(text, "\nrequire github.com/theseusd/theseus v0.0.0\n\nreplace github.com/theseusd/theseus => %s\n", root)
+	})
+}
+
+func rewrite(from, to string, change func([]byte) []byte) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, change(text), 0o644)
+}
+
+// setup gives a script its checkout, its instance and its environment.
+func setup(env *testscript.Env) error {
+	if err := os.CopyFS(env.WorkDir, os.DirFS(shared.checkout)); err != nil {
+		return err
+	}
+	i := &instance{dir: filepath.Join(env.WorkDir, "i"), http: freePort(), resp: freePort()}
+	env.Values[instanceKey{}] = i
+	if err := i.configure(); err != nil {
+		return err
+	}
+	env.Setenv("PATH", shared.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	env.Setenv("PKGS", shared.packages)
+	env.Setenv("DIR", i.dir)
+	env.Setenv("THESEUS_DIR", i.dir)
+	env.Setenv("VISITS", i.http)
+	env.Setenv("CACHE", i.resp)
+	env.Setenv("SOCKET", filepath.Join(i.dir, ".theseus/run/control.sock"))
+	return goEnv(env)
+}
+
+// goEnv lets reltool compile in a script, from the caches that are there and without a network.
+func goEnv(env *testscript.Env) error {
+	for _, key := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {
+		out, err := exec.Command("go", "env", key).Output()
+		if err != nil {
+			return err
+		}
+		env.Setenv(key, strings.TrimSpace(string(out)))
+	}
+	env.Setenv("GOPROXY", "off")
+	return nil
+}
+
+// freePort is an address nobody listens on a moment ago.
+func freePort() string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer ln.Close() //nolint:errcheck // it was only asked for its address
+	return ln.Addr().String()
+}
+
+// exits runs a command that must end with a code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := err.(*exec.ExitError) //nolint:errorlint // that is what Exec returns
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%s ended with %d, want %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}

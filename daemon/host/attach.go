@@ -1,0 +1,128 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/theseusd/theseus/daemon/internal/proc"
+	"github.com/theseusd/theseus/upgrades"
+)
+
+// Attach finds the processes that an earlier daemon left running. One that does not answer in time, whose package is
+// not in the store, or that no record names is killed; records and sockets of dead ones are removed. Every service is
+// taken afterwards: nothing is restarted before Give.
+func (h *Host) Attach(ctx context.Context) error {
+	records, err := readRecords(h.o.Run)
+	if err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	if err := h.killStrays(ctx, records); err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	var live []record
+	for _, r := range records {
+		if h.attached(ctx, r) {
+			live = append(live, r)
+		}
+	}
+	return sweepFiles(h.o.Run, live)
+}
+
+// attached reports whether the process of a record is with us now.
+func (h *Host) attached(ctx context.Context, r record) bool {
+	in, st, err := h.attach(ctx, r)
+	switch {
+	case err == nil:
+		h.service(r.Service).adopt(in, st)
+		h.log.Info("attached", "service", r.Service, "version", r.Version, "pid", r.PID, "role", st.Role)
+		return true
+	case errors.Is(err, proc.ErrGone):
+		h.log.Info("process died while no daemon ran", "service", r.Service, "version", r.Version, "pid", r.PID)
+	default:
+		h.log.Error("cannot attach; killing the process", "service", r.Service, "version", r.Version, "pid", r.PID, "error", err)
+		if err := proc.Kill(ctx, r.ID); err != nil {
+			h.log.Error("the process could not be killed", "pid", r.PID, "error", err)
+		}
+	}
+	r.forget(h.o.Run)
+	return false
+}
+
+// attach connects to a process, without go-plugin's own way to watch it, which misses deaths.
+func (h *Host) attach(ctx context.Context, r record) (*instance, upgrades.Status, error) {
+	var none upgrades.Status
+	handle, err := proc.Open(r.ID)
+	if err != nil {
+		return nil, none, err
+	}
+	pkg, err := h.o.Packages.Get(r.Digest)
+	if err != nil {
+		return nil, none, err
+	}
+	pr := &process{spec: spec{path: pkg.Binary()}}
+	pr.handle.Store(handle)
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	client, svc, err := h.dial(ctx, pr, &plugin.ReattachConfig{
+		Protocol: plugin.ProtocolGRPC, ProtocolVersion: r.Protocol, Pid: r.PID,
+		Addr:         &net.UnixAddr{Name: r.Addr, Net: "unix"},
+		ReattachFunc: func() (runner.AttachedRunner, error) { return pr, nil },
+	})
+	if err != nil {
+		return nil, none, err
+	}
+	in := h.instance(pkg, handle, client, svc, r)
+	st, err := in.Status(ctx)
+	if err == nil && st.Role == upgrades.Starting {
+		err = errors.New("its daemon died while it was being opened")
+	}
+	return in, st, err
+}
+
+// killStrays ends processes of ours that no record names: their daemon died between their start and the record.
+func (h *Host) killStrays(ctx context.Context, records []record) error {
+	ids, err := proc.Running(h.o.Programs)
+	if err != nil {
+		return err
+	}
+	strays := slices.DeleteFunc(ids, func(id proc.ID) bool {
+		return slices.ContainsFunc(records, func(r record) bool { return r.ID == id })
+	})
+	for _, id := range strays {
+		h.log.Warn("killing a process that no record names", "pid", id.PID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, proc.KillTimeout)
+	defer cancel()
+	return proc.Kill(ctx, strays...)
+}
+
+// Sweep ends every process that runs from the programs directory, and removes records and sockets. It is for the
+// start of a keel: the processes of an earlier one hold listeners that the new one cannot have.
+func Sweep(ctx context.Context, run, programs string) error {
+	records, err := readRecords(run)
+	if err != nil {
+		return err
+	}
+	ids, err := proc.Running(programs)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		ids = append(ids, r.ID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, proc.KillTimeout)
+	defer cancel()
+	if err := proc.Kill(ctx, ids...); err != nil {
+		return err
+	}
+	for _, r := range records {
+		r.forget(run)
+	}
+	return sweepFiles(run, nil)
+}

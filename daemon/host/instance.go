@@ -1,0 +1,302 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/theseusd/theseus/daemon/internal/proc"
+	"github.com/theseusd/theseus/sdk/describe"
+	"github.com/theseusd/theseus/sdk/wire"
+	"github.com/theseusd/theseus/upgrades"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// Times of the calls that the host makes by itself.
+const (
+	pingEvery     = time.Second
+	statusTimeout = time.Second
+	attachTimeout = 2 * time.Second
+	stopPatience  = 10 * time.Second // for an orderly stop, if the caller has more
+	termPatience  = 2 * time.Second  // after SIGTERM
+)
+
+// instance is one process of one version.
+type instance struct {
+	host   *Host
+	pkg    release.Package
+	desc   describe.Service
+	record record
+	handle *proc.Handle
+	client *plugin.Client
+	svc    wire.ServiceClient
+
+	mu     sync.Mutex
+	last   upgrades.Status
+	answer time.Time // when it last answered
+}
+
+var _ upgrades.Instance = (*instance)(nil)
+
+// instance makes a process known and looks after it.
+func (h *Host) instance(p release.Package, handle *proc.Handle, client *plugin.Client, svc wire.ServiceClient, r record) *instance {
+	in := &instance{
+		host: h, pkg: p, desc: p.Describe, record: r, handle: handle, client: client, svc: svc, answer: time.Now(),
+	}
+	h.service(p.Name).add(in)
+	go in.watch(h.life)
+	return in
+}
+
+// watch pings the process, which is also the sign of life that its lease waits for, and cleans up after its death.
+func (in *instance) watch(ctx context.Context) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-in.handle.Done():
+			in.client.Kill() // frees what go-plugin holds
+			in.record.forget(in.host.o.Run)
+			in.host.service(in.pkg.Name).remove(in)
+			return
+		case <-tick.C:
+			in.ping(ctx)
+		}
+	}
+}
+
+func (in *instance) ping(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	_, _ = in.Status(ctx) // silence shows in the status page
+}
+
+// ID is stable over a restart of the daemon.
+func (in *instance) ID() string {
+	return in.pkg.Name + "-" + in.pkg.Version + "-" + in.record.ID.String()
+}
+
+// Package is what the process was started from.
+func (in *instance) Package() release.Package { return in.pkg }
+
+// Describe is what the process says of itself.
+func (in *instance) Describe() describe.Service { return in.desc }
+
+// Done is closed when the process is gone.
+func (in *instance) Done() <-chan struct{} { return in.handle.Done() }
+
+// exit tells how the process ended.
+func (in *instance) exit() string {
+	if how := in.handle.Exit(); how != "" {
+		return how
+	}
+	return "gone"
+}
+
+// seen is the last answer to Status.
+func (in *instance) seen() upgrades.Status {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.last
+}
+
+// silence is how long the process has not answered.
+func (in *instance) silence() time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return time.Since(in.answer)
+}
+
+// Status asks the process.
+func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
+	r, err := in.svc.Status(ctx, &wire.StatusRequest{})
+	if err != nil {
+		return upgrades.Status{}, in.fail("status", err)
+	}
+	st := upgrades.Status{
+		Role: roles[r.Role], Epoch: r.Epoch, Lag: r.LagBytes, Rows: r.Rows, LogBytes: r.LogBytes,
+		Connections: r.Connections, Ahead: r.Ahead,
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.last, in.answer = st, time.Now()
+	return st, nil
+}
+
+var roles = map[wire.StatusReply_Role]upgrades.Role{
+	wire.StatusReply_ROLE_UNSPECIFIED: upgrades.Starting,
+	wire.StatusReply_ROLE_STARTING:    upgrades.Starting,
+	wire.StatusReply_ROLE_STANDBY:     upgrades.Standby,
+	wire.StatusReply_ROLE_ACTIVE:      upgrades.Active,
+}
+
+// Health asks for the service's own checks.
+func (in *instance) Health(ctx context.Context) error {
+	r, err := in.svc.Health(ctx, &wire.HealthRequest{})
+	if err != nil {
+		return in.fail("health", err)
+	}
+	if !r.Ok {
+		return fmt.Errorf("unhealthy: %s", r.Reason)
+	}
+	return nil
+}
+
+// Rehearse takes every row up and down again. What breaks is named by table and key.
+func (in *instance) Rehearse(ctx context.Context, progress func(upgrades.Progress)) (upgrades.Rehearsal, error) {
+	stream, err := in.svc.Rehearse(ctx, &wire.RehearseRequest{})
+	if err != nil {
+		return upgrades.Rehearsal{}, in.fail("rehearse", err)
+	}
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return upgrades.Rehearsal{}, in.fail("rehearse", unexpected(err))
+		}
+		if r.Failure != "" {
+			return upgrades.Rehearsal{}, broken(r)
+		}
+		progress(upgrades.Progress{Done: r.Rows, Total: r.Total})
+		if r.Done {
+			return upgrades.Rehearsal{Rows: r.Rows, Changed: r.Changed, Lossy: r.Lossy, Digest: r.Digest}, nil
+		}
+	}
+}
+
+func broken(r *wire.RehearseReply) error {
+	if r.Table == "" {
+		return errors.New(r.Failure)
+	}
+	return fmt.Errorf("table %s, key %q: %s", r.Table, r.Key, r.Failure)
+}
+
+// unexpected is for a stream that ends before it says done.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Pair joins two processes. The one that serves listens, and is asked first.
+func (in *instance) Pair(ctx context.Context, with upgrades.Instance) error {
+	peer, ok := with.(*instance)
+	if !ok {
+		return fmt.Errorf("pair with %s: %w", with.ID(), upgrades.ErrGone)
+	}
+	path := filepath.Join(in.host.o.Run, fmt.Sprintf("%s%d-%d", pairPrefix, in.record.PID, peer.record.PID))
+	if _, err := in.svc.Pair(ctx, &wire.PairRequest{Path: path, Listen: true}); err != nil {
+		return in.fail("pair", err)
+	}
+	if _, err := peer.svc.Pair(ctx, &wire.PairRequest{Path: path}); err != nil {
+		return peer.fail("pair", err)
+	}
+	return nil
+}
+
+// Shadow has the writer append each change in older shapes as well.
+func (in *instance) Shadow(ctx context.Context, versions map[string]int32, snapshot bool, progress func(upgrades.Progress)) error {
+	stream, err := in.svc.Shadow(ctx, &wire.ShadowRequest{Versions: versions, Snapshot: snapshot})
+	if err != nil {
+		return in.fail("shadow", err)
+	}
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return in.fail("shadow", unexpected(err))
+		}
+		progress(upgrades.Progress{Done: r.Rows, Total: r.Total})
+		if r.Done {
+			return nil
+		}
+	}
+}
+
+// Release makes the process let go.
+func (in *instance) Release(ctx context.Context, budget time.Duration) (upgrades.Released, error) {
+	r, err := in.svc.Release(ctx, &wire.ReleaseRequest{DrainMicros: budget.Microseconds()})
+	if err != nil {
+		return upgrades.Released{}, in.fail("release", err)
+	}
+	return upgrades.Released{Drain: micros(r.DrainMicros), Connections: r.Connections}, nil
+}
+
+// Activate makes the process the one that serves.
+func (in *instance) Activate(ctx context.Context, shadows map[string]int32, paired bool) (upgrades.Activated, error) {
+	r, err := in.svc.Activate(ctx, &wire.ActivateRequest{Shadows: shadows, Paired: paired})
+	if err != nil {
+		return upgrades.Activated{}, in.fail("activate", err)
+	}
+	return upgrades.Activated{
+		Epoch: r.Epoch, Delta: r.DeltaRecords, Connections: r.Connections, Took: micros(r.Micros),
+	}, nil
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// Settle ends a probation.
+func (in *instance) Settle(ctx context.Context) error {
+	_, err := in.svc.Settle(ctx, &wire.SettleRequest{})
+	return in.fail("settle", err)
+}
+
+// Stop ends the process in order, by SIGTERM when that does not work, and by SIGKILL when the context ends. It
+// returns nil when the process is gone.
+func (in *instance) Stop(ctx context.Context) error {
+	asked, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	if _, err := in.svc.Stop(asked, &wire.StopRequest{}); err == nil && in.handle.Wait(asked) == nil {
+		return nil
+	}
+	_ = in.handle.Signal(syscall.SIGTERM) // to one that is gone it means nothing
+	warned, cancel := context.WithTimeout(ctx, termPatience)
+	defer cancel()
+	if in.handle.Wait(warned) == nil {
+		return nil
+	}
+	in.host.log.Warn("killing a process that does not stop", "service", in.pkg.Name, "pid", in.record.PID)
+	return in.kill()
+}
+
+// kill ends the process by force and returns when it is gone.
+func (in *instance) kill() error {
+	_ = in.handle.Signal(syscall.SIGKILL)
+	ctx, cancel := context.WithTimeout(context.Background(), proc.KillTimeout)
+	defer cancel()
+	return in.handle.Wait(ctx)
+}
+
+// fail turns a gRPC error into one of ours.
+func (in *instance) fail(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	where := fmt.Sprintf("%s %s, pid %d: %s", in.pkg.Name, in.pkg.Version, in.record.PID, call)
+	s, _ := status.FromError(err)
+	switch {
+	case isDone(in):
+		return fmt.Errorf("%s: %w (%s)", where, upgrades.ErrGone, in.exit())
+	case errors.Is(err, context.DeadlineExceeded), s.Code() == codes.DeadlineExceeded:
+		return fmt.Errorf("%s: no answer in time: %w", where, context.DeadlineExceeded)
+	case errors.Is(err, context.Canceled), s.Code() == codes.Canceled:
+		return fmt.Errorf("%s: %w", where, context.Canceled)
+	case s.Code() == codes.Aborted:
+		return fmt.Errorf("%s: %w: %s", where, upgrades.ErrBusy, s.Message())
+	case s.Code() == codes.Unavailable:
+		return fmt.Errorf("%s: %w: %s", where, upgrades.ErrGone, s.Message())
+	case s.Code() == codes.Unknown:
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	return fmt.Errorf("%s: %s", where, s.Message())
+}

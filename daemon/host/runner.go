@@ -1,0 +1,192 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/theseusd/theseus/daemon/internal/proc"
+	"github.com/theseusd/theseus/daemon/keel"
+	"github.com/theseusd/theseus/sdk/wire"
+)
+
+// process is how go-plugin starts, watches and kills one of ours, or one that is attached.
+type process struct {
+	spec   spec
+	env    []string                    // go-plugin's
+	stdout *os.File                    // read end, for the handshake; nil if attached
+	handle atomic.Pointer[proc.Handle] // nil until it is started
+}
+
+// spec is what a new process needs.
+type spec struct {
+	path, dir string
+	run       string // where its socket is to be
+	env       map[string]string
+	listeners []passed
+}
+
+// passed is a listener on its way into a process.
+type passed struct {
+	bound
+	*keel.Listener
+}
+
+var (
+	_ runner.Runner         = (*process)(nil)
+	_ runner.AttachedRunner = (*process)(nil)
+)
+
+func (p *process) take(cmd *exec.Cmd) { p.env = cmd.Env }
+
+// Start executes the binary. It has no pipe to us but the one for the handshake, no terminal, a process group of its
+// own, and our log's descriptor: what it writes goes on arriving there when we are dead.
+func (p *process) Start(context.Context) error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer write.Close()
+	if err := p.exec(null, write); err != nil {
+		read.Close()
+		return err
+	}
+	p.stdout = read
+	return nil
+}
+
+// exec uses bare descriptors: os/exec would switch the listeners, which other processes serve, to blocking.
+func (p *process) exec(stdin, stdout *os.File) error {
+	files := []uintptr{stdin.Fd(), stdout.Fd(), 2}
+	for _, l := range p.spec.listeners {
+		files = append(files, uintptr(l.FD))
+	}
+	pidfd := -1
+	pid, _, err := syscall.StartProcess(p.spec.path, []string{p.spec.path}, &syscall.ProcAttr{
+		Dir: p.spec.dir, Env: p.environ(), Files: files,
+		Sys: &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.spec.path, err)
+	}
+	handle, err := proc.Adopt(pid, pidfd)
+	if err != nil {
+		return err
+	}
+	p.handle.Store(handle)
+	return nil
+}
+
+// environ joins go-plugin's variables with ours; ours win. The socket goes straight into the run directory: in
+// go-plugin's own directory below it the path would soon be longer than a socket's may be.
+func (p *process) environ() []string {
+	env := map[string]string{}
+	for _, v := range p.env {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	maps.Copy(env, p.spec.env)
+	env[plugin.EnvUnixSocketDir] = p.spec.run
+	env[wire.EnvListeners] = listenersEnv(p.spec.listeners)
+	list := make([]string, 0, len(env))
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// listenersEnv tells the names of the descriptors from 3 on.
+func listenersEnv(list []passed) string {
+	var b strings.Builder
+	for i, l := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(l.Name + "=" + strconv.Itoa(3+i))
+	}
+	return b.String()
+}
+
+// hostEnv is what a service may know of our environment.
+func hostEnv() map[string]string {
+	env := map[string]string{}
+	for _, v := range os.Environ() {
+		name, value, _ := strings.Cut(v, "=")
+		if slices.Contains(allowed, name) || strings.HasPrefix(name, "THESEUS_") {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+var allowed = []string{
+	"PATH", "HOME", "TZ", "LANG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GORACE", "GOCOVERDIR",
+}
+
+// Wait returns when the process is gone; it is reaped by its handle.
+func (p *process) Wait(ctx context.Context) error {
+	if h := p.handle.Load(); h != nil {
+		return h.Wait(ctx)
+	}
+	return nil
+}
+
+// Kill ends the process by force.
+func (p *process) Kill(ctx context.Context) error {
+	h := p.handle.Load()
+	if h == nil {
+		return nil
+	}
+	_ = h.Signal(syscall.SIGKILL) // to one that is gone it means nothing
+	return h.Wait(ctx)
+}
+
+// Stdout is the pipe for the handshake.
+func (p *process) Stdout() io.ReadCloser { return p.stdout }
+
+// Stderr is empty: the log does not come by us.
+func (p *process) Stderr() io.ReadCloser { return io.NopCloser(bytes.NewReader(nil)) }
+
+// Name is the binary's path.
+func (p *process) Name() string { return p.spec.path }
+
+// ID is the pid.
+func (p *process) ID() string {
+	if h := p.handle.Load(); h != nil {
+		return strconv.Itoa(h.ID().PID)
+	}
+	return ""
+}
+
+// Diagnose tells what is known of a process that gave no handshake.
+func (p *process) Diagnose(context.Context) string {
+	return "the process said nothing before it ended; its log may say why"
+}
+
+// PluginToHost changes nothing: both live in one file system.
+func (p *process) PluginToHost(network, addr string) (string, string, error) {
+	return network, addr, nil
+}
+
+// HostToPlugin changes nothing.
+func (p *process) HostToPlugin(network, addr string) (string, string, error) {
+	return network, addr, nil
+}

@@ -1,0 +1,256 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades"
+	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// States of a service, as people read them.
+const (
+	stateStarting   = "starting"
+	stateRunning    = "running"
+	stateRestarting = "restarting"
+	stateFailed     = "failed"
+)
+
+// restartBudget is for one start with activation: reading a long state log takes its time.
+const restartBudget = 2 * time.Minute
+
+// service is the supervision of one service.
+type service struct {
+	host *Host
+	name string
+	wake chan struct{} // something below has changed
+	gate sync.Mutex    // held by a restart, so that Take waits for it
+
+	mu        sync.Mutex // of all below; never held over a call to a process
+	instances []*instance
+	serving   upgrades.Instance // nil if none is to serve
+	taken     bool
+	turn      int // of the last Give, for the order of stopping
+	state     string
+	reason    string
+	restarts  int
+	recent    []time.Time // restarts within the period
+}
+
+// newService is taken until it is given.
+func newService(h *Host, name string) *service {
+	return &service{host: h, name: name, wake: make(chan struct{}, 1), taken: true}
+}
+
+// supervise restarts the serving instance whenever it is dead, one for one.
+func (s *service) supervise(ctx context.Context) {
+	for {
+		serving := s.watched()
+		var died <-chan struct{}
+		if serving != nil {
+			died = serving.Done()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-died:
+			s.restart(ctx, serving)
+		}
+	}
+}
+
+// watched is the instance whose death is ours to mend, or nil.
+func (s *service) watched() upgrades.Instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken || s.state == stateFailed {
+		return nil
+	}
+	return s.serving
+}
+
+// restart makes one attempt; the dead instance stays the serving one until it succeeds, so supervise comes again.
+func (s *service) restart(ctx context.Context, dead upgrades.Instance) {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.watched() != dead || ctx.Err() != nil || !s.mayRestart(dead, time.Now()) {
+		return
+	}
+	began := time.Now()
+	in, err := s.bring(ctx, dead.Package())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.reason = err.Error()
+		s.host.log.Error("restart failed", "service", s.name, "error", err)
+		return
+	}
+	s.serving, s.state, s.reason = in, stateRunning, ""
+	s.restarts++
+	s.host.log.Info("service restarted", "service", s.name, "pid", in.record.PID, "took", time.Since(began))
+}
+
+// bring starts a version and makes it the active one.
+func (s *service) bring(ctx context.Context, p release.Package) (*instance, error) {
+	ctx, cancel := context.WithTimeout(ctx, restartBudget)
+	defer cancel()
+	in, err := s.host.start(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := in.Activate(ctx, nil, false); err != nil {
+		in.kill()
+		return nil, err
+	}
+	return in, nil
+}
+
+// mayRestart notes a restart, or that there have been too many of them.
+func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
+	r := limits(dead.Package())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	how := exitOf(dead)
+	s.recent = slices.DeleteFunc(s.recent, func(t time.Time) bool { return now.Sub(t) > time.Duration(r.Period) })
+	if len(s.recent) >= r.Intensity {
+		s.state = stateFailed
+		s.reason = fmt.Sprintf("restarted %d times in %s, then died again (%s)", len(s.recent), time.Duration(r.Period), how)
+		s.host.log.Error("SERVICE FAILED: it is not restarted any more", "service", s.name,
+			"version", dead.Package().Version, "reason", s.reason, "hint", "reltool upgrade, reltool rollback, or restart theseusd")
+		return false
+	}
+	s.recent = append(s.recent, now)
+	s.state, s.reason = stateRestarting, how
+	s.host.log.Warn("service died; restarting it", "service", s.name, "version", dead.Package().Version, "how", how)
+	return true
+}
+
+func limits(p release.Package) appup.Restart {
+	r := appup.Restart{}
+	if p.Manifest != nil {
+		r = p.Manifest.Restart
+	}
+	if r.Intensity == 0 {
+		r.Intensity = appup.DefaultIntensity
+	}
+	if r.Period == 0 {
+		r.Period = appup.Duration(appup.DefaultPeriod)
+	}
+	return r
+}
+
+func exitOf(in upgrades.Instance) string {
+	if own, ok := in.(*instance); ok {
+		return own.exit()
+	}
+	return "it did not come up"
+}
+
+func (s *service) take() upgrades.Instance {
+	s.mu.Lock()
+	s.taken = true
+	s.mu.Unlock()
+	s.gate.Lock() // a restart that is under way ends first
+	defer s.gate.Unlock()
+	s.nudge()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving == nil || isDone(s.serving) {
+		return nil
+	}
+	return s.serving
+}
+
+func (s *service) give(in upgrades.Instance, turn int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving, s.taken, s.turn = in, false, turn
+	s.recent, s.reason = nil, ""
+	s.state = stateRunning
+	if in == nil {
+		s.state = ""
+	} else if isDone(in) {
+		s.state = stateRestarting
+	}
+	s.nudge()
+}
+
+// nudge has supervise look again.
+func (s *service) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// add makes an instance known.
+func (s *service) add(in *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.instances = append(s.instances, in)
+}
+
+// adopt makes the instance the serving one if it is the active one of the highest epoch so far.
+func (s *service) adopt(in *instance, st upgrades.Status) {
+	if st.Role != upgrades.Active {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.serving.(*instance); ok && old.seen().Epoch > st.Epoch {
+		return
+	}
+	s.serving = in
+}
+
+func (s *service) remove(in *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.instances = slices.DeleteFunc(s.instances, func(other *instance) bool { return other == in })
+}
+
+func (s *service) alive() []*instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.instances), func(in *instance) bool { return isDone(in) })
+}
+
+// note keeps why a start failed, for a service that nobody serves.
+func (s *service) note(state string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving != nil {
+		return
+	}
+	s.state, s.reason = state, ""
+	if err != nil {
+		s.reason = err.Error()
+	}
+}
+
+// view is the service without what has to be asked of its processes.
+func (s *service) view() control.ServiceStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := control.ServiceStatus{Name: s.name, State: s.state, Reason: s.reason, Restarts: s.restarts}
+	if s.serving != nil {
+		p := s.serving.Package()
+		v.Version, v.Command = p.Version, command(p)
+	}
+	return v
+}
+
+func isDone(in upgrades.Instance) bool {
+	select {
+	case <-in.Done():
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,338 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// taker is a Handler that remembers, and answers as it is told.
+type taker struct {
+	mu    sync.Mutex
+	calls [][]string
+	came  chan struct{}
+	say   map[string]error // by file name
+}
+
+func newTaker() *taker { return &taker{came: make(chan struct{}, 100), say: map[string]error{}} }
+
+func (k *taker) handle(_ context.Context, paths []string) map[string]error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	refused := map[string]error{}
+	var names []string
+	for _, p := range paths {
+		names = append(names, filepath.Base(p))
+		if err := k.say[filepath.Base(p)]; err != nil {
+			refused[p] = err
+		}
+	}
+	k.calls = append(k.calls, names)
+	k.came <- struct{}{}
+	return refused
+}
+
+// all is what was handled so far: one call a line.
+func (k *taker) all() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var lines []string
+	for _, c := range k.calls {
+		lines = append(lines, strings.Join(c, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// watched runs a folder with the kernel's own events.
+func watched(t *testing.T, f *Folder) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- f.Run(ctx, func() { close(ready) }) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v", err)
+		}
+	})
+	<-ready
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (k *taker) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case <-k.came:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was handled")
+	}
+}
+
+func TestRenamedFileIsHandledOnce(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	watched(t, &Folder{Dir: dir, Handle: k.handle})
+	put(t, filepath.Join(dir, ".x"), "package")
+	if err := os.Rename(filepath.Join(dir, ".x"), filepath.Join(dir, "visits-2.0.0.tpk")); err != nil {
+		t.Fatal(err)
+	}
+	k.wait(t)
+	put(t, filepath.Join(dir, "cache-1.0.0.tpk"), "another")
+	k.wait(t)
+	if got := k.all(); got != "visits-2.0.0.tpk\ncache-1.0.0.tpk" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestFileBeingWrittenWaitsForItsEnd(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	put(t, filepath.Join(dir, "a-1.0.0.tpk"), "")
+	watched(t, &Folder{Dir: dir, Handle: k.handle})
+	k.wait(t) // the reading at start is over
+	f, err := os.Create(filepath.Join(dir, "visits-2.0.0.tpk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("half"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "cache-1.0.0.tpk"), "whole") // by the time this one is handled, the other one was seen
+	k.wait(t)
+	if got := k.all(); got != "a-1.0.0.tpk\ncache-1.0.0.tpk" {
+		t.Fatalf("got %q", got)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k.wait(t)
+	if got := k.all(); got != "a-1.0.0.tpk\ncache-1.0.0.tpk\nvisits-2.0.0.tpk" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPackagesThatComeTogetherAreHandledTogether(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	watched(t, &Folder{Dir: dir, Handle: k.handle, Gather: 300 * time.Millisecond})
+	for _, name := range []string{"visits-10.0.0.tpk", "visits-9.0.0.tpk", "cache-1.0.0.tpk"} {
+		put(t, filepath.Join(dir, name), name)
+	}
+	k.wait(t)
+	if got := k.all(); got != "cache-1.0.0.tpk visits-9.0.0.tpk visits-10.0.0.tpk" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestOtherNamesAreIgnored(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	others := []string{"README.md", ".visits-2.0.0.tpk", "visits-2.0.0.tpk.minisig", "visits-2.0.0.tpk.part", "visits.tpk"}
+	for _, name := range others {
+		put(t, filepath.Join(dir, name), name)
+	}
+	for _, name := range []string{"rejected", "visits-3.0.0.tpk"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, filepath.Join(dir, "rejected", "visits-4.0.0.tpk"), "")
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "visits-5.0.0.tpk")); err != nil {
+		t.Fatal(err)
+	}
+	watched(t, &Folder{Dir: dir, Handle: k.handle, Settle: time.Nanosecond})
+	for _, name := range others {
+		put(t, filepath.Join(dir, name), name+" again")
+	}
+	put(t, filepath.Join(dir, "zebra-1.0.0.tpk"), "")
+	k.wait(t)
+	if got := k.all(); got != "zebra-1.0.0.tpk" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestRefusedPackageIsSetAside(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	k.say["visits-2.0.0.tpk"] = &release.RejectError{File: "visits-2.0.0.tpk", Reason: "it is truncated"}
+	watched(t, &Folder{Dir: dir, Handle: k.handle})
+	put(t, filepath.Join(dir, "visits-2.0.0.tpk"), "half")
+	k.wait(t)
+	put(t, filepath.Join(dir, "zebra-1.0.0.tpk"), "") // handled after the other one was set aside
+	k.wait(t)
+	if _, err := os.Stat(filepath.Join(dir, "visits-2.0.0.tpk")); !os.IsNotExist(err) {
+		t.Errorf("it is still in the folder: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "rejected", "visits-2.0.0.tpk.reason"))
+	if err != nil || !strings.Contains(string(text), "it is truncated") {
+		t.Errorf("the reason is %q, %v", text, err)
+	}
+}
+
+func TestFolderThatWasReplacedIsWatchedAgain(t *testing.T) {
+	dir, k := filepath.Join(t.TempDir(), "releases"), newTaker()
+	watched(t, &Folder{Dir: dir, Handle: k.handle, Every: 20 * time.Millisecond, Settle: time.Nanosecond})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the folder was not made again")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	put(t, filepath.Join(dir, "visits-2.0.0.tpk"), "")
+	k.wait(t)
+}
+
+// silent is a source that tells nothing by itself.
+type silent struct{ events chan event }
+
+func (s *silent) Events() <-chan event { return s.events }
+func (s *silent) Err() error           { return nil }
+func (s *silent) Ensure() error        { return nil }
+func (s *silent) Close() error         { return nil }
+
+// inBubble runs a folder without a kernel, in virtual time that begins at the real one.
+func inBubble(t *testing.T, f *Folder) *silent {
+	src := &silent{events: make(chan event)}
+	probe := filepath.Join(t.TempDir(), "probe")
+	put(t, probe, "") // the clock of the file system is not the bubble's
+	info, err := os.Stat(probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := touched(info)
+	began := time.Now()
+	f.now = func() time.Time { return real.Add(time.Since(began)) }
+	f.open = func(string) (source, error) { return src, nil }
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+	go func() { _ = f.Run(ctx, func() {}) }()
+	t.Cleanup(func() { stop(); synctest.Wait() })
+	return src
+}
+
+func TestReadingAtStartAndEveryThirtySeconds(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	put(t, filepath.Join(dir, "visits-1.0.0.tpk"), "")
+	synctest.Test(t, func(t *testing.T) {
+		k.came = make(chan struct{}, 100)
+		inBubble(t, &Folder{Dir: dir, Handle: k.handle})
+		synctest.Wait()
+		if got := k.all(); got != "visits-1.0.0.tpk" {
+			t.Fatalf("at start: %q", got)
+		}
+		put(t, filepath.Join(dir, "visits-2.0.0.tpk"), "")
+		time.Sleep(29 * time.Second)
+		synctest.Wait()
+		if got := k.all(); got != "visits-1.0.0.tpk" {
+			t.Fatalf("read again too early: %q", got)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := k.all(); got != "visits-1.0.0.tpk\nvisits-2.0.0.tpk" {
+			t.Fatalf("after an hour: %q", got)
+		}
+	})
+}
+
+func TestWhatMayStillBeCopiedIsNotSetAside(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	path := filepath.Join(dir, "visits-1.0.0.tpk")
+	put(t, path, "half")
+	k.say["visits-1.0.0.tpk"] = &release.RejectError{Reason: "it is truncated"}
+	synctest.Test(t, func(t *testing.T) {
+		k.came = make(chan struct{}, 100)
+		inBubble(t, &Folder{Dir: dir, Handle: k.handle})
+		synctest.Wait()
+		if _, err := os.Stat(path); err != nil || k.all() != "visits-1.0.0.tpk" {
+			t.Fatalf("handled %q, then %v", k.all(), err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Fatalf("nobody touches it any more, and it is still there: %v", err)
+		}
+	})
+}
+
+func TestOverflowReadsTheFolderAtOnce(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	synctest.Test(t, func(t *testing.T) {
+		k.came = make(chan struct{}, 100)
+		src := inBubble(t, &Folder{Dir: dir, Handle: k.handle})
+		synctest.Wait()
+		put(t, filepath.Join(dir, "visits-1.0.0.tpk"), "")
+		time.Sleep(3 * time.Second)
+		src.events <- event{overflow: true}
+		synctest.Wait()
+		if got := k.all(); got != "visits-1.0.0.tpk" {
+			t.Fatalf("got %q", got)
+		}
+	})
+}
+
+func TestFailureIsTriedAgainAndThenNoMore(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	put(t, filepath.Join(dir, "visits-1.0.0.tpk"), "")
+	k.say["visits-1.0.0.tpk"] = errors.New("disk full")
+	synctest.Test(t, func(t *testing.T) {
+		k.came = make(chan struct{}, 100)
+		inBubble(t, &Folder{Dir: dir, Handle: k.handle})
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		if got := k.all(); got != "visits-1.0.0.tpk\nvisits-1.0.0.tpk" {
+			t.Fatalf("got %q", got)
+		}
+		k.mu.Lock()
+		clear(k.say)
+		k.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := strings.Count(k.all(), "visits"); got != 3 {
+			t.Fatalf("handled %d times", got)
+		}
+	})
+}
+
+func TestSplit(t *testing.T) {
+	for file, want := range map[string]string{
+		"visits-2.0.0.tpk":       "visits 2.0.0",
+		"visits-2.0.1-bad.tpk":   "visits 2.0.1-bad",
+		"my-cache-1.2.3+b.tpk":   "my-cache 1.2.3+b",
+		"a-1-2.0.0.tpk":          "a-1 2.0.0",
+		"visits-2.0.tpk":         "",
+		"visits-v2.0.0.tpk":      "",
+		"visits-2.0.0.tpk.part":  "",
+		".visits-2.0.0.tpk":      "",
+		"-2.0.0.tpk":             "",
+		"Visits-2.0.0.tpk":       "",
+		"visits-02.0.0.tpk":      "",
+		"../visits-2.0.0.tpk":    "",
+		"visits-2.0.0 copy.tpk":  "",
+		"visits-2.0.0-beta.tpk":  "visits 2.0.0-beta",
+		"visits-2.0.0.tpk.minis": "",
+	} {
+		got := ""
+		if name, v, ok := split(file); ok {
+			got = name + " " + v.String()
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", file, got, want)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// By is the name under which the folder acts in the history.
+const By = "releases/"
+
+// Store takes package files in.
+type Store interface {
+	Add(ctx context.Context, path string) (release.Package, error)
+}
+
+// Engine is what the policy asks of upgrades.
+type Engine interface {
+	Build(ctx context.Context, pkgs []release.Package, by string) (control.Built, error)
+	Boot(ctx context.Context) error
+	Plan(ctx context.Context, to string) (control.Plan, error)
+	Upgrade(ctx context.Context, r control.UpgradeRequest, emit func(control.Event)) error
+	Releases() []control.Release
+}
+
+// Rule is what theseus.toml says of one service.
+type Rule struct {
+	Auto       bool   // upgrade by itself; else a release is only announced
+	Constraint string // semver range that Auto is bound to; any version if empty
+}
+
+// Policy makes releases out of dropped packages. Its Handle is the Handler of a Folder.
+//
+// Of one service the highest version of those that came together counts. A version that is in some release already
+// makes no new one, so a package that was rolled back is not tried again because it still lies in the folder. The
+// first release of an empty instance is started at once. Any other one is applied only if every change in it is
+// upwards and within a rule that says auto; else the log announces it.
+type Policy struct {
+	Store  Store
+	Engine Engine
+	Rule   func(service string) Rule // never auto if nil
+	Logger *slog.Logger              // nothing is logged if nil
+}
+
+// Handle is a Handler.
+func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
+	refused := map[string]error{}
+	best := map[string]arrival{}
+	for _, path := range paths {
+		pkg, err := p.Store.Add(ctx, path)
+		if err != nil {
+			refused[path] = err
+			continue
+		}
+		if old, ok := best[pkg.Name]; !ok || higher(pkg.Version, old.pkg.Version) {
+			best[pkg.Name] = arrival{path, pkg}
+		}
+	}
+	p.release(ctx, p.unknown(best), refused)
+	return refused
+}
+
+// arrival is a package in the store and the file it came from.
+type arrival struct {
+	path string
+	pkg  release.Package
+}
+
+// unknown drops the versions that some release has already.
+func (p *Policy) unknown(best map[string]arrival) []arrival {
+	var fresh []arrival
+	for _, a := range best {
+		if in := p.releaseWith(a.pkg); in != "" {
+			p.log().Info("package is part of a release already", "package", filepath.Base(a.path), "release", in)
+			continue
+		}
+		fresh = append(fresh, a)
+	}
+	return fresh
+}
+
+func (p *Policy) releaseWith(pkg release.Package) string {
+	for _, r := range p.Engine.Releases() {
+		if r.Services[pkg.Name] == pkg.Version {
+			return r.Name
+		}
+	}
+	return ""
+}
+
+// release builds one and goes on as the rules say. What the engine refuses for good is a bad package.
+func (p *Policy) release(ctx context.Context, fresh []arrival, refused map[string]error) {
+	if len(fresh) == 0 {
+		return
+	}
+	var pkgs []release.Package
+	for _, a := range fresh {
+		pkgs = append(pkgs, a.pkg)
+	}
+	built, err := p.Engine.Build(ctx, pkgs, By)
+	if err != nil {
+		for _, a := range fresh {
+			refused[a.path] = forGood(a.path, err)
+		}
+		return
+	}
+	if err := p.apply(ctx, built); err != nil {
+		p.log().Error("the release could not be applied", "release", built.To, "error", err)
+	}
+}
+
+// forGood tells what a later try cannot mend.
+func forGood(path string, err error) error {
+	var no *control.Error
+	if !errors.As(err, &no) || no.Code == "busy" || no.Code == "internal" {
+		return err
+	}
+	return &release.RejectError{File: filepath.Base(path), Reason: no.Message, Hint: no.Hint, Err: err}
+}
+
+func (p *Policy) apply(ctx context.Context, built control.Built) error {
+	switch {
+	case built.From == "":
+		p.log().Info("first release", "release", built.To)
+		return p.Engine.Boot(ctx)
+	case !built.New:
+		return nil
+	case !p.auto(built.Changes):
+		p.log().Info(fmt.Sprintf("release %s is ready: reltool upgrade", built.To), "release", built.To)
+		return nil
+	}
+	return p.upgrade(ctx, built.To)
+}
+
+// upgrade does exactly the plan it has seen.
+func (p *Policy) upgrade(ctx context.Context, to string) error {
+	plan, err := p.Engine.Plan(ctx, to)
+	if err != nil {
+		return err
+	}
+	p.log().Info("upgrading", "from", plan.From, "to", to)
+	request := control.UpgradeRequest{To: to, Digest: plan.Digest, By: By}
+	return p.Engine.Upgrade(ctx, request, func(control.Event) {})
+}
+
+// auto is true if every change goes up and is allowed.
+func (p *Policy) auto(changes []control.Change) bool {
+	for _, c := range changes {
+		if c.To == "" || (c.From != "" && !higher(c.To, c.From)) || !p.allows(c.Service, c.To) {
+			return false
+		}
+	}
+	return len(changes) > 0
+}
+
+func (p *Policy) allows(service, version string) bool {
+	if p.Rule == nil {
+		return false
+	}
+	rule := p.Rule(service)
+	if !rule.Auto || rule.Constraint == "" {
+		return rule.Auto
+	}
+	within, err := semver.NewConstraint(rule.Constraint)
+	if err != nil {
+		p.log().Error("upgrade rule is no semver range", "service", service, "range", rule.Constraint, "error", err)
+		return false
+	}
+	v, err := semver.NewVersion(version)
+	return err == nil && within.Check(v)
+}
+
+// higher compares versions; what is no version is never higher.
+func higher(a, b string) bool {
+	av, err := semver.NewVersion(a)
+	if err != nil {
+		return false
+	}
+	bv, err := semver.NewVersion(b)
+	return err != nil || av.GreaterThan(bv)
+}
+
+func (p *Policy) log() *slog.Logger {
+	if p.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return p.Logger
+}

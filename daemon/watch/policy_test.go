@@ -1,0 +1,159 @@
+package watch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// shop is a store and an engine that remember what they were asked.
+type shop struct {
+	releases []control.Release
+	built    control.Built
+	buildErr error
+	did      []string
+}
+
+func (s *shop) Add(_ context.Context, path string) (release.Package, error) {
+	name, v, ok := split(filepath.Base(path))
+	if !ok || name == "bad" {
+		return release.Package{}, &release.RejectError{Reason: "bad"}
+	}
+	return release.Package{Name: name, Version: v.Original()}, nil
+}
+
+func (s *shop) Build(_ context.Context, pkgs []release.Package, by string) (control.Built, error) {
+	var list []string
+	for _, p := range pkgs {
+		list = append(list, p.Name+" "+p.Version)
+	}
+	slices.Sort(list)
+	s.did = append(s.did, "build "+strings.Join(list, ", ")+" by "+by)
+	return s.built, s.buildErr
+}
+
+func (s *shop) Boot(context.Context) error { s.did = append(s.did, "boot"); return nil }
+
+func (s *shop) Plan(_ context.Context, to string) (control.Plan, error) {
+	return control.Plan{To: to, Digest: "seen"}, nil
+}
+
+func (s *shop) Upgrade(_ context.Context, r control.UpgradeRequest, _ func(control.Event)) error {
+	s.did = append(s.did, "upgrade "+r.To+" "+r.Digest)
+	return nil
+}
+
+func (s *shop) Releases() []control.Release { return s.releases }
+
+func TestPolicy(t *testing.T) {
+	up := []control.Change{{Service: "visits", From: "1.0.0", To: "2.0.0"}}
+	auto := Rule{Auto: true}
+	for _, tc := range []struct {
+		name  string
+		files string
+		has   map[string]string // of a release that is there
+		built control.Built
+		rule  Rule
+		want  string
+		log   string
+	}{
+		{
+			name: "staged by default", files: "visits-2.0.0.tpk", built: control.Built{From: "v1", To: "v2", New: true, Changes: up},
+			want: "build visits 2.0.0 by releases/", log: "release v2 is ready: reltool upgrade",
+		},
+		{
+			name: "auto upgrades with the plan it has seen", files: "visits-2.0.0.tpk", rule: auto,
+			built: control.Built{From: "v1", To: "v2", New: true, Changes: up},
+			want:  "build visits 2.0.0 by releases/; upgrade v2 seen",
+		},
+		{
+			name: "auto within a range", files: "visits-2.0.0.tpk", rule: Rule{Auto: true, Constraint: "^2"},
+			built: control.Built{From: "v1", To: "v2", New: true, Changes: up},
+			want:  "build visits 2.0.0 by releases/; upgrade v2 seen",
+		},
+		{
+			name: "not outside of it", files: "visits-2.0.0.tpk", rule: Rule{Auto: true, Constraint: "~1.0"},
+			built: control.Built{From: "v1", To: "v2", New: true, Changes: up},
+			want:  "build visits 2.0.0 by releases/", log: "release v2 is ready",
+		},
+		{
+			name: "not with a range that is none", files: "visits-2.0.0.tpk", rule: Rule{Auto: true, Constraint: "about 2"},
+			built: control.Built{From: "v1", To: "v2", New: true, Changes: up},
+			want:  "build visits 2.0.0 by releases/", log: "no semver range",
+		},
+		{
+			name: "never downwards", files: "visits-1.0.0.tpk", rule: auto,
+			built: control.Built{From: "v2", To: "v3", New: true,
+				Changes: []control.Change{{Service: "visits", From: "2.0.0", To: "1.0.0"}}},
+			want: "build visits 1.0.0 by releases/", log: "release v3 is ready",
+		},
+		{
+			name: "never when a service would go", files: "visits-2.0.0.tpk", rule: auto,
+			built: control.Built{From: "v2", To: "v3", New: true,
+				Changes: append([]control.Change{{Service: "old", From: "1.0.0"}}, up...)},
+			want: "build visits 2.0.0 by releases/",
+		},
+		{
+			name: "a set that was there is not applied again", files: "visits-2.0.0.tpk", rule: auto,
+			built: control.Built{From: "v1", To: "v2", Changes: up}, want: "build visits 2.0.0 by releases/",
+		},
+		{
+			name: "a version of some release makes no new one", files: "visits-2.0.0.tpk", rule: auto,
+			has: map[string]string{"visits": "2.0.0"}, want: "", log: "part of a release already",
+		},
+		{
+			name: "the first release is started", files: "cache-1.0.0.tpk visits-1.0.0.tpk",
+			built: control.Built{To: "v1", New: true}, want: "build cache 1.0.0, visits 1.0.0 by releases/; boot",
+		},
+		{
+			name: "the highest of each service counts", files: "visits-9.0.0.tpk visits-10.0.0.tpk visits-2.0.0.tpk",
+			built: control.Built{From: "v1", To: "v1"}, want: "build visits 10.0.0 by releases/",
+		},
+		{name: "bad ones are left out", files: "bad-1.0.0.tpk", want: ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := &shop{built: tc.built, releases: []control.Release{{Name: "v1", Services: tc.has}}}
+			var log bytes.Buffer
+			p := Policy{Store: s, Engine: s, Rule: func(string) Rule { return tc.rule },
+				Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			p.Handle(t.Context(), strings.Fields(tc.files))
+			if got := strings.Join(s.did, "; "); got != tc.want {
+				t.Errorf("did %q, want %q", got, tc.want)
+			}
+			if !strings.Contains(log.String(), tc.log) {
+				t.Errorf("the log lacks %q: %s", tc.log, log.String())
+			}
+		})
+	}
+}
+
+func TestPolicyTellsRefusedForGoodFromTryAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		err   error
+		files string
+		final bool
+	}{
+		{"the store refuses", nil, "bad-1.0.0.tpk", true},
+		{"the engine refuses", &control.Error{Code: "uncovered", Message: "no Step"}, "visits-2.0.0.tpk", true},
+		{"the engine is busy", &control.Error{Code: "busy"}, "visits-2.0.0.tpk", false},
+		{"the disk is full", errors.New("no space"), "visits-2.0.0.tpk", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := &shop{buildErr: tc.err}
+			got := (&Policy{Store: s, Engine: s}).Handle(t.Context(), []string{tc.files})[tc.files]
+			var refused *release.RejectError
+			if got == nil || errors.As(got, &refused) != tc.final {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}

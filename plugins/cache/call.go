@@ -1,0 +1,65 @@
+package main
+
+import "github.com/theseusd/theseus/sdk/serve/resp"
+
+// call is one command on one connection. A command answers by writing, or returns an error, not both.
+type call struct {
+	conn *resp.Conn
+	word string // of the command, in lower case
+	args [][]byte
+}
+
+func (q *call) ok()             { q.conn.WriteOK() }
+func (q *call) status(s string) { q.conn.WriteString(s) }
+func (q *call) int(n int64)     { q.conn.WriteInt(n) }
+func (q *call) bulk(b []byte)   { q.conn.WriteBulk(b) }
+func (q *call) text(s string)   { q.conn.WriteBulkString(s) }
+func (q *call) null()           { q.conn.WriteNull() }
+func (q *call) array(n int)     { q.conn.WriteArray(n) }
+func (q *call) dict(n int)      { q.conn.WriteMap(n) }
+
+// pair is one entry of a dict.
+func (q *call) pair(key, value string) {
+	q.text(key)
+	q.text(value)
+}
+
+func (q *call) strings(list []string) {
+	q.array(len(list))
+	for _, s := range list {
+		q.text(s)
+	}
+}
+
+func (q *call) okIf(err error) error {
+	if err == nil {
+		q.ok()
+	}
+	return err
+}
+
+func (q *call) intIf(n int64, err error) error {
+	if err == nil {
+		q.int(n)
+	}
+	return err
+}
+
+func (q *call) boolIf(yes bool, err error) error {
+	if yes {
+		return q.intIf(1, err)
+	}
+	return q.intIf(0, err)
+}
+
+func (q *call) bulkIf(b []byte, ok bool, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		q.bulk(b)
+	default:
+		q.null()
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// failure is an error as it goes over the wire: its first word is the code that clients look at. The texts are Redis'.
+type failure string
+
+func (f failure) Error() string { return string(f) }
+
+const (
+	errSyntax    failure = "ERR syntax error"
+	errInteger   failure = "ERR value is not an integer or out of range"
+	errOverflow  failure = "ERR increment or decrement would overflow"
+	errDecrement failure = "ERR decrement would overflow"
+	errTooLong   failure = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errCursor    failure = "ERR invalid cursor"
+	errExpireNX  failure = "ERR NX and XX, GT or LT options at the same time are not compatible"
+	errExpireGT  failure = "ERR GT and LT options at the same time are not compatible"
+	errDB        failure = "ERR DB index is out of range"
+	errProtocol  failure = "NOPROTO unsupported protocol version"
+	errNotNumber failure = "ERR Protocol version is not an integer or out of range"
+	errName      failure = "ERR Client names cannot contain spaces, newlines or special characters."
+	errPassword  failure = "WRONGPASS invalid username-password pair or user is disabled."
+	errNoAuth    failure = "ERR AUTH <password> called without any password configured for the default user. " +
+		"Are you sure your configuration is correct?"
+)
+
+// wireText is an error as a client sees it.
+func wireText(err error) string {
+	var f failure
+	if errors.As(err, &f) {
+		return string(f)
+	}
+	return "ERR " + err.Error()
+}
+
+func errArity(command string) failure {
+	return failure(fmt.Sprintf("ERR wrong number of arguments for '%s' command", command))
+}
+
+func errExpireTime(command string) failure {
+	return failure(fmt.Sprintf("ERR invalid expire time in '%s' command", command))
+}
+
+func errSubcommand(q *call) failure {
+	return failure(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.", q.args[1], strings.ToUpper(q.word)))
+}

@@ -1,0 +1,147 @@
+package control
+
+import "time"
+
+// Status answers GET /v1/status.
+type Status struct {
+	Dir      string          `json:"dir"`
+	Version  string          `json:"version"` // of the daemon
+	PID      int             `json:"pid"`
+	Keel     int             `json:"keel_pid"`
+	Started  time.Time       `json:"started"`
+	Release  string          `json:"release"` // "v2"
+	State    string          `json:"state"`   // of that release: current (in probation) or permanent
+	Upgrade  *Upgrade        `json:"upgrade,omitempty"`
+	Services []ServiceStatus `json:"services"`
+}
+
+// Upgrade is one that is under way.
+type Upgrade struct {
+	From  string    `json:"from"`
+	To    string    `json:"to"`
+	Step  string    `json:"step"`
+	Until time.Time `json:"until,omitzero"` // end of the probation
+}
+
+// ServiceStatus is one service.
+type ServiceStatus struct {
+	Name        string            `json:"name"`
+	Version     string            `json:"version"`
+	Command     string            `json:"command"`
+	State       string            `json:"state"` // starting, running, restarting, failed
+	Reason      string            `json:"reason,omitempty"`
+	PID         int               `json:"pid"`
+	Started     time.Time         `json:"started,omitzero"`
+	Restarts    int               `json:"restarts"`
+	Epoch       uint64            `json:"epoch"`
+	Rows        map[string]uint64 `json:"rows,omitempty"`
+	LogBytes    uint64            `json:"log_bytes"`
+	Connections uint64            `json:"connections"`
+	RSS         uint64            `json:"rss_bytes"`
+	Listeners   map[string]string `json:"listeners,omitempty"` // name: address
+	Standbys    []Process         `json:"standbys,omitempty"`
+}
+
+// Process is a further process of a service.
+type Process struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Role    string `json:"role"`
+	Lag     uint64 `json:"lag_bytes"`
+}
+
+// Release is a numbered set of service versions.
+type Release struct {
+	Name     string            `json:"name"`     // "v2"
+	Status   string            `json:"status"`   // unpacked, current, permanent, old
+	Services map[string]string `json:"services"` // name: version
+	Built    time.Time         `json:"built"`
+	By       string            `json:"by,omitempty"`
+}
+
+// Built answers POST /v1/releases.
+type Built struct {
+	From    string   `json:"from"` // the release that serves; "" on an empty instance
+	To      string   `json:"to"`
+	New     bool     `json:"new"` // false: this very set was there already
+	Changes []Change `json:"changes"`
+}
+
+// Change is what a release does to one service. From is "" if it is new, To is "" if it goes.
+type Change struct {
+	Service string   `json:"service"`
+	From    string   `json:"from"`
+	To      string   `json:"to"`
+	Detail  []string `json:"detail,omitempty"` // "visit 1 -> 2: {…} -> {…}"
+}
+
+// BuildRequest is the body of POST /v1/releases: package files, by absolute path, readable by the daemon.
+type BuildRequest struct {
+	Packages []string `json:"packages"`
+	By       string   `json:"by"`
+}
+
+// Plan answers POST /v1/plan. Digest names exactly this plan: an upgrade that carries it does this or nothing.
+type Plan struct {
+	From      string     `json:"from"`
+	To        string     `json:"to"`
+	Path      []string   `json:"path"` // releases or versions on the way
+	Down      bool       `json:"down"`
+	Digest    string     `json:"digest"`
+	Steps     []PlanStep `json:"steps"`
+	Rows      uint64     `json:"rows"`              // that migrate
+	Estimate  float64    `json:"estimate_seconds"`  // until the switch
+	Probation float64    `json:"probation_seconds"` // after it
+	NoReturn  bool       `json:"irreversible"`
+}
+
+// PlanStep is one line of a plan.
+type PlanStep struct {
+	Service string `json:"service,omitempty"`
+	Name    string `json:"name"` // start, rehearse, follow, switch, probation, make_permanent...
+	Text    string `json:"text"`
+	Commit  bool   `json:"commit,omitempty"` // the commit point is here
+}
+
+// PlanRequest is the body of POST /v1/plan. An empty To means the newest unpacked release.
+type PlanRequest struct {
+	To string `json:"to"`
+}
+
+// UpgradeRequest is the body of POST /v1/upgrade and /v1/rollback, which answer a stream of Event, one JSON a line.
+type UpgradeRequest struct {
+	To     string `json:"to"`
+	Digest string `json:"digest,omitempty"` // of the plan that was shown; refused if it is no longer the plan
+	By     string `json:"by"`
+}
+
+// Event is one line of progress, of the history and of the audit log.
+type Event struct {
+	Seq     uint64         `json:"seq,omitempty"` // of the journal; 0 for progress, which is not journaled
+	Time    time.Time      `json:"time"`
+	Kind    string         `json:"kind"` // planned, verified, started, rehearsed, following, ... see upgrades
+	Upgrade uint64         `json:"upgrade,omitempty"`
+	From    string         `json:"from,omitempty"`
+	To      string         `json:"to,omitempty"`
+	Service string         `json:"service,omitempty"`
+	By      string         `json:"by,omitempty"`
+	Text    string         `json:"text,omitempty"`
+	Reason  string         `json:"reason,omitempty"`
+	Hint    string         `json:"hint,omitempty"`
+	Took    float64        `json:"seconds,omitempty"`
+	Done    uint64         `json:"done,omitempty"`
+	Total   uint64         `json:"total,omitempty"`
+	Detail  map[string]any `json:"detail,omitempty"`
+	Error   *Error         `json:"error,omitempty"` // ends a stream that failed
+	Last    bool           `json:"last,omitempty"`  // ends a stream
+}
+
+// Error is how the daemon says no. It crosses the socket as JSON with a status of 4xx or 5xx.
+type Error struct {
+	Code    string `json:"code"` // stable: no_release, no_appup, uncovered, busy, stale_plan, rehearsal, aborted, rolled_back, bad_package, internal
+	Message string `json:"error"`
+	Running string `json:"running,omitempty"` // what is running now
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (e *Error) Error() string { return e.Message }

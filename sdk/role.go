@@ -1,0 +1,169 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/state"
+	"github.com/theseusd/theseus/sdk/wire"
+)
+
+// Release makes the active version a standby: no request is read any more, those in hand are finished, the log is
+// fenced, and the pair gets the last word on each connection.
+func (rt *process) Release(ctx context.Context, req *wire.ReleaseRequest) (*wire.ReleaseReply, error) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if err := rt.ready(); err != nil || rt.is(wire.StatusReply_ROLE_STANDBY) {
+		return &wire.ReleaseReply{}, err
+	}
+	began := time.Now()
+	budget := time.Duration(req.DrainMicros) * time.Microsecond
+	if err := rt.quiesce(ctx, budget); err != nil {
+		return nil, status.Error(codes.Aborted, err.Error())
+	}
+	drained := time.Since(began)
+	if err := rt.store.Release(); err != nil {
+		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.resume())
+	}
+	rt.setRole(wire.StatusReply_ROLE_STANDBY)
+	n, err := rt.group.Finish()
+	if err != nil {
+		// The pair is gone: there is nobody to hand connections to, and whoever takes over begins without them.
+		rt.log.Warn("connections could not be handed over", "error", err)
+	}
+	return &wire.ReleaseReply{DrainMicros: drained.Microseconds(), Connections: uint64(n)}, nil
+}
+
+// quiesce leaves nothing in hand, or everything as it was.
+func (rt *process) quiesce(ctx context.Context, budget time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	if err := rt.group.Park(ctx, budget); err != nil {
+		return err
+	}
+	if err := rt.tasks.stop(ctx); err != nil {
+		return errors.Join(err, rt.resume())
+	}
+	return nil
+}
+
+func (rt *process) resume() error {
+	rt.tasks.start()
+	return rt.group.Arm()
+}
+
+// Activate makes a standby the one writer and server.
+func (rt *process) Activate(ctx context.Context, req *wire.ActivateRequest) (*wire.ActivateReply, error) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if err := rt.ready(); err != nil {
+		return nil, err
+	}
+	if rt.is(wire.StatusReply_ROLE_ACTIVE) {
+		return &wire.ActivateReply{Epoch: rt.store.Stats().Epoch}, nil
+	}
+	began := time.Now()
+	if req.Paired {
+		rt.awaitPair(ctx)
+	}
+	act, err := rt.store.Activate(ctx, req.Shadows)
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	if err := rt.group.Arm(); err != nil {
+		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.store.Release())
+	}
+	rt.tasks.start()
+	rt.setRole(wire.StatusReply_ROLE_ACTIVE)
+	served, _ := rt.group.Connections()
+	return &wire.ActivateReply{
+		Epoch: act.Epoch, DeltaRecords: act.Delta,
+		Micros: time.Since(began).Microseconds(), Connections: uint64(served),
+	}, nil
+}
+
+// pairWait bounds the wait for a peer that fenced its log and then fell silent.
+const pairWait = time.Second
+
+// awaitPair waits for the other version's last word on each connection. If it cannot give it, because it died, its
+// connections are gone with it, and serving new ones at once is all that can be done.
+func (rt *process) awaitPair(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pairWait)
+	defer cancel()
+	if err := rt.group.Await(ctx); err != nil {
+		rt.log.Warn("no connections were handed over", "error", err)
+	}
+}
+
+// Pair joins this process with the other version's.
+func (rt *process) Pair(ctx context.Context, req *wire.PairRequest) (*wire.PairReply, error) {
+	if err := rt.ready(); err != nil {
+		return nil, err
+	}
+	if err := rt.group.Pair(ctx, req.Path, req.Listen); err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return &wire.PairReply{}, nil
+}
+
+// Settle ends a probation.
+func (rt *process) Settle(ctx context.Context, _ *wire.SettleRequest) (*wire.SettleReply, error) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if err := rt.ready(); err != nil {
+		return nil, err
+	}
+	rt.group.Unpair()
+	if err := rt.store.Settle(ctx); err != nil && !errors.Is(err, state.ErrNotWriter) {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return &wire.SettleReply{}, nil
+}
+
+// Stop ends the process once its answer is out.
+func (rt *process) Stop(context.Context, *wire.StopRequest) (*wire.StopReply, error) {
+	rt.close()
+	go rt.exit()
+	return &wire.StopReply{}, nil
+}
+
+// exitGrace is for the answer to Stop to leave; go-plugin's own stream would keep a graceful stop waiting for ever.
+const exitGrace = 200 * time.Millisecond
+
+func (rt *process) exit() {
+	time.AfterFunc(exitGrace, func() { os.Exit(0) })
+	rt.grpc.GracefulStop()
+	os.Exit(0)
+}
+
+// closeDrain is how long requests in hand may take when the process is stopped.
+const closeDrain = 2 * time.Second
+
+// close ends what the process does, in order: requests in hand, background tasks, the log. A standby's connections
+// belong to the other version and are left alone.
+func (rt *process) close() {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.opened == nil {
+		return
+	}
+	if rt.is(wire.StatusReply_ROLE_ACTIVE) {
+		if err := rt.quiesce(context.Background(), closeDrain); err != nil && !errors.Is(err, serve.ErrBusy) {
+			rt.log.Warn("stopping with work in hand", "error", err)
+		}
+		rt.group.Hangup()
+	}
+	rt.group.Unpair()
+	rt.leave()
+	if err := rt.store.Close(); err != nil {
+		rt.log.Error("the state log did not close", "error", err)
+	}
+	rt.setRole(wire.StatusReply_ROLE_STARTING)
+	rt.opened = nil
+}

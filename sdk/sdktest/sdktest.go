@@ -1,0 +1,97 @@
+// Package sdktest runs a service in a test: within the test's process, on real sockets, with its state in a
+// temporary directory, and without a daemon.
+package sdktest
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/theseusd/theseus/sdk"
+)
+
+// Instance is a service that runs in a test.
+type Instance struct {
+	t         testing.TB
+	dir       string
+	addresses map[string]string
+	local     *sdk.Local
+}
+
+// Options of Start; the zero value is a new service with an empty state.
+type Options struct {
+	StateDir string // an earlier instance's StateDir, to see what outlives it; t.TempDir() if empty
+	Config   string // JSON
+}
+
+// Start runs s until the test ends. Every listener that s declares gets a free port of 127.0.0.1.
+func Start(t testing.TB, s sdk.Service, o Options) *Instance {
+	t.Helper()
+	if o.StateDir == "" {
+		o.StateDir = t.TempDir()
+	}
+	d, err := sdk.Describe(s)
+	if err != nil {
+		t.Fatalf("describe %s: %v", s.Name, err)
+	}
+	i := &Instance{t: t, dir: o.StateDir, addresses: map[string]string{}}
+	i.local, err = sdk.StartLocal(t.Context(), s, sdk.LocalOptions{
+		StateDir: o.StateDir, Config: []byte(o.Config), Listeners: i.listen(d.Listeners),
+		Log: testLog(),
+	})
+	if err != nil {
+		t.Fatalf("start %s: %v", s.Name, err)
+	}
+	t.Cleanup(i.local.Close)
+	return i
+}
+
+func (i *Instance) listen(names []string) map[string]net.Listener {
+	m := map[string]net.Listener{}
+	for _, name := range names {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		m[name], i.addresses[name] = ln, ln.Addr().String()
+		i.t.Cleanup(func() { _ = ln.Close() })
+	}
+	return m
+}
+
+// Addr is where the listener of that name serves.
+func (i *Instance) Addr(listener string) string { return i.addresses[listener] }
+
+// StateDir is where the state log lies.
+func (i *Instance) StateDir() string { return i.dir }
+
+// Verb calls a verb and fails the test if the verb does.
+func (i *Instance) Verb(name string, args ...string) string {
+	i.t.Helper()
+	out, err := i.local.Verb(i.t.Context(), name, args...)
+	if err != nil {
+		i.t.Fatalf("%s %q: %v", name, args, err)
+	}
+	return out
+}
+
+// VerbError calls a verb that should fail and returns its error.
+func (i *Instance) VerbError(name string, args ...string) error {
+	_, err := i.local.Verb(i.t.Context(), name, args...)
+	return err
+}
+
+// Health runs the service's health checks.
+func (i *Instance) Health() error { return i.local.Health(i.t.Context()) }
+
+// Stop ends the service now, in order; the test may start another one on its StateDir.
+func (i *Instance) Stop() { i.local.Close() }
+
+// testLog says nothing unless the test is run with -v: what a service logs while it ends may come after the test.
+func testLog() *slog.Logger {
+	if testing.Verbose() {
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return slog.New(slog.DiscardHandler)
+}

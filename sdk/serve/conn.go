@@ -1,0 +1,351 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var past = time.Unix(1, 0)
+
+// A park is one attempt to have nothing in hand.
+type park struct {
+	owing  atomic.Int64  // connections with work in hand, and one for the park itself while it counts
+	quiet  chan struct{} // closed when nothing is in hand
+	done   chan struct{} // closed when it is decided
+	handed bool          // the decision: the connections go to the peer. Set before done is closed
+}
+
+func newPark() *park {
+	p := &park{quiet: make(chan struct{}), done: make(chan struct{})}
+	p.owing.Store(1)
+	return p
+}
+
+func (p *park) settle() {
+	if p.owing.Add(-1) == 0 {
+		close(p.quiet)
+	}
+}
+
+// liveConn is a connection that a goroutine of this process serves.
+type liveConn interface {
+	base() *gate
+	// words is what the next process must know of a parked connection; false if it cannot be handed over. The
+	// gate's lock is held.
+	words() (unread, unsent []byte, ok bool)
+	// interrupt tells work in hand of a park; with force it is ended. The gate's lock is held.
+	interrupt(force bool, budget time.Duration)
+	// resumed is told that a park is over and the connection stays; fresh wants a new start with the words. The
+	// gate's lock is held.
+	resumed() (fresh bool)
+}
+
+// A gate is between a connection and whoever serves it. Nothing passes inwards while it is parked at a boundary:
+// the goroutine that waits for a next request just goes on waiting, be it in the poller, be it for the decision.
+// So parking needs no wake-up, no deadline, and leaves a request's own reads alone.
+type gate struct {
+	g    *Group
+	l    *link
+	self liveConn
+
+	mu       sync.Mutex // guards what follows; one lock per connection, held for microseconds
+	nc       net.Conn
+	raw      syscall.RawConn
+	in       []byte // read by another process; comes before what the socket has
+	park     *park  // stands still for this park
+	owes     *park  // this park waits for the work in hand
+	waiting  bool   // in a read at a boundary, nothing in hand
+	writing  bool   // what waits to be written is in hand nevertheless
+	detached bool   // goes to the peer, or back to the idle set; the socket is not ours to touch
+	closed   bool
+
+	into   []byte // where the read in progress reads to
+	got    int    // and what came of it
+	failed error
+	try    func(uintptr) bool // tryRead, allocated once
+	keep   func([]byte) int   // sees what was read, at once; says how much of it counts
+}
+
+func (c *gate) init(g *Group, l *link, self liveConn) {
+	c.g, c.l, c.self = g, l, self
+	c.in = l.unread
+	c.try = c.tryRead
+}
+
+// attach gives the gate its socket.
+func (c *gate) attach(nc net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nc = nc
+	c.raw, _ = nc.(syscall.Conn).SyscallConn() // never fails for an open TCP or unix connection
+}
+
+// atRest takes note that nothing is in hand. The lock is held.
+func (c *gate) atRest() {
+	c.waiting = true
+	if c.owes != nil && !c.writing {
+		c.park, c.owes = c.owes, nil
+		c.park.settle()
+	}
+}
+
+// released takes note that a park need not wait for this connection any more. The lock is held.
+func (c *gate) released() {
+	if c.owes != nil {
+		c.owes.settle()
+		c.owes = nil
+	}
+}
+
+// stop parks the connection, or asks for its work in hand.
+func (c *gate) stop(p *park) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+	case c.waiting && !c.writing && !c.detached:
+		c.park = p
+	default:
+		c.owes = p
+		p.owing.Add(1)
+	}
+}
+
+// resume undoes stop.
+func (c *gate) resume() {
+	c.mu.Lock()
+	c.park, c.owes = nil, nil
+	fresh := c.self.resumed()
+	var unread, unsent []byte
+	if fresh {
+		c.detached = true
+		unread, unsent, _ = c.self.words()
+	}
+	c.mu.Unlock()
+	if fresh {
+		go c.g.detach(c, unread, unsent)
+	}
+}
+
+// read is a read at a boundary: it may be parked, and ends with ErrHandover if the connection goes.
+func (c *gate) read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c.mu.Lock()
+	c.into, c.got, c.failed = p, 0, nil
+	c.mu.Unlock()
+	for {
+		err := c.rawRead()
+		stop, n, err := c.outcome(err)
+		if stop == nil {
+			return n, err
+		}
+		<-stop.done
+		if stop.handed {
+			return 0, ErrHandover
+		}
+	}
+}
+
+// rawRead waits until tryRead has an answer. What has come from another process needs no waiting.
+func (c *gate) rawRead() error {
+	c.mu.Lock()
+	have, detached := len(c.in) > 0, c.detached
+	c.mu.Unlock()
+	if detached {
+		return ErrHandover
+	}
+	if have && c.tryRead(^uintptr(0)) {
+		return nil
+	}
+	return c.raw.Read(c.try)
+}
+
+// tryRead reads what is there; false if that is nothing. In the instant in which bytes are taken from the socket the
+// connection stops being at rest, so no park can miss them.
+func (c *gate) tryRead(fd uintptr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.park != nil || c.detached {
+		return true
+	}
+	for {
+		n, err := c.take(fd)
+		if errors.Is(err, unix.EAGAIN) {
+			return false
+		}
+		if err == nil && n > 0 && c.keep != nil {
+			if n = c.keep(c.into[:n]); n == 0 {
+				continue
+			}
+		}
+		c.got, c.failed, c.waiting = n, err, false
+		return true
+	}
+}
+
+// take reads once, from what travelled or from the socket.
+func (c *gate) take(fd uintptr) (int, error) {
+	if len(c.in) > 0 {
+		n := copy(c.into, c.in)
+		if c.in = c.in[n:]; len(c.in) == 0 {
+			c.in = nil
+		}
+		return n, nil
+	}
+	if fd == ^uintptr(0) {
+		return 0, unix.EAGAIN
+	}
+	for {
+		n, err := unix.Read(int(fd), c.into)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// outcome is what a read has come to; or the park for whose decision it has to wait.
+func (c *gate) outcome(err error) (*park, int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.park != nil:
+		return c.park, 0, nil
+	case c.detached:
+		return nil, 0, ErrHandover
+	case err != nil:
+		c.waiting = false
+		return nil, 0, c.readError(err)
+	case c.failed == nil || c.failed == io.EOF:
+		return nil, c.got, c.failed
+	}
+	return nil, 0, c.readError(os.NewSyscallError("read", c.failed))
+}
+
+// readError looks like an error of net.Conn.Read.
+func (c *gate) readError(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	a := c.nc.LocalAddr()
+	return &net.OpError{Op: "read", Net: a.Network(), Source: a, Addr: c.nc.RemoteAddr(), Err: err}
+}
+
+// close ends the connection for the client, unless it is on its way to the peer.
+func (c *gate) close() error {
+	c.mu.Lock()
+	if c.closed || c.detached {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed, c.waiting, c.park = true, false, nil
+	nc, raw := c.nc, c.raw
+	c.released()
+	c.mu.Unlock()
+	told := c.g.leave(c)
+	if told {
+		_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+	}
+	return nc.Close()
+}
+
+// gone takes note that nobody serves the connection here any more.
+func (c *gate) gone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.released()
+}
+
+// end is close for a connection that never got its socket.
+func (c *gate) end() {
+	c.mu.Lock()
+	c.closed = true
+	c.released()
+	c.mu.Unlock()
+	c.g.leave(c)
+}
+
+// enter makes a connection live. The group's lock is held, and it is not parked.
+func (g *Group) enter(c liveConn) { g.live[c] = struct{}{} }
+
+// leave forgets a connection that has ended, and says whether the peer had a duplicate.
+func (g *Group) leave(c *gate) (told bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	told = c.l.id != 0
+	delete(g.live, c.self)
+	g.forget(c.l)
+	return told
+}
+
+// detach takes the socket away from whoever serves the connection, and makes it an idle link again, with words if
+// there are any. The gate's lock is not held.
+func (g *Group) detach(c *gate, unread, unsent []byte) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.detached = true
+	nc, raw := c.nc, c.raw
+	c.mu.Unlock()
+	fd, err := dupOf(raw)
+	_ = nc.Close()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer c.gone()
+	delete(g.live, c.self)
+	c.l.fd, c.l.unread, c.l.unsent = fd, unread, unsent
+	switch {
+	case err != nil:
+		g.log.Error("a connection could not be kept", "listener", c.l.door.name, "error", err)
+		g.drop(c.l, hangup)
+	case c.l.dropped:
+		closeQuietly(fd)
+	default:
+		g.rest(c.l)
+	}
+}
+
+// rest puts a link with a descriptor into the idle set; one with words is served at once, or when the group serves.
+// The group's lock is held.
+func (g *Group) rest(l *link) {
+	if err := g.idle.add(l); err != nil {
+		g.log.Error("a connection could not be kept", "error", err)
+		g.drop(l, hangup)
+		return
+	}
+	if l.spoken() {
+		g.worded[l] = struct{}{}
+		g.rouse()
+	} else if g.phase == serving {
+		g.watchIdle(l.door)
+	}
+}
+
+// rouse serves the links with words, if the group serves. The group's lock is held.
+func (g *Group) rouse() {
+	if g.phase != serving {
+		return
+	}
+	for l := range g.worded {
+		g.idle.remove(l)
+		go g.wake(l).run()
+	}
+}

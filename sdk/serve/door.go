@@ -1,0 +1,140 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// acceptor is what TCP and unix listeners have in common.
+type acceptor interface {
+	net.Listener
+	SetDeadline(t time.Time) error
+}
+
+// A door is a listener and what is behind it.
+type door struct {
+	g      *Group
+	name   string
+	ln     acceptor
+	http   *httpDoor     // one of the two
+	handle func(*Conn)   //
+	ended  chan struct{} // of the accept loop; nil: none runs
+	open   sync.Once
+}
+
+func newDoor(g *Group, name string, ln net.Listener) *door {
+	switch l := ln.(type) {
+	case *net.TCPListener:
+		return &door{g: g, name: name, ln: l}
+	case *net.UnixListener:
+		l.SetUnlinkOnClose(false)
+		return &door{g: g, name: name, ln: l}
+	}
+	panic(fmt.Sprintf("serve: listener %q is a %T, want TCP or unix", name, ln))
+}
+
+// liveConn makes the object that serves a link.
+func (d *door) liveConn(l *link) liveConn {
+	if d.http != nil {
+		return newHTTPConn(d, l)
+	}
+	return newConn(d, l)
+}
+
+// serve serves a connection; for HTTP it returns when net/http has it.
+func (d *door) serve(c liveConn) {
+	if d.http != nil {
+		d.http.deliver(c.(*httpConn))
+		return
+	}
+	c.(*Conn).serve(d.handle)
+}
+
+func (d *door) idleLimit() time.Duration {
+	if d.http == nil {
+		return 0
+	}
+	if d.http.srv.IdleTimeout != 0 {
+		return d.http.srv.IdleTimeout
+	}
+	return d.http.srv.ReadTimeout
+}
+
+// start accepts connections.
+func (d *door) start() {
+	if d.http != nil {
+		d.open.Do(d.http.start)
+	}
+	_ = d.ln.SetDeadline(time.Time{})
+	d.ended = make(chan struct{})
+	go d.accept(d.ended)
+}
+
+// stop returns when no connection is being accepted any more. The listener stays open.
+func (d *door) stop() {
+	if d.ended == nil {
+		return
+	}
+	_ = d.ln.SetDeadline(past)
+	<-d.ended
+	d.ended = nil
+}
+
+func (d *door) accept(ended chan struct{}) {
+	defer close(ended)
+	pause := time.Duration(0)
+	for {
+		nc, err := d.ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			d.welcome(nc)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		case errors.Is(err, net.ErrClosed):
+			d.g.log.Error("the listener was closed", "listener", d.name)
+			return
+		default: // out of descriptors or memory: it passes
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			d.g.log.Warn("cannot accept", "listener", d.name, "error", err, "again_in", pause)
+			if !d.wait(pause) {
+				return
+			}
+		}
+	}
+}
+
+// wait is a pause that ends early, with false, when the door is to stop accepting.
+func (d *door) wait(pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-d.g.parkingNow():
+		return false
+	}
+}
+
+// welcome makes an accepted connection live and tells the peer of it.
+func (d *door) welcome(nc net.Conn) {
+	l := &link{door: d, fd: -1}
+	c := d.liveConn(l)
+	c.base().attach(nc)
+	d.g.mu.Lock()
+	d.g.links[l] = struct{}{}
+	d.g.enter(c)
+	if d.g.pair != nil {
+		d.g.pair.sayAhead(l, c)
+	}
+	d.g.mu.Unlock()
+	if d.http != nil {
+		d.serve(c)
+		return
+	}
+	go d.serve(c)
+}

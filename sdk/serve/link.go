@@ -1,0 +1,83 @@
+package serve
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A link is one established connection, whichever of the two paired processes serves it. Its fields are guarded by
+// the group's lock.
+type link struct {
+	door    *door  // nil: this version has no listener of that name
+	id      uint64 // in the pair; 0: the peer has no duplicate
+	fd      int    // the descriptor while no goroutine serves it; -1 otherwise
+	dropped bool
+	since   time.Time // when it became idle here
+
+	session []byte
+	unread  []byte // read from the socket by one process, not used yet
+	unsent  []byte // written by a handler, not taken by the client yet
+}
+
+func (l *link) spoken() bool { return len(l.unread) > 0 || len(l.unsent) > 0 }
+
+// dupOf duplicates the descriptor of a live connection without disturbing it.
+func dupOf(raw syscall.RawConn) (int, error) {
+	fd, err := -1, error(nil)
+	cerr := raw.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 3) })
+	if cerr != nil {
+		return -1, cerr
+	}
+	return fd, err
+}
+
+// connOf makes a net.Conn of a descriptor, which it takes.
+func connOf(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "connection")
+	defer f.Close()
+	nc, err := net.FileConn(f)
+	if err != nil {
+		_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+	}
+	return nc, err
+}
+
+// hangup ends the connection for the client, although duplicates of the descriptor exist, and closes this one.
+func hangup(fd int) {
+	_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+	_ = unix.Close(fd)
+}
+
+// forget drops a link from all tables. The group's lock is held. It says whether the peer has to be told.
+func (g *Group) forget(l *link) {
+	if l.dropped {
+		return
+	}
+	l.dropped = true
+	delete(g.links, l)
+	delete(g.worded, l)
+	if l.fd >= 0 {
+		g.idle.remove(l)
+	}
+	if g.pair != nil && l.id != 0 {
+		delete(g.pair.byID, l.id)
+		if g.phase != standby {
+			g.pair.say(op{kind: kindGone, id: l.id})
+		}
+	}
+}
+
+// drop forgets a link without a goroutine and closes its descriptor. The group's lock is held.
+func (g *Group) drop(l *link, how func(fd int)) {
+	g.forget(l)
+	if l.fd >= 0 {
+		how(l.fd)
+		l.fd = -1
+	}
+}
+
+func closeQuietly(fd int) { _ = unix.Close(fd) }

@@ -1,0 +1,376 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxQueue bounds what a silent peer may keep waiting; beyond it the peer counts as gone.
+const maxQueue = 1 << 17
+
+// An op is something to tell the peer.
+type op struct {
+	kind    kind
+	id      uint64
+	data    []byte
+	link    *link      // of kindAhead
+	conn    liveConn   // that serves it; nil if nobody does
+	written chan error // of kindEnd
+}
+
+// A pair is this process's end of the bond between two versions.
+type pair struct {
+	g    *Group
+	conn *net.UnixConn
+	word *word
+	side uint64           // 0 for the one that listened, else 1
+	byID map[uint64]*link // guarded by the group's lock
+	last uint64           // id given here; also guarded by it
+
+	mu    sync.Mutex
+	queue []op
+	more  chan struct{} // there is something in the queue
+
+	ended  atomic.Pointer[chan struct{}] // closed: the peer gave all connections away
+	synced chan struct{}                 // closed: the peer has read what was said up to sync
+	theirs chan struct{}                 // closed: so has this process
+	dead   chan struct{}
+	once   sync.Once
+	bye    atomic.Bool
+	silent chan struct{} // closed when nothing more will be heard
+	in     reader
+}
+
+// Pair joins this process with the one that does the same with the other value of listen, by a unix socket at path.
+// One of the two may serve. From then on its connections' descriptors travel ahead, and it tells their ends.
+//
+// The listening side returns as soon as the socket is there, and joins when the other one comes; the other side
+// returns when the descriptors of all connections have travelled. An earlier pair is left.
+func (g *Group) Pair(ctx context.Context, path string, listen bool) error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	g.waitLeaving()
+	g.mu.Lock()
+	g.unpairLocked()
+	g.mu.Unlock()
+	if listen {
+		return g.listenPair(path)
+	}
+	return g.dialPair(ctx, path)
+}
+
+// joinLimit is how long a listening side waits for the other one.
+const joinLimit = 10 * time.Second
+
+func (g *Group) listenPair(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("serve: pair: %w", err)
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("serve: pair: %w", err)
+	}
+	_ = ln.SetDeadline(time.Now().Add(joinLimit))
+	go g.acceptPair(ln)
+	return nil
+}
+
+func (g *Group) acceptPair(ln *net.UnixListener) {
+	defer ln.Close()
+	conn, err := ln.AcceptUnix()
+	if err == nil {
+		err = g.greetFirst(conn)
+	}
+	if err != nil {
+		g.log.Warn("no pair", "error", err)
+	}
+}
+
+// greetFirst is the listening side's greeting: it hears who serves, and says whose the connections are.
+func (g *Group) greetFirst(conn *net.UnixConn) error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	p := newPair(g, conn, 0)
+	theirs, _, err := p.hear()
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	w, f, err := newWord()
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	defer f.Close()
+	mine := g.is() != standby
+	if mine && theirs.serving {
+		conn.Close()
+		return fmt.Errorf("%w: both processes serve", ErrProtocol)
+	}
+	if mine {
+		w.v.Store(holds)
+	} else if theirs.serving {
+		w.v.Store(holds + 1)
+	}
+	p.word = w
+	if err := p.send(appendHello(nil, greeting{protocol, mine}), []int{int(f.Fd())}); err != nil {
+		conn.Close()
+		return err
+	}
+	g.joinPair(p)
+	return nil
+}
+
+func (g *Group) dialPair(ctx context.Context, path string) error {
+	var dialer net.Dialer
+	nc, err := dialer.DialContext(ctx, "unix", path)
+	if err != nil {
+		return fmt.Errorf("serve: pair: %w", err)
+	}
+	p := newPair(g, nc.(*net.UnixConn), 1)
+	if err := p.greetSecond(g.is() != standby); err != nil {
+		nc.Close()
+		return fmt.Errorf("serve: pair: %w", err)
+	}
+	g.joinPair(p)
+	return p.caughtUp(ctx)
+}
+
+func (p *pair) greetSecond(serving bool) error {
+	if err := p.send(appendHello(nil, greeting{protocol, serving}), nil); err != nil {
+		return err
+	}
+	_, fds, err := p.hear()
+	if err != nil {
+		return err
+	}
+	defer closeAll(fds)
+	if len(fds) != 1 {
+		return fmt.Errorf("%w: %d descriptors with a greeting", ErrProtocol, len(fds))
+	}
+	p.word, err = mapWord(fds[0])
+	return err
+}
+
+// caughtUp waits until both processes know of all connections.
+func (p *pair) caughtUp(ctx context.Context) error {
+	for _, c := range []chan struct{}{p.synced, p.theirs} {
+		select {
+		case <-c:
+		case <-p.dead:
+			return ErrPeerGone
+		case <-ctx.Done():
+			p.fail(ctx.Err())
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func newPair(g *Group, conn *net.UnixConn, side uint64) *pair {
+	p := &pair{
+		g: g, conn: conn, side: side, byID: map[uint64]*link{}, last: side, in: reader{conn: conn}, more: make(chan struct{}, 1),
+		synced: make(chan struct{}), theirs: make(chan struct{}), dead: make(chan struct{}),
+		silent: make(chan struct{}),
+	}
+	p.rearm()
+	return p
+}
+
+// rearm makes Await wait for a next end marker.
+func (p *pair) rearm() {
+	c := make(chan struct{})
+	p.ended.Store(&c)
+}
+
+// joinPair makes p the group's pair and tells it all connections.
+func (g *Group) joinPair(p *pair) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pair = p
+	live := map[*link]liveConn{}
+	for c := range g.live {
+		live[c.base().l] = c
+	}
+	for l := range g.links {
+		p.sayAhead(l, live[l])
+	}
+	p.say(op{kind: kindSync})
+	go p.write()
+	go p.read()
+}
+
+// say queues an op; it never blocks.
+func (p *pair) say(o op) {
+	p.mu.Lock()
+	p.queue = append(p.queue, o)
+	full := len(p.queue) > maxQueue
+	p.mu.Unlock()
+	select {
+	case p.more <- struct{}{}:
+	default:
+	}
+	if full {
+		go p.fail(ErrPeerGone)
+	}
+}
+
+// sayAhead tells the peer of a connection. The group's lock is held.
+func (p *pair) sayAhead(l *link, c liveConn) {
+	p.last += 2
+	l.id = p.last
+	p.byID[l.id] = l
+	p.say(op{kind: kindAhead, id: l.id, link: l, conn: c})
+	if len(l.session) > 0 {
+		p.say(op{kind: kindSession, id: l.id, data: l.session})
+	}
+}
+
+func (p *pair) sayWords(id uint64, unread, unsent []byte) {
+	if len(unread) > 0 {
+		p.say(op{kind: kindUnread, id: id, data: unread})
+	}
+	if len(unsent) > 0 {
+		p.say(op{kind: kindUnsent, id: id, data: unsent})
+	}
+}
+
+func (p *pair) isDead() bool {
+	select {
+	case <-p.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// fail ends the pair's conversation.
+func (p *pair) fail(err error) {
+	p.once.Do(func() {
+		if err != nil && !p.bye.Load() {
+			p.g.log.Warn("the paired process is gone", "error", err)
+		}
+		close(p.dead)
+		_ = p.conn.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, o := range p.queue {
+			if o.written != nil {
+				o.written <- ErrPeerGone
+			}
+		}
+		p.queue = nil
+	})
+}
+
+// claim takes the ownership, waiting for the peer to give it away or to die, until late.
+func (p *pair) claim(late <-chan time.Time) bool {
+	if p.word.heldBy(1 - p.side) {
+		p.waitEnd(late)
+	}
+	if p.isSilent() && p.word.heldBy(1-p.side) {
+		p.word.inherit(p.side)
+	}
+	theirs := p.word.givenBy(1 - p.side)
+	if !p.word.take(p.side) {
+		return false
+	}
+	if theirs {
+		p.waitEnd(late)
+	}
+	p.rearm()
+	p.say(op{kind: kindBegin}) // a marker that this process may have sent is void
+	return true
+}
+
+// waitEnd waits for the peer's end marker or its death, until late.
+func (p *pair) waitEnd(late <-chan time.Time) {
+	select {
+	case <-*p.ended.Load():
+	case <-p.silent:
+	case <-late:
+	}
+}
+
+func (p *pair) isSilent() bool {
+	select {
+	case <-p.silent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Await returns when the peer's end marker has come: all connections are known here with their last words, and wait
+// for Arm. It fails with ErrPeerGone if the peer dies before, and with ErrNoPair if there is none.
+func (g *Group) Await(ctx context.Context) error {
+	g.mu.Lock()
+	p := g.pair
+	g.mu.Unlock()
+	if p == nil {
+		return ErrNoPair
+	}
+	select {
+	case <-*p.ended.Load():
+	case <-p.silent:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if p.word.heldBy(1 - p.side) {
+		return ErrPeerGone
+	}
+	return nil
+}
+
+// Unpair leaves the pair in order. The connections that the peer serves are its own from then on: their duplicates
+// are closed here without a word to the clients. Without a pair it does nothing.
+func (g *Group) Unpair() {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	g.waitLeaving()
+	g.mu.Lock()
+	p := g.pair
+	g.mu.Unlock()
+	if p != nil {
+		p.sayBye()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unpairLocked()
+}
+
+// sayBye lets the queue run dry first.
+func (p *pair) sayBye() {
+	written := make(chan error, 1)
+	p.say(op{kind: kindBye, written: written})
+	timer := time.NewTimer(p.g.limit)
+	defer timer.Stop()
+	select {
+	case <-written:
+	case <-p.dead:
+	case <-timer.C:
+	}
+}
+
+// unpairLocked forgets the pair, and what it brought unless it is served here. The group's lock is held.
+func (g *Group) unpairLocked() {
+	p := g.pair
+	if p == nil {
+		return
+	}
+	g.pair = nil
+	p.bye.Store(true)
+	go p.fail(nil)
+	for l := range g.links {
+		l.id = 0
+		if g.phase == standby {
+			g.drop(l, closeQuietly)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package serve
+
+import (
+	"context"
+	"time"
+)
+
+// Park stops accepting and reading, and returns when nothing is in hand: no request is half read, no handler runs, no
+// answer waits to be written. The listeners stay open; new clients wait in their queue.
+//
+// Requests that have been running for longer than budget learn of it at once through their context, whose cause is
+// ErrParking; the others when half the budget is gone. Channels of Parking close at once. If work is still in hand
+// after budget, or when ctx ends, Park undoes everything and returns ErrBusy; a connection whose context has ended
+// then gets a new one for its next request.
+//
+// A parked group stays so until Arm, Finish or Hangup. Parking a parked group does nothing.
+func (g *Group) Park(ctx context.Context, budget time.Duration) error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	switch g.is() {
+	case parked:
+		return nil
+	case standby:
+		return ErrNotServing
+	}
+	p := g.stopAll()
+	if g.drain(ctx, p, budget) {
+		return nil
+	}
+	g.unpark()
+	return ErrBusy
+}
+
+func (g *Group) is() phase {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.phase
+}
+
+// stopAll stops the listeners and every connection at its boundary.
+func (g *Group) stopAll() *park {
+	p := newPark()
+	g.mu.Lock()
+	g.phase, g.park = parked, p
+	close(*g.parking.Load())
+	doors := g.doors
+	g.mu.Unlock()
+	for _, d := range doors {
+		d.stop()
+	}
+	g.stopCollect()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.live {
+		c.base().stop(p)
+	}
+	p.settle()
+	return p
+}
+
+// drain waits until nothing is in hand; false if that takes too long.
+func (g *Group) drain(ctx context.Context, p *park, budget time.Duration) bool {
+	select {
+	case <-p.quiet:
+		return true
+	default:
+	}
+	all, half := time.NewTimer(budget), time.NewTimer(budget/2)
+	defer all.Stop()
+	defer half.Stop()
+	g.interrupt(false, budget)
+	for {
+		select {
+		case <-p.quiet:
+			return true
+		case <-half.C:
+			g.interrupt(true, budget)
+		case <-all.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (g *Group) interrupt(force bool, budget time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.live {
+		b := c.base()
+		b.mu.Lock()
+		c.interrupt(force, budget)
+		b.mu.Unlock()
+	}
+}
+
+// Unpark is Arm for a parked group: everything goes on where it stood.
+func (g *Group) Unpark() error { return g.Arm() }
+
+func (g *Group) unpark() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.grace != nil {
+		g.grace.Stop()
+		g.grace = nil
+	}
+	p := g.park
+	g.park = nil
+	g.reopenParking()
+	for c := range g.live {
+		c.base().resume()
+	}
+	close(p.done)
+	g.serve()
+}
+
+// serve opens the doors and looks at the idle connections. The group's lock is held.
+func (g *Group) serve() {
+	g.phase = serving
+	g.armed++
+	if err := g.startCollect(); err != nil {
+		g.log.Error("idle connections cannot be watched", "error", err)
+	}
+	g.rouse()
+	for _, d := range g.doors {
+		d.start()
+		g.watchIdle(d)
+	}
+}

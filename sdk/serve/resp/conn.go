@@ -1,0 +1,179 @@
+package resp
+
+import (
+	"math"
+	"net"
+	"strconv"
+
+	"github.com/tidwall/redcon"
+
+	"github.com/theseusd/theseus/sdk/serve"
+)
+
+// A Conn writes the replies to one client's commands. A command is answered by exactly one reply: one Write call, or
+// an Array, Map or Set and as many as it announces. Replies are collected and sent together when no further command
+// has arrived yet. A Conn belongs to its handler's goroutine.
+type Conn struct {
+	c       *serve.Conn
+	proto   int
+	session []byte
+	out     []byte
+	closing bool
+	failed  error
+}
+
+// Proto is the version of the protocol that the client speaks: 2, or 3 after SetProto(3).
+func (c *Conn) Proto() int { return c.proto }
+
+// SetProto changes the protocol for the replies that follow, here and in every later version of the service.
+// Anything but 2 and 3 is an error.
+func (c *Conn) SetProto(proto int) error {
+	if proto != 2 && proto != 3 {
+		return errProto
+	}
+	c.proto = proto
+	return c.keep()
+}
+
+// Session is what SetSession left, in this version of the service or in one before.
+func (c *Conn) Session() []byte { return c.session }
+
+// SetSession keeps what later versions have to know of the connection, such as its name or its user.
+func (c *Conn) SetSession(b []byte) error {
+	c.session = append([]byte(nil), b...)
+	return c.keep()
+}
+
+// keep makes protocol and session travel with the connection.
+func (c *Conn) keep() error { return c.c.SetSession(append([]byte{byte(c.proto)}, c.session...)) }
+
+// recall is the other end of keep.
+func (c *Conn) recall() {
+	c.proto = 2
+	if s := c.c.Session(); len(s) > 0 {
+		c.proto, c.session = int(s[0]), s[1:]
+	}
+}
+
+// Close ends the connection once the replies so far are sent.
+func (c *Conn) Close() { c.closing = true }
+
+// Parking is closed while this version is about to hand over; a command that waits should then reply and return.
+func (c *Conn) Parking() <-chan struct{} { return c.c.Parking() }
+
+// LocalAddr is the address that the client connected to.
+func (c *Conn) LocalAddr() net.Addr { return c.c.LocalAddr() }
+
+// RemoteAddr is the client's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.c.RemoteAddr() }
+
+// flushSize is how many bytes of replies are collected at most before they are sent.
+const flushSize = 64 << 10
+
+func (c *Conn) spill() {
+	if len(c.out) >= flushSize {
+		c.flush()
+	}
+}
+
+// flush sends the replies; what cannot be sent because of a handover travels.
+func (c *Conn) flush() {
+	if len(c.out) == 0 || c.failed != nil {
+		return
+	}
+	_, c.failed = c.c.Write(c.out)
+	if c.out = c.out[:0]; cap(c.out) > 2*flushSize {
+		c.out = nil
+	}
+}
+
+// WriteOK replies OK.
+func (c *Conn) WriteOK() { c.WriteString("OK") }
+
+// WriteString replies with a simple string; line ends in it become spaces.
+func (c *Conn) WriteString(s string) {
+	c.out = redcon.AppendString(c.out, s)
+	c.spill()
+}
+
+// WriteError replies with an error; msg begins with its code in capitals, such as "ERR no such key".
+func (c *Conn) WriteError(msg string) {
+	c.out = redcon.AppendError(c.out, msg)
+	c.spill()
+}
+
+// WriteBulk replies with bytes.
+func (c *Conn) WriteBulk(b []byte) {
+	c.out = redcon.AppendBulk(c.out, b)
+	c.spill()
+}
+
+// WriteBulkString replies with the bytes of s.
+func (c *Conn) WriteBulkString(s string) {
+	c.out = redcon.AppendBulkString(c.out, s)
+	c.spill()
+}
+
+// WriteInt replies with an integer.
+func (c *Conn) WriteInt(n int64) {
+	c.out = redcon.AppendInt(c.out, n)
+	c.spill()
+}
+
+// WriteNull replies that there is no value.
+func (c *Conn) WriteNull() {
+	if c.proto == 3 {
+		c.out = append(c.out, "_\r\n"...)
+		return
+	}
+	c.out = redcon.AppendNull(c.out)
+}
+
+// WriteArray announces n replies that follow.
+func (c *Conn) WriteArray(n int) { c.out = redcon.AppendArray(c.out, n) }
+
+// WriteMap announces n pairs of replies that follow, key and value in turn; RESP2 sees an array of 2n.
+func (c *Conn) WriteMap(n int) { c.aggregate('%', n, 2*n) }
+
+// WriteSet announces n replies that follow; RESP2 sees an array.
+func (c *Conn) WriteSet(n int) { c.aggregate('~', n, n) }
+
+func (c *Conn) aggregate(kind byte, n3, n2 int) {
+	if c.proto != 3 {
+		c.WriteArray(n2)
+		return
+	}
+	c.out = append(strconv.AppendInt(append(c.out, kind), int64(n3), 10), "\r\n"...)
+}
+
+// WriteBool replies with a truth value; RESP2 sees 1 or 0.
+func (c *Conn) WriteBool(v bool) {
+	switch {
+	case c.proto == 3 && v:
+		c.out = append(c.out, "#t\r\n"...)
+	case c.proto == 3:
+		c.out = append(c.out, "#f\r\n"...)
+	case v:
+		c.WriteInt(1)
+	default:
+		c.WriteInt(0)
+	}
+}
+
+// WriteDouble replies with a number; RESP2 sees its text.
+func (c *Conn) WriteDouble(f float64) {
+	text := strconv.FormatFloat(f, 'g', -1, 64)
+	switch {
+	case math.IsInf(f, 1):
+		text = "inf"
+	case math.IsInf(f, -1):
+		text = "-inf"
+	case math.IsNaN(f):
+		text = "nan"
+	}
+	if c.proto != 3 {
+		c.WriteBulkString(text)
+		return
+	}
+	c.out = append(append(append(c.out, ','), text...), "\r\n"...)
+}

@@ -1,0 +1,308 @@
+package serve
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxSession is the most bytes a session may have.
+const MaxSession = 32 << 10
+
+// A Conn is a connection of a Stream listener. Like a net.Conn it has one reader and one writer at a time.
+type Conn struct {
+	gate
+
+	wmu sync.Mutex // one write at a time
+	// Guarded by the gate's lock.
+	held     []byte    // what the handler has read and not used, while it waits
+	out      []byte    // written by the handler, not taken by the client yet
+	reading  bool      // in Read: the handler has to be asked what it holds
+	deadline time.Time // for reads, as the handler set it
+	kicked   bool      // a park has spoilt it
+	closing  bool      // the handler has returned
+	offered  bool      // by Handover
+}
+
+func newConn(d *door, l *link) *Conn {
+	c := &Conn{out: l.unsent}
+	c.init(d.g, l, c)
+	return c
+}
+
+func (c *Conn) base() *gate { return &c.gate }
+
+// serve runs the handler, and ends the connection unless it was handed over.
+func (c *Conn) serve(handle func(*Conn)) {
+	handle(c)
+	c.mu.Lock()
+	offered, stop := c.offered, c.park
+	c.closing = !offered
+	c.mu.Unlock()
+	if !offered {
+		c.lastFlush()
+		_ = c.close()
+		return
+	}
+	if stop != nil {
+		if <-stop.done; stop.handed {
+			return
+		}
+	}
+	c.restart()
+}
+
+// restart gives an offered connection that nobody took to a new call of the handler.
+func (c *Conn) restart() {
+	c.mu.Lock()
+	c.detached = true
+	unread, unsent, _ := c.words()
+	c.mu.Unlock()
+	c.g.detach(&c.gate, unread, unsent)
+}
+
+// lastFlush gives a slow client a limited time to take what the handler wrote before it returned.
+func (c *Conn) lastFlush() {
+	timer := time.AfterFunc(c.g.limit, func() { _ = c.nc.SetDeadline(past); _ = c.close() })
+	defer timer.Stop()
+	_ = c.Flush()
+}
+
+// Read reads at least one byte. When this version hands over it fails with ErrHandover: the handler must then call
+// Handover with what it has read and not used, and return.
+func (c *Conn) Read(p []byte) (int, error) {
+	if err := c.Flush(); err != nil {
+		return 0, err
+	}
+	for c.beginRead() {
+		n, err := c.read(p)
+		if !c.endRead(err) {
+			return n, err
+		}
+	}
+	return 0, ErrHandover
+}
+
+// beginRead says whether the connection stays here; then it is one that a park has to wake.
+func (c *Conn) beginRead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kicked {
+		c.kicked = false
+		_ = c.nc.SetReadDeadline(c.deadline)
+	}
+	c.reading = c.owes == nil && !c.detached
+	return c.reading
+}
+
+// endRead says whether a read failed for no other reason than a park.
+func (c *Conn) endRead(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading = false
+	return c.kicked && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// ReadMore reads at least one byte into free. held is what the handler has read before and not used: a connection
+// that is handed over while ReadMore waits travels with it, and the handler need not be woken for it. If the
+// connection was, ReadMore fails with ErrHandover, and the handler must simply return.
+func (c *Conn) ReadMore(held, free []byte) (int, error) {
+	if err := c.Flush(); err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	c.held = held
+	c.atRest()
+	c.mu.Unlock()
+	return c.read(free)
+}
+
+// Write writes all of p. While this version is about to hand over, what a slow client does not take at once is kept
+// and travels with the connection.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	return len(p), c.send(p)
+}
+
+// Flush returns when the client's side of the connection has taken all that was written.
+func (c *Conn) Flush() error {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	return c.flush()
+}
+
+// Handover offers the connection to the next version, with what was read and not used and what was not written yet.
+// The handler must return after it. If nobody takes over, the connection is served here again, by a new call of the
+// handler.
+func (c *Conn) Handover(unread, unsent []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = bytes.Clone(unread)
+	c.out = append(c.out, unsent...)
+	c.offered = true
+	c.atRest()
+}
+
+// Parking is closed while this version is about to hand over: a handler that waits for something other than its
+// client, or works through many commands that it has read already, looks at it and hands over.
+func (c *Conn) Parking() <-chan struct{} { return c.g.parkingNow() }
+
+// Session is what SetSession left, in this version or in one before.
+func (c *Conn) Session() []byte {
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
+	return c.l.session
+}
+
+// SetSession keeps what the next version's handler has to know of the connection beyond its bytes, such as the
+// protocol version that was agreed on. At most MaxSession bytes; more is an error. It is meant for small things that
+// rarely change.
+func (c *Conn) SetSession(b []byte) error {
+	if len(b) > MaxSession {
+		return errors.New("serve: the session is too large")
+	}
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
+	c.l.session = bytes.Clone(b)
+	if c.g.pair != nil && c.l.id != 0 {
+		c.g.pair.say(op{kind: kindSession, id: c.l.id, data: c.l.session})
+	}
+	return nil
+}
+
+// LocalAddr is the address that the client connected to.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr is the client's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// SetReadDeadline makes reads fail after t, unless the connection is handed over before.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return c.nc.SetReadDeadline(t)
+}
+
+// SyscallConn is for socket options and peer credentials.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.nc.(syscall.Conn).SyscallConn() }
+
+// Close ends the connection. A handler need not call it; returning does the same.
+func (c *Conn) Close() error { return c.close() }
+
+func (c *Conn) words() (unread, unsent []byte, ok bool) {
+	return append(bytes.Clone(c.held), c.in...), c.out, true
+}
+
+// interrupt wakes a handler out of a Read and a write that waits for a slow client.
+func (c *Conn) interrupt(bool, time.Duration) {
+	if c.owes == nil || c.nc == nil {
+		return
+	}
+	if c.reading {
+		c.kicked = true
+		_ = c.nc.SetReadDeadline(past)
+	}
+	if c.writing && !c.closing {
+		_ = c.nc.SetWriteDeadline(past)
+	}
+}
+
+// resumed sends what a slow client kept a parked connection from sending.
+func (c *Conn) resumed() bool {
+	if len(c.out) > 0 && c.waiting && !c.offered {
+		go func() { _ = c.Flush() }()
+	}
+	return false
+}
+
+// flush sends out. The write lock is held.
+func (c *Conn) flush() error {
+	c.mu.Lock()
+	out := c.out
+	c.out = nil
+	c.writing = len(out) > 0
+	c.mu.Unlock()
+	if len(out) == 0 {
+		return nil
+	}
+	return c.send(out)
+}
+
+// send writes p, and keeps in out what it cannot write because of a park. The write lock is held.
+func (c *Conn) send(p []byte) error {
+	if !c.beginSend() {
+		return net.ErrClosed
+	}
+	for {
+		failed := error(nil)
+		err := c.raw.Write(func(fd uintptr) bool {
+			p, failed = writeSome(int(fd), p)
+			return len(p) == 0 || failed != nil || c.stopping()
+		})
+		if failed != nil {
+			err = failed
+		}
+		if c.endSend(p, err) {
+			return failed
+		}
+	}
+}
+
+func (c *Conn) beginSend() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = !c.detached && !c.closed
+	return c.writing
+}
+
+// endSend says whether a send is over: all written, failed, or put off by a park.
+func (c *Conn) endSend(rest []byte, err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, os.ErrDeadlineExceeded) && !c.closed {
+		_ = c.nc.SetWriteDeadline(time.Time{})
+		if len(rest) > 0 && (c.owes == nil || c.closing) {
+			return false
+		}
+	}
+	c.out = append(c.out, rest...)
+	c.writing = false
+	if c.waiting {
+		c.atRest()
+	}
+	return true
+}
+
+func (c *Conn) stopping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owes != nil && !c.closing
+}
+
+// writeSome writes what the socket takes without waiting, and returns the rest.
+func writeSome(fd int, p []byte) ([]byte, error) {
+	for len(p) > 0 {
+		n, err := unix.Write(fd, p)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return p, nil
+		case err != nil:
+			return p, os.NewSyscallError("write", err)
+		default:
+			p = p[n:]
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,117 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	followEvery = time.Millisecond      // how often a follower looks at the tail
+	watchEvery  = 10 * time.Millisecond // how often a writer looks whether it was fenced
+	tendEvery   = time.Second           // how often a writer looks whether the log should be compacted
+)
+
+// Follow keeps the store up with the log for as long as it is a follower, and does the work beside it: it removes
+// expired rows, prepares segments ahead of their use and, on a writer, compacts. It ends with the cause of ctx, or
+// with the error that makes it impossible to go on. It is called once, after Load.
+func (s *Store) Follow(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, work := range []func(context.Context) error{s.followLoop, s.sweepLoop, s.prepareLoop, s.tendLoop} {
+		g.Go(func() error { return work(ctx) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+func (s *Store) followLoop(ctx context.Context) error {
+	for {
+		every := followEvery
+		if s.Writer() {
+			every = watchEvery
+		} else if err := s.catchUp(ctx); err != nil {
+			return err
+		}
+		if err := s.idle(ctx, every); err != nil {
+			return err
+		}
+	}
+}
+
+// catchUp reads what is new in the log.
+func (s *Store) catchUp(ctx context.Context) error {
+	s.yieldFenced()
+	s.follow.Lock()
+	defer s.follow.Unlock()
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if s.Writer() {
+		return nil
+	}
+	_, err := s.advance(ctx)
+	return err
+}
+
+// idle waits, or until the role has changed.
+func (s *Store) idle(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+	case <-s.wake:
+	}
+	return nil
+}
+
+func (s *Store) sweepLoop(ctx context.Context) error {
+	for {
+		if err := pause(ctx, sweepEvery); err != nil {
+			return err
+		}
+		for _, t := range s.all() {
+			t.sweep(s.now())
+		}
+	}
+}
+
+// prepareLoop keeps a spare segment ready on a follower and the next segment on a writer, so that neither the switch
+// nor a write has to make one.
+func (s *Store) prepareLoop(ctx context.Context) error {
+	for {
+		if err := s.prepareAhead(); err != nil {
+			s.o.Logger.Warn("no segment could be prepared ahead; it will be tried again", "error", err)
+		}
+		t := time.NewTimer(tendEvery)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		case <-t.C:
+		case <-s.w.half:
+		}
+		t.Stop()
+	}
+}
+
+func (s *Store) prepareAhead() error {
+	if s.closed.Load() {
+		return nil
+	}
+	if err := errors.Join(s.dropStale(), s.prepareSpare()); err != nil {
+		return err
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	g := s.w.active
+	if g == nil || s.w.next != nil || word(g.commit().Load()).position() < g.size/2 {
+		return nil
+	}
+	return s.publishNext(uint64(s.o.SegmentSize))
+}

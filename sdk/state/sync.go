@@ -1,0 +1,108 @@
+package state
+
+import (
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// syncer brings the log to disk for many writers at once: one of them syncs, the others wait for it.
+type syncer struct {
+	mu      sync.Mutex
+	cond    sync.Cond
+	done    uint64 // bytes committed by this process that are on disk
+	running bool
+}
+
+// waitSynced returns when all that this process committed up to end is on disk. An error is final: nobody can know
+// what is on disk, so nothing is acknowledged any more.
+func (s *Store) waitSynced(end uint64) error {
+	y := &s.sync
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for y.done < end {
+		if y.running {
+			y.cond.Wait()
+			continue
+		}
+		if err := s.poisoned(); err != nil {
+			return err
+		}
+		y.running = true
+		y.mu.Unlock()
+		reached, err := s.syncLog()
+		y.mu.Lock()
+		y.running = false
+		if err == nil {
+			y.done = max(y.done, reached)
+		}
+		y.cond.Broadcast()
+	}
+	return nil
+}
+
+func (s *Store) poisoned() error {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return s.w.poison
+}
+
+// syncLog brings all segments to disk in the order of the log, and returns how much of this process's that is.
+func (s *Store) syncLog() (reached uint64, err error) {
+	s.w.mu.Lock()
+	reached, err = s.w.written, s.w.poison
+	s.w.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	s.mapped.RLock()
+	defer s.mapped.RUnlock()
+	if err := s.syncSegments(s.unsynced()); err != nil {
+		s.w.mu.Lock()
+		defer s.w.mu.Unlock()
+		s.w.poison = fmt.Errorf("state: a sync failed, nothing is written any more: %w", err)
+		return 0, s.w.poison
+	}
+	return reached, nil
+}
+
+// unsynced returns the segments, latest first, of which something may not be on disk. Segments are synced in order, so
+// all before one that is wholly on disk are; and what was read after a start of the machine came from the disk.
+func (s *Store) unsynced() []*segment {
+	var list []*segment
+	chain := s.segments()
+	for i := len(chain) - 1; i >= 0 && chain[i].local; i-- {
+		g := chain[i]
+		tail := word(g.commit().Load()).position()
+		if g.syncedTo() < tail {
+			list = append(list, g)
+		} else if tail > pageSize {
+			break
+		}
+	}
+	return list
+}
+
+func (s *Store) syncSegments(latestFirst []*segment) error {
+	for i := len(latestFirst) - 1; i >= 0; i-- {
+		if err := s.syncSegment(latestFirst[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) syncSegment(g *segment) error {
+	tail := word(g.commit().Load()).position()
+	if g.syncedTo() == pageSize {
+		if err := syncDir(s.dir); err != nil {
+			return err
+		}
+	}
+	if err := unix.Msync(g.mem[:(tail+pageSize-1)&^(pageSize-1)], unix.MS_SYNC); err != nil {
+		return fmt.Errorf("sync %s: %w", g.path, err)
+	}
+	raise(g.synced(), tail)
+	return nil
+}

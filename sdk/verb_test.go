@@ -1,0 +1,90 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestArity(t *testing.T) {
+	for args, want := range map[string][2]int{
+		"":                              {0, 0},
+		"USER":                          {1, 1},
+		"[N]":                           {0, 1},
+		"ROOM TEXT...":                  {2, -1},
+		"KEY VALUE [--ttl DURATION]":    {2, -1},
+		"KEY [FROM [TO]]":               {1, 3},
+		"--strategy NAME KEY":           {2, -1},
+		"[--intensity N --period D] ID": {1, -1},
+	} {
+		least, most := Verb{Args: args}.arity()
+		if least != want[0] || most != want[1] {
+			t.Errorf("%q: %d..%d, want %d..%d", args, least, most, want[0], want[1])
+		}
+	}
+}
+
+func verbSetup(t *testing.T) *Setup {
+	t.Helper()
+	s := &Setup{service: Service{Name: "visits", Version: "1.0.0"}}
+	s.Verb(Verb{Name: "get", Args: "USER", Run: func(_ context.Context, args []string) (string, error) {
+		switch args[0] {
+		case "nobody":
+			return "", errors.New("no such user")
+		case "?":
+			return "", Usagef("a user has letters")
+		}
+		return args[0] + " 1", nil
+	}})
+	if err := errors.Join(s.errs...); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestVerbsOverHTTP(t *testing.T) {
+	h := verbHandler(&Setup{service: Service{Name: "visits", Version: "1.0.0"}, verbs: verbSetup(t).verbs})
+	for _, c := range []struct {
+		name, path, body string
+		status           int
+		want             string
+	}{
+		{"a verb answers in plain text", "/verbs/get", `{"args":["ada"]}`, 200, "ada 1"},
+		{"a verb that fails is no usage error", "/verbs/get", `{"args":["nobody"]}`, 422, "no such user"},
+		{"too few arguments", "/verbs/get", `{"args":[]}`, 400, "get USER"},
+		{"too many arguments", "/verbs/get", `{"args":["a","b"]}`, 400, "get USER"},
+		{"the verb itself may call it a usage error", "/verbs/get", `{"args":["?"]}`, 400, "letters"},
+		{"an unknown verb names service and version", "/verbs/fly", `{}`, 404, `visits 1.0.0 has no verb`},
+		{"a body that is no JSON", "/verbs/get", `args`, 400, "body"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, c.path, strings.NewReader(c.body)))
+			text := w.Body.String()
+			if strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
+				var e verbError
+				if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil {
+					t.Fatal(err)
+				}
+				text = e.Error + " " + e.Usage
+			}
+			if w.Code != c.status || !strings.Contains(text, c.want) {
+				t.Errorf("%d %q, want %d with %q", w.Code, text, c.status, c.want)
+			}
+		})
+	}
+}
+
+func TestVerbDeclarations(t *testing.T) {
+	s := verbSetup(t)
+	s.Verb(s.verbs[0])
+	s.Verb(Verb{Name: "Get", Run: s.verbs[0].Run})
+	s.Verb(Verb{Name: "idle"})
+	if len(s.errs) != 3 || len(s.verbs) != 1 {
+		t.Errorf("errors %v, verbs %d", s.errs, len(s.verbs))
+	}
+}

@@ -1,0 +1,213 @@
+package appup
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/theseusd/theseus/sdk/describe"
+)
+
+// Compile works out how to go from one version of a service to another. The manifest of the newer one decides, and the
+// first section whose range holds the other version is taken. The errors are *NoAppupError, *UncoveredError,
+// *DroppedError and, for a manifest that asks for what cannot be, *ParseError.
+func Compile(from, to Version) (*Relup, error) {
+	c, err := newCompilation(from, to)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.section()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.tables(r); err != nil {
+		return nil, err
+	}
+	if err := c.checkLoad(r); err != nil {
+		return nil, err
+	}
+	c.gone(r)
+	return r, nil
+}
+
+// compilation is the work on one pair of versions.
+type compilation struct {
+	from, to     Version
+	older, newer Version
+	other        *semver.Version // the one that the newer version's ranges are about
+	down, same   bool
+	path         string // of the section that was taken
+}
+
+func newCompilation(from, to Version) (*compilation, error) {
+	if from.Manifest.Name != to.Manifest.Name {
+		return nil, fmt.Errorf("%s and %s are two services, not two versions of one", from.Manifest.Name, to.Manifest.Name)
+	}
+	a, err := from.semver()
+	if err != nil {
+		return nil, err
+	}
+	b, err := to.semver()
+	if err != nil {
+		return nil, err
+	}
+	c := &compilation{from: from, to: to, older: from, newer: to, other: a, same: a.Equal(b)}
+	if b.LessThan(a) {
+		c.older, c.newer, c.other, c.down = to, from, b, true
+	}
+	return c, nil
+}
+
+// section finds what the newer version's manifest says about the other one.
+func (c *compilation) section() (*Relup, error) {
+	m := c.newer.Manifest
+	r := &Relup{
+		Service: m.Name, From: c.from.Manifest.Version, To: c.to.Manifest.Version, Down: c.down,
+		Drain: m.Drain.or(DefaultDrain), Health: m.Probation.Health.or(DefaultHealth),
+	}
+	var known []string
+	for i, s := range m.sections(c.down) {
+		holds, err := c.holds(s.From)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			r.Do, r.Probation, r.Irreversible = s.Do, s.Probation.or(DefaultProbation), s.Irreversible
+			c.path = fmt.Sprintf("%s[%d]", direction(c.down), i)
+			return r, nil
+		}
+		known = append(known, s.From)
+	}
+	return nil, &NoAppupError{Service: m.Name, From: r.From, To: r.To, Down: c.down, Known: known}
+}
+
+// sections are the [[up]] sections, or the [[down]] sections in the same form.
+func (m *Manifest) sections(down bool) []Up {
+	if !down {
+		return m.Up
+	}
+	sections := make([]Up, len(m.Down))
+	for i, d := range m.Down {
+		sections[i] = Up{From: d.To, Do: d.Do, Probation: d.Probation, Irreversible: d.Irreversible}
+	}
+	return sections
+}
+
+func direction(down bool) string {
+	if down {
+		return "down"
+	}
+	return "up"
+}
+
+// holds says whether a range holds the other version. No way leads from a version to itself.
+func (c *compilation) holds(text string) (bool, error) {
+	constraint, err := parseRange(text)
+	if err != nil {
+		return false, fmt.Errorf("range %q of %s %s: %w", text, c.newer.Manifest.Name, c.newer.Manifest.Version, err)
+	}
+	return !c.same && constraint.Check(c.other), nil
+}
+
+// tables compares both descriptions table by table.
+func (c *compilation) tables(r *Relup) error {
+	names := make(map[string]bool)
+	for _, t := range slices.Concat(c.from.Describe.Tables, c.to.Describe.Tables) {
+		names[t.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := c.covered(name); err != nil {
+			return err
+		}
+		r.Tables = append(r.Tables, c.change(name))
+	}
+	return nil
+}
+
+// change is what happens to a table, in the direction of travel.
+func (c *compilation) change(name string) TableChange {
+	from, had := c.from.Describe.Table(name)
+	to, has := c.to.Describe.Table(name)
+	change := TableChange{
+		Table: name, From: from.Version, To: to.Version, FromShape: from.Shape, ToShape: to.Shape, Kind: Same,
+	}
+	switch {
+	case !had:
+		change.Kind = Added
+	case !has:
+		change.Kind = Dropped
+	case from.Version != to.Version:
+		change.Kind = Migrate
+	}
+	return change
+}
+
+// covered says whether the newer version can take the rows of a table up and down again.
+func (c *compilation) covered(name string) error {
+	older, had := c.older.Describe.Table(name)
+	newer, has := c.newer.Describe.Table(name)
+	switch {
+	case had && !has:
+		return c.dropped(name)
+	case !had:
+		return nil
+	}
+	reason, hint := uncovered(older, newer)
+	if reason == "" {
+		return nil
+	}
+	return &UncoveredError{
+		Service: c.newer.Manifest.Name, Table: name, From: older.Version, To: newer.Version, Reason: reason, Hint: hint,
+	}
+}
+
+// dropped refuses to lose a table that the newer manifest does not give up by name.
+func (c *compilation) dropped(name string) error {
+	m := c.newer.Manifest
+	if slices.Contains(m.Drop, name) {
+		return nil
+	}
+	lines := slices.Concat(m.Drop, []string{name})
+	return &DroppedError{
+		Service: m.Name, Table: name, From: c.older.Manifest.Version, To: m.Version,
+		Hint: fmt.Sprintf("if its rows are to go, write in the manifest of %s: drop = %s", m.Version, quoted(lines)),
+	}
+}
+
+// gone lists what clients will miss.
+func (c *compilation) gone(r *Relup) {
+	r.VerbsGone = missing(verbs(c.from.Describe), verbs(c.to.Describe))
+	r.ListenersGone = missing(c.from.Describe.Listeners, c.to.Describe.Listeners)
+}
+
+// checkLoad refuses do = "load" where the state changes.
+func (c *compilation) checkLoad(r *Relup) error {
+	changed := r.Changed()
+	if r.Do != Load || len(changed) == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("load changes no state, but from %s to %s: %s", r.From, r.To, changed[0])
+	return c.newer.Manifest.src.at(c.path+".do", what, `write do = "update"`)
+}
+
+func verbs(d describe.Service) []string {
+	names := make([]string, len(d.Verbs))
+	for i, v := range d.Verbs {
+		names[i] = v.Name
+	}
+	return names
+}
+
+// missing are the elements of before that are not in after, sorted.
+func missing(before, after []string) []string {
+	var gone []string
+	for _, s := range before {
+		if !slices.Contains(after, s) {
+			gone = append(gone, s)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}

@@ -1,0 +1,210 @@
+package upgrades
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// abort ends an upgrade before its commit: the old versions serve, as they did all along.
+func (f *flight) abort(ctx context.Context, cause error) error {
+	err := f.backAll(ctx)
+	if cerr := f.e.closed(); cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		f.e.log.Error("an old version does not come back; the host goes on trying", "error", err)
+	}
+	return f.land(ctx, Aborted, f.failure(codeAborted, "aborted", cause), cause)
+}
+
+// rollBack ends an upgrade after its commit with the old versions. Only if one of them cannot be brought back, and
+// the new ones can serve, does the upgrade stand.
+func (f *flight) rollBack(ctx context.Context, cause error) error {
+	if f.state() != RollingBack {
+		f.conclude(RollingBack, cause)
+	}
+	if err := f.backAll(ctx); err != nil && f.e.closed() == nil {
+		if f.forwardAll(ctx) == nil {
+			return f.stand(ctx, fmt.Errorf("%w; the way back failed: %w", cause, err))
+		}
+		if err := f.backAll(ctx); err != nil {
+			f.e.log.Error("an old version does not come back; the host goes on trying", "error", err)
+		}
+	}
+	if err := f.e.closed(); err != nil {
+		return err
+	}
+	return f.land(ctx, RolledBack, f.failure(codeRolledBack, "rolled back", cause), cause)
+}
+
+// land gives the services to the host with their old versions, writes how it ended, and cleans up.
+func (f *flight) land(ctx context.Context, s State, failure *control.Error, cause error) error {
+	f.give(ctx)
+	f.conclude(s, cause)
+	f.settled()
+	f.clear(ctx)
+	failure.Running = f.e.running()
+	return failure
+}
+
+// conclude journals what holds whether or not the journal takes it.
+func (f *flight) conclude(s State, cause error) {
+	ev := f.event(string(s))
+	if cause != nil {
+		ev.Reason = cause.Error()
+	}
+	f.feeds.send(f.e.must(record{Event: ev}))
+	f.last = s
+}
+
+// backAll brings every old version back.
+func (f *flight) backAll(ctx context.Context) error {
+	var errs []error
+	for _, m := range slices.Backward(f.moves) {
+		if err := f.back(ctx, m); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// give hands the services to the host with their old versions. One that did not come up is the host's to start, and
+// its new version must not serve beside it.
+func (f *flight) give(ctx context.Context) {
+	if !f.taken {
+		return
+	}
+	for _, m := range f.moves {
+		if m.served && !alive(m.old) {
+			kill(ctx, m.new)
+		}
+		f.e.host.Give(m.Service, m.old)
+	}
+}
+
+// back makes the old version of one service serve again, wherever the switch was.
+func (f *flight) back(ctx context.Context, m *move) error {
+	switch {
+	case m.Do == doStart:
+		f.stop(ctx, m, m.new)
+		return nil
+	case alive(m.old) && !m.loose && !m.served && !f.resumed:
+		return nil // it never stopped
+	case !alive(m.old) && !m.served && !f.resumed:
+		return nil // it died by itself: the host starts it again
+	}
+	if m.stuck {
+		kill(ctx, m.new)
+	}
+	var err error
+	for try := range startTries {
+		if try > 0 {
+			if perr := pause(ctx, startPause); perr != nil {
+				return errors.Join(err, perr)
+			}
+		}
+		if err = f.backOnce(ctx, m); err == nil {
+			return nil
+		}
+		if try > 0 || errors.Is(err, context.DeadlineExceeded) {
+			kill(ctx, m.old) // the next try is with a fresh process
+		}
+	}
+	return err
+}
+
+// backOnce has three parts: a process of the old version, the new one letting go, the old one taking over. The new
+// version serves until the first is there.
+func (f *flight) backOnce(ctx context.Context, m *move) error {
+	if err := f.revive(ctx, m); err != nil {
+		return err
+	}
+	paired := f.yield(ctx, m)
+	return f.call(ctx, m, stepTakeOver, backBudget, func(ctx context.Context) error {
+		_, err := m.old.Activate(ctx, nil, paired)
+		return err
+	})
+}
+
+// revive starts the old version again if its process is gone.
+func (f *flight) revive(ctx context.Context, m *move) error {
+	if alive(m.old) {
+		return nil
+	}
+	err := f.call(ctx, m, stepStart, startBudget, func(ctx context.Context) error {
+		in, err := f.e.host.Start(ctx, m.from)
+		if err == nil {
+			m.old = in
+		}
+		return err
+	})
+	if err == nil && alive(m.new) && m.served && !m.stuck && m.heir == nil {
+		f.pairBack(ctx, m)
+	}
+	return err
+}
+
+// pairBack joins the new version, which serves, with a fresh process of the old one. Without a pair connections are
+// cut at the way back, no more.
+func (f *flight) pairBack(ctx context.Context, m *move) {
+	err := f.call(ctx, m, stepPair, pairBudget, func(ctx context.Context) error { return m.new.Pair(ctx, m.old) })
+	if err != nil {
+		f.e.log.Warn("connections will not be kept on the way back", "service", m.Service, "error", err)
+	}
+}
+
+// yield makes the new version let go, by force if it does not by itself, and tells whether it handed its connections
+// over.
+func (f *flight) yield(ctx context.Context, m *move) bool {
+	if !m.served || !alive(m.new) {
+		return false
+	}
+	if m.stuck {
+		kill(ctx, m.new)
+		return false
+	}
+	if m.heir != nil {
+		return m.heir == m.old
+	}
+	if err := f.release(ctx, m, m.new); err != nil {
+		f.e.log.Warn("the new version does not let go", "service", m.Service, "error", err)
+		kill(ctx, m.new)
+		return false
+	}
+	m.heir = m.old
+	return true
+}
+
+// clear ends what the way back leaves behind: processes of the new versions, pairs and older shapes of the old ones.
+func (f *flight) clear(ctx context.Context) {
+	for _, m := range f.moves {
+		f.stop(ctx, m, m.new)
+		if m.Do != doStart && (m.paired || m.shadowed || m.served || f.resumed) {
+			f.settle(ctx, m, m.old)
+		}
+	}
+}
+
+// stop ends a process in order, or by force; nothing depends on it any more.
+func (f *flight) stop(ctx context.Context, m *move, in Instance) {
+	if !alive(in) {
+		return
+	}
+	if err := f.call(ctx, m, stepStop, stopBudget, in.Stop); err != nil {
+		f.e.log.Warn("a process did not stop in order", "service", m.Service, "process", in.ID(), "error", err)
+	}
+}
+
+func (f *flight) settle(ctx context.Context, m *move, in Instance) {
+	if !alive(in) {
+		return
+	}
+	err := f.call(ctx, m, "settle", settleBudget, in.Settle)
+	if err != nil {
+		f.e.log.Warn("a version goes on writing older shapes", "service", m.Service, "error", err)
+	}
+}

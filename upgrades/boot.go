@@ -1,0 +1,164 @@
+package upgrades
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// Boot gives every service of the serving release its active instance, attached or started, and ends what belongs to
+// no service of it. On an instance whose first release never ran it starts the newest one and makes it permanent. A
+// service that does not come up is left to the host, which goes on trying; the error names it. Services of an upgrade
+// under way are left to that.
+func (e *Engine) Boot(ctx context.Context) error {
+	e.depart.Lock()
+	defer e.depart.Unlock()
+	if err := e.closed(); err != nil {
+		return err
+	}
+	e.setBooting(true)
+	defer e.setBooting(false)
+	name, first := e.bootRelease()
+	if name == "" {
+		return nil
+	}
+	ps, err := e.load(name)
+	if err != nil {
+		return err
+	}
+	e.endStrangers(ctx, ps)
+	if err := e.bootAll(ctx, ps); err != nil {
+		return fmt.Errorf("boot %s: %w", name, err)
+	}
+	if !first {
+		return nil
+	}
+	_, err = e.append(record{Event: control.Event{Kind: Booted, To: name, Text: ps.text()}})
+	return err
+}
+
+func (e *Engine) setBooting(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.booting = on
+}
+
+// bootRelease is the release that serves, or the newest if none ever did.
+func (e *Engine) bootRelease() (name string, first bool) {
+	e.read(func(r *registry) {
+		name = r.serving
+		if n := r.newest(); name == "" && n != nil && r.upgrade == nil {
+			name, first = n.name, true
+		}
+	})
+	return name, first
+}
+
+// endStrangers stops services that some release has but this one does not.
+func (e *Engine) endStrangers(ctx context.Context, ps packages) {
+	known := map[string]bool{}
+	e.read(func(r *registry) {
+		for _, n := range r.releases {
+			for service := range n.set {
+				known[service] = true
+			}
+		}
+	})
+	for service := range known {
+		if _, stays := ps[service]; stays || e.flies(service) {
+			continue
+		}
+		e.host.Take(service)
+		for _, in := range e.host.Instances(service) {
+			kill(ctx, in)
+		}
+		e.host.Give(service, nil)
+	}
+}
+
+// flies is true if the upgrade under way changes the service.
+func (e *Engine) flies(service string) bool {
+	f := e.current()
+	return f != nil && f.has(service)
+}
+
+// bootAll brings up all processes at once and then lets them serve, each after those that it requires.
+func (e *Engine) bootAll(ctx context.Context, ps packages) error {
+	var wg sync.WaitGroup
+	boots := map[string]*booted{}
+	for _, name := range ps.names() {
+		if e.flies(name) {
+			continue
+		}
+		b := &booted{pkg: ps[name], err: ErrClosed} // until it is up
+		boots[name] = b
+		wg.Go(func() { b.err = e.bring(ctx, b) })
+	}
+	wg.Wait()
+	var errs []error
+	for _, name := range ps.order() {
+		if b := boots[name]; b != nil {
+			errs = append(errs, e.serve(ctx, b))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// booted is a service on its way up.
+type booted struct {
+	pkg release.Package
+	in  Instance
+	old bool // it was there
+	err error
+}
+
+// bring finds or starts the process of a service.
+func (e *Engine) bring(ctx context.Context, b *booted) (err error) {
+	e.host.Take(b.pkg.Name)
+	if b.in = e.pick(ctx, b.pkg.Name, b.pkg.Digest); b.in != nil {
+		b.old = true
+		return nil
+	}
+	for try := range startTries {
+		if try > 0 {
+			if perr := pause(ctx, startPause); perr != nil {
+				return errors.Join(err, perr)
+			}
+		}
+		err = within(ctx, startBudget, func(ctx context.Context) error {
+			b.in, err = e.host.Start(ctx, b.pkg)
+			return err
+		})
+		if err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// serve makes the process the active one and gives it to the host, or the host the package to go on with.
+func (e *Engine) serve(ctx context.Context, b *booted) error {
+	err := b.err
+	if err == nil {
+		err = within(ctx, backBudget, func(ctx context.Context) error {
+			_, err := b.in.Activate(ctx, nil, false)
+			return err
+		})
+	}
+	if err != nil {
+		kill(ctx, b.in)
+		e.host.Give(b.pkg.Name, Gone(b.pkg))
+		return fmt.Errorf("%s %s: %w", b.pkg.Name, b.pkg.Version, err)
+	}
+	e.host.Give(b.pkg.Name, b.in)
+	if b.old {
+		if err := within(ctx, settleBudget, b.in.Settle); err != nil {
+			e.log.Warn("a version goes on writing older shapes", "service", b.pkg.Name, "error", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package upgrades
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What each step may take. While nobody serves the budgets are short; beside a serving version they only have to end.
+const (
+	startBudget    = 5 * time.Minute
+	rehearseBudget = 30 * time.Minute
+	shadowBudget   = 30 * time.Minute
+	pairBudget     = 10 * time.Second
+	followBudget   = time.Minute
+	switchBudget   = time.Second // to let go, with all tries, and again to take over
+	backBudget     = 5 * time.Second
+	statusBudget   = 5 * time.Second
+	healthBudget   = 5 * time.Second
+	settleBudget   = 30 * time.Second
+	stopBudget     = 10 * time.Second
+	forceBudget    = 50 * time.Millisecond // then by force
+)
+
+// How often something is looked at or tried again.
+const (
+	lagPoll    = 20 * time.Millisecond
+	busyPause  = 20 * time.Millisecond  // clients that were held back are served in it
+	startPause = 200 * time.Millisecond // between two tries to bring a version back
+	startTries = 3
+)
+
+// maxLag is how far a standby may be behind when the switch begins.
+const maxLag = 64 << 10
+
+// within runs do with a budget. If the budget or ctx ended it, the error says so.
+func within(ctx context.Context, budget time.Duration, do func(ctx context.Context) error) error {
+	late := fmt.Errorf("not done within %s: %w", budget, context.DeadlineExceeded)
+	ctx, stop := context.WithTimeoutCause(ctx, budget, late)
+	defer stop()
+	err := do(ctx)
+	if err != nil && ctx.Err() != nil {
+		if cause := context.Cause(ctx); !errors.Is(err, cause) {
+			return fmt.Errorf("%w (%w)", cause, err)
+		}
+	}
+	return err
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,89 @@
+package upgrades
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/describe"
+	"github.com/theseusd/theseus/upgrades/appup"
+)
+
+// The ways of a service from one release to the next. The first three are the manifest's.
+const (
+	doUpdate  = "update"
+	doLoad    = "load"
+	doRestart = "restart"
+	doStart   = "start" // the service is new
+	doStop    = "stop"  // the service goes
+)
+
+// change is what an upgrade does to one service. It is journaled with the plan and is all that recovery needs.
+type change struct {
+	Service      string              `json:"service"`
+	Do           string              `json:"do"`
+	From         string              `json:"from,omitempty"` // versions
+	To           string              `json:"to,omitempty"`
+	Old          string              `json:"old,omitempty"` // digests
+	New          string              `json:"new,omitempty"`
+	Down         bool                `json:"down,omitempty"`
+	Irreversible bool                `json:"irreversible,omitempty"`
+	Drain        time.Duration       `json:"drain,omitempty"`
+	Probation    time.Duration       `json:"probation,omitempty"`
+	Health       time.Duration       `json:"health,omitempty"`
+	Tables       []appup.TableChange `json:"tables,omitempty"`
+}
+
+// changeOf turns a compiled appup into a change between two packages.
+func changeOf(r *appup.Relup, from, to item) change {
+	return change{
+		Service: r.Service, Do: r.Do.String(), From: from.Version, To: to.Version, Old: from.Digest, New: to.Digest,
+		Down: r.Down, Irreversible: r.Irreversible, Drain: r.Drain, Probation: r.Probation, Health: r.Health,
+		Tables: r.Tables,
+	}
+}
+
+// live is true if the new version stands by while the old one serves.
+func (c change) live() bool { return c.Do == doUpdate || c.Do == doLoad }
+
+// migrates lists the tables whose rows change their shape.
+func (c change) migrates() []appup.TableChange {
+	var list []appup.TableChange
+	for _, t := range c.Tables {
+		if t.Kind == appup.Migrate {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// detail says for people what happens to the tables.
+func (c change) detail() []string {
+	var lines []string
+	for _, t := range c.Tables {
+		switch t.Kind {
+		case appup.Migrate:
+			lines = append(lines, fmt.Sprintf("%s %d -> %d: %s -> %s", t.Table, t.From, t.To, t.FromShape, t.ToShape))
+		case appup.Added:
+			lines = append(lines, fmt.Sprintf("%s %d is new: %s", t.Table, t.To, t.ToShape))
+		case appup.Dropped:
+			lines = append(lines, fmt.Sprintf("%s %d is no longer kept", t.Table, t.From))
+		case appup.Same:
+		}
+	}
+	return lines
+}
+
+// shadows are the older shapes in which the writer must write too, so that the reader finds every row. A newer reader
+// needs none: it takes older rows through its Steps.
+func shadows(writer, reader describe.Service) map[string]int32 {
+	var m map[string]int32
+	for _, t := range reader.Tables {
+		if w, ok := writer.Table(t.Name); ok && w.Version > t.Version {
+			if m == nil {
+				m = map[string]int32{}
+			}
+			m[t.Name] = int32(t.Version)
+		}
+	}
+	return m
+}

@@ -1,0 +1,91 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// change is an upgrade or a rollback while it goes on. It knows when each kind of event came.
+type change struct {
+	mu    sync.Mutex
+	at    map[string]time.Time
+	wake  chan struct{}
+	done  chan struct{}
+	err   error
+	begun time.Time
+	ended time.Time
+}
+
+func (in *instance) upgrade(ctx context.Context, to string) *change {
+	return in.follow(ctx, in.Upgrade, to)
+}
+
+func (in *instance) rollback(ctx context.Context) *change { return in.follow(ctx, in.Rollback, "") }
+
+type changer func(context.Context, control.UpgradeRequest, func(control.Event)) error
+
+func (in *instance) follow(ctx context.Context, run changer, to string) *change {
+	c := &change{at: map[string]time.Time{}, wake: make(chan struct{}, 1), done: make(chan struct{}), begun: time.Now()}
+	go func() {
+		defer close(c.done)
+		c.err = run(ctx, control.UpgradeRequest{To: to, By: "drill"}, c.see)
+		c.ended = time.Now()
+	}()
+	return c
+}
+
+func (c *change) see(e control.Event) {
+	c.mu.Lock()
+	if _, seen := c.at[e.Kind]; !seen {
+		c.at[e.Kind] = e.Time
+	}
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// when is the time of the first event of that kind, or of the end of the change if there was none.
+func (c *change) when(kind string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.at[kind]; ok {
+		return t
+	}
+	return c.ended
+}
+
+// reached waits for an event of that kind.
+func (c *change) reached(ctx context.Context, kind string) error {
+	for {
+		c.mu.Lock()
+		_, ok := c.at[kind]
+		c.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-c.wake:
+		case <-c.done:
+			return errors.Join(fmt.Errorf("it ended without %q", kind), c.err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// end waits for the end.
+func (c *change) end(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return c.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

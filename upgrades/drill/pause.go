@@ -1,0 +1,150 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/theseusd/theseus/upgrades"
+)
+
+const (
+	pauseGoal = 10 * time.Millisecond
+	ratioGoal = 2.0
+	settled   = 300 * time.Millisecond // that a version serves before the rollback, and a probe afterwards
+)
+
+// pauses measures the gap that a client sees at an upgrade and at a rollback, at every size.
+func pauses(ctx context.Context, d *drill) error {
+	line := Line{Name: "pause of upgrade and rollback", Figures: map[string]float64{}}
+	line.Goal = fmt.Sprintf("<= %.0f ms at every size, largest/smallest <= %.0f", ms(pauseGoal), ratioGoal)
+	for _, size := range d.Sizes {
+		p, err := d.pauseAt(ctx, &line, size)
+		if err != nil {
+			return fmt.Errorf("%d rows: %w", size, err)
+		}
+		d.report.Pauses = append(d.report.Pauses, p)
+		line.Figures[fmt.Sprintf("upgrade_%d_ms", size)] = p.Upgrade
+		line.Figures[fmt.Sprintf("rollback_%d_ms", size)] = p.Rollback
+		line.Missed = line.Missed || max(p.Upgrade, p.Rollback) > ms(pauseGoal)
+		d.Say(fmt.Sprintf("  %d rows: upgrade %.2f ms, rollback %.2f ms, without %.2f ms", size, p.Upgrade, p.Rollback, p.Quiet))
+	}
+	first, last := d.report.Pauses[0], d.report.Pauses[len(d.report.Pauses)-1]
+	up, down := last.Upgrade/first.Upgrade, last.Rollback/first.Rollback
+	line.Figures["upgrade_ratio"], line.Figures["rollback_ratio"] = up, down
+	line.Missed = line.Missed || max(up, down) > ratioGoal
+	line.Text = fmt.Sprintf("%.2f and %.2f ms at %d rows; %d/%d rows: %.2f and %.2f",
+		last.Upgrade, last.Rollback, last.Rows, last.Rows, first.Rows, up, down)
+	d.add(line)
+	return nil
+}
+
+// sample is one upgrade and its rollback.
+type sample struct{ upgrade, rollback, whole, quiet, ready time.Duration }
+
+func (d *drill) pauseAt(ctx context.Context, line *Line, size int) (p Pause, err error) {
+	in, l, finish, err := d.sized(ctx, size)
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, finish()) }()
+	to, err := in.release(ctx, d.Packages.Visits2)
+	if err != nil {
+		return p, err
+	}
+	writing := startLoad(ctx, in.http, l, d.Rate, false)
+	client, err := startProbe(ctx, in.http, "probe")
+	if err != nil {
+		return p, err
+	}
+	var samples []sample
+	for len(samples) < d.Reps && err == nil {
+		var s sample
+		s, err = d.backAndForth(ctx, in, client, to)
+		samples = append(samples, s)
+	}
+	_, perr := client.stop()
+	_, rate, errs := writing.stop()
+	d.broken(line, append(errs, perr)...)
+	p = summary(size, samples)
+	p.Rate = rate
+	return p, err
+}
+
+// sized is an instance with so many rows; finish ends it if it is not the big one.
+func (d *drill) sized(ctx context.Context, size int) (in *instance, l *ledger, finish func() error, err error) {
+	if size == d.Rows {
+		in, l, err = d.bigOne(ctx)
+		return in, l, func() error { return nil }, err
+	}
+	if in, err = d.fresh(ctx, fmt.Sprint(size)); err != nil {
+		return nil, nil, nil, err
+	}
+	l = newLedger(size)
+	if err = fill(ctx, in.http, l); err != nil {
+		return nil, nil, nil, errors.Join(err, in.stop())
+	}
+	return in, l, in.stop, nil
+}
+
+// backAndForth upgrades, rolls back in the probation, and then watches the client for as long without either.
+func (d *drill) backAndForth(ctx context.Context, in *instance, client *probe, to string) (s sample, err error) {
+	up := in.upgrade(ctx, to)
+	if err := up.reached(ctx, string(upgrades.Probation)); err != nil {
+		return s, err
+	}
+	if err := pass(ctx, settled); err != nil {
+		return s, err
+	}
+	down := in.rollback(ctx)
+	if err := down.end(ctx); err != nil {
+		return s, fmt.Errorf("rollback: %w", err)
+	}
+	_ = up.end(ctx) // it tells that it was rolled back, which is what was asked for
+	if err := pass(ctx, settled); err != nil {
+		return s, err
+	}
+	end := time.Now()
+	if err := pass(ctx, end.Sub(up.begun)); err != nil {
+		return s, err
+	}
+	s.upgrade = client.longest(up.when(string(upgrades.Switching)), up.when(string(upgrades.Probation)))
+	s.rollback = client.longest(down.begun, down.ended)
+	s.whole = client.longest(up.begun, end)
+	s.quiet = client.longest(end, time.Now())
+	s.ready = up.when(string(upgrades.Switching)).Sub(up.begun)
+	return s, nil
+}
+
+// pass lets time go by.
+func pass(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func summary(size int, all []sample) Pause {
+	of := func(f func(sample) time.Duration) []time.Duration {
+		list := make([]time.Duration, len(all))
+		for i, s := range all {
+			list[i] = f(s)
+		}
+		slices.Sort(list)
+		return list
+	}
+	median := func(list []time.Duration) float64 { return ms(list[len(list)/2]) }
+	return Pause{
+		Rows: size, Reps: len(all),
+		Upgrade:  median(of(func(s sample) time.Duration { return s.upgrade })),
+		Rollback: median(of(func(s sample) time.Duration { return s.rollback })),
+		Worst:    ms(slices.Max(of(func(s sample) time.Duration { return max(s.upgrade, s.rollback) }))),
+		Whole:    median(of(func(s sample) time.Duration { return s.whole })),
+		Quiet:    median(of(func(s sample) time.Duration { return s.quiet })),
+		Seconds:  median(of(func(s sample) time.Duration { return s.ready })) / 1000,
+	}
+}

@@ -1,0 +1,172 @@
+package upgrades
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/journal"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// Journal is where decisions are written before they are acted upon; *journal.Journal is one.
+type Journal interface {
+	// Append returns when the record is on disk.
+	Append(payload []byte) (seq uint64, err error)
+	// Write returns when the record is in the kernel; sync returns when it is on disk.
+	Write(payload []byte) (seq uint64, sync func() error, err error)
+}
+
+// Store is where packages are; *release.Store is one.
+type Store interface {
+	Get(digest string) (release.Package, error)
+}
+
+// Options of an Engine. Host, Journal and Store are required.
+type Options struct {
+	Host    Host
+	Journal Journal
+	Records []journal.Record // what the journal held when it was opened
+	Store   Store
+	Logger  *slog.Logger // nothing is logged if nil
+}
+
+// Engine runs upgrades, one at a time. Its methods may be called from any goroutine.
+type Engine struct {
+	host    Host
+	journal Journal
+	store   Store
+	log     *slog.Logger
+
+	life context.Context // of the upgrade under way
+	kill context.CancelCauseFunc
+
+	depart sync.Mutex // one upgrade is planned and begun at a time
+	quiet  sync.Mutex // held while nobody serves, and by those who would write to the journal meanwhile
+	books  sync.Mutex // orders what is written to the journal
+	owed   [][]byte   // records that hold already and that the journal has refused so far; under books
+
+	mu      sync.Mutex
+	reg     *registry
+	flight  *flight // nil if none is
+	booting bool
+}
+
+// New returns the engine of the instance that the journal tells of. It touches nothing: call Recover, then Boot.
+func New(o Options) (*Engine, error) {
+	records, err := decode(o.Records)
+	if err != nil {
+		return nil, err
+	}
+	reg, err := fold(records)
+	if err != nil {
+		return nil, err
+	}
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	life, kill := context.WithCancelCause(context.Background())
+	return &Engine{host: o.Host, journal: o.Journal, store: o.Store, log: log, life: life, kill: kill, reg: reg}, nil
+}
+
+// Close leaves an upgrade under way where it stands, as a crash of the daemon would, and returns when it is left.
+// Services go on. The next engine on the same journal resolves it.
+func (e *Engine) Close() {
+	e.kill(ErrClosed)
+	if f := e.current(); f != nil {
+		<-f.done
+	}
+}
+
+// Wait returns when no upgrade is under way, or with the cause of ctx.
+func (e *Engine) Wait(ctx context.Context) error {
+	for {
+		f := e.current()
+		if f == nil {
+			return nil
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (e *Engine) current() *flight {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.flight
+}
+
+// Releases lists every release, the oldest first.
+func (e *Engine) Releases() []control.Release {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]control.Release, 0, len(e.reg.releases))
+	for _, n := range e.reg.releases {
+		list = append(list, n.view())
+	}
+	return list
+}
+
+// History lists what was journaled, the oldest first.
+func (e *Engine) History() []control.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.reg.history)
+}
+
+// Current returns the release that serves and its status, current while it is on probation; nothing on an empty
+// instance.
+func (e *Engine) Current() (name, status string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n := e.reg.find(e.reg.serving); n != nil {
+		return n.name, n.status.String()
+	}
+	return "", ""
+}
+
+// InProgress returns the upgrade under way, or nil.
+func (e *Engine) InProgress() *control.Upgrade {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	u := e.reg.upgrade
+	if u == nil {
+		return nil
+	}
+	return &control.Upgrade{From: u.from, To: u.to, Step: string(u.state), Until: u.until}
+}
+
+// read gives f the registry; f keeps nothing of it that changes.
+func (e *Engine) read(f func(r *registry)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f(e.reg)
+}
+
+// packageOf finds the package of one service of a release.
+func (e *Engine) packageOf(service string, it item) (release.Package, error) {
+	p, err := e.store.Get(it.Digest)
+	if err != nil {
+		return p, fmt.Errorf("%s %s: %w", service, it.Version, err)
+	}
+	if p.Name != service || p.Version != it.Version {
+		return p, fmt.Errorf("%s %s: the store holds %s %s under this digest", service, it.Version, p.Name, p.Version)
+	}
+	return p, nil
+}
+
+// closed is the error of an engine that was closed, else nil.
+func (e *Engine) closed() error {
+	if cause := context.Cause(e.life); errors.Is(cause, ErrClosed) {
+		return cause
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package upgrades
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/journal"
+)
+
+// record is one entry of the journal: what people read in the history, and what recovery needs.
+type record struct {
+	control.Event
+	Set        map[string]item   `json:"set,omitempty"`        // of a release that was built
+	Plan       *control.Plan     `json:"plan,omitempty"`       // of an upgrade that was planned
+	Changes    []change          `json:"changes,omitempty"`    // likewise
+	Rehearsals map[string]sample `json:"rehearsals,omitempty"` // by service
+}
+
+// item is one service of a release.
+type item struct {
+	Version string `json:"version"`
+	Digest  string `json:"digest"`
+}
+
+// sample is how long a rehearsal of so many rows took.
+type sample struct {
+	Rows    uint64  `json:"rows"`
+	Seconds float64 `json:"seconds"`
+}
+
+// decode reads a journal.
+func decode(records []journal.Record) ([]record, error) {
+	list := make([]record, 0, len(records))
+	for _, r := range records {
+		var rec record
+		if err := json.Unmarshal(r.Payload, &rec); err != nil {
+			return nil, fmt.Errorf("upgrades: journal record %d: %w", r.Seq, err)
+		}
+		rec.Seq = r.Seq
+		list = append(list, rec)
+	}
+	return list, nil
+}

@@ -1,0 +1,85 @@
+package upgrades
+
+import (
+	"context"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/describe"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// Host runs versions of services as processes. The daemon implements it; tests have a fake in virtual time.
+type Host interface {
+	// Start runs the package as a standby of its service and returns when it has read the state log to its end.
+	Start(ctx context.Context, p release.Package) (Instance, error)
+	// Instances lists the live processes of a service, re-attached ones included.
+	Instances(service string) []Instance
+	// Take suspends the supervision of a service and returns the instance that serves, nil if none does.
+	// From now on nobody but the caller starts, stops or activates an instance of it.
+	Take(service string) Instance
+	// Give ends Take: in serves from now on and is restarted when it dies; if it is dead already it is at once. Such
+	// a dead one may be of another make than the host's own (see Gone): only its Package counts. With in nil the
+	// service is no longer wanted: nobody serves and nothing is restarted.
+	Give(service string, in Instance)
+}
+
+// Instance is one process of one version. Calls may be repeated: what is already so succeeds. A dead process answers
+// every call with an error that wraps ErrGone.
+type Instance interface {
+	ID() string // stable over a restart of the daemon
+	Package() release.Package
+	Describe() describe.Service
+	Done() <-chan struct{} // closed when the process is gone
+
+	Status(ctx context.Context) (Status, error)
+	Health(ctx context.Context) error // nil, or why the service calls itself unhealthy
+	Rehearse(ctx context.Context, progress func(Progress)) (Rehearsal, error)
+	Pair(ctx context.Context, with Instance) error // the receiver serves, with is the standby
+	Shadow(ctx context.Context, versions map[string]int32, snapshot bool, progress func(Progress)) error
+	Release(ctx context.Context, budget time.Duration) (Released, error) // ErrBusy: nothing has changed
+	Activate(ctx context.Context, shadows map[string]int32, paired bool) (Activated, error)
+	Settle(ctx context.Context) error
+	Stop(ctx context.Context) error // in order, then by force when ctx ends
+}
+
+// Role is what a process does now.
+type Role string
+
+// The roles of a process.
+const (
+	Starting Role = "starting"
+	Standby  Role = "standby"
+	Active   Role = "active"
+)
+
+// Status is a moment in the life of a process.
+type Status struct {
+	Role        Role              `json:"role"`
+	Epoch       uint64            `json:"epoch"`
+	Lag         uint64            `json:"lag_bytes"`
+	Rows        map[string]uint64 `json:"rows"`
+	LogBytes    uint64            `json:"log_bytes"`
+	Connections uint64            `json:"connections"`
+	Ahead       uint64            `json:"ahead"`
+}
+
+// Progress of a long step, in rows.
+type Progress struct{ Done, Total uint64 }
+
+// Rehearsal is what taking every row up and down again has shown.
+type Rehearsal struct {
+	Rows, Changed, Lossy uint64
+	Digest               string
+}
+
+// Released is how the old version let go.
+type Released struct {
+	Drain       time.Duration
+	Connections uint64
+}
+
+// Activated is how the new version took over.
+type Activated struct {
+	Epoch, Delta, Connections uint64
+	Took                      time.Duration
+}

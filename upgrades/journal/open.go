@@ -1,0 +1,74 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Open opens the journal at path, creating it with mode 0600 if need be, and returns what is in it. All that it returns
+// is on disk. The errors are ErrLocked, *CorruptError, and those of the file system.
+func Open(path string) (*Journal, []Record, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("journal: %w", err)
+	}
+	j, records, err := open(f, path)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return j, records, nil
+}
+
+func open(f *os.File, path string) (*Journal, []Record, error) {
+	if err := lock(f); err != nil {
+		return nil, nil, fmt.Errorf("%w: %s", err, path)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, nil, fmt.Errorf("journal: read: %w", err)
+	}
+	records, end, err := scan(path, text)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := settle(f, path, end, int64(len(text))); err != nil {
+		return nil, nil, fmt.Errorf("journal: %w", err)
+	}
+	seq := uint64(len(records))
+	return &Journal{file: f, size: end, seq: seq, synced: seq}, records, nil
+}
+
+// lock takes the file for this process, until the last descriptor of it is closed.
+func lock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return err
+}
+
+// settle cuts the torn tail off and puts on disk what a process may have left in the kernel: the file, and, since it may
+// just have been created, its name.
+func settle(f *os.File, path string, end, size int64) error {
+	if end < size {
+		if err := f.Truncate(end); err != nil {
+			return fmt.Errorf("cut the torn tail: %w", err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if err := dir.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("sync the directory: %w", err), dir.Close())
+	}
+	return dir.Close()
+}

@@ -1,0 +1,251 @@
+package upgrades
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Names of steps in errors.
+const (
+	stepVerify   = "verify"
+	stepServe    = "serve"
+	stepStart    = "start"
+	stepShadow   = "shadow"
+	stepRehearse = "rehearse"
+	stepPair     = "pair"
+	stepFollow   = "follow"
+	stepLetGo    = "let go"
+	stepTakeOver = "take over"
+	stepHealth   = "health"
+	stepStop     = "stop"
+	stepJournal  = "journal"
+)
+
+// prepare does everything that can be done while the old versions serve. They never notice.
+func (f *flight) prepare(ctx context.Context) error {
+	if err := f.verify(ctx); err != nil {
+		return err
+	}
+	if err := f.reach(Verified, ""); err != nil {
+		return err
+	}
+	f.take(ctx)
+	ctx, stop := f.whileServing(ctx)
+	defer stop()
+	if err := f.each(ctx, f.start); err != nil {
+		return err
+	}
+	if err := f.reach(Started, f.processes()); err != nil {
+		return err
+	}
+	if err := f.rehearseAll(ctx); err != nil {
+		return err
+	}
+	if err := f.each(ctx, f.follow); err != nil {
+		return err
+	}
+	return f.reach(Following, "")
+}
+
+// reach journals a state.
+func (f *flight) reach(s State, text string) error {
+	ev := f.event(string(s))
+	ev.Text = text
+	if err := f.journal(record{Event: ev}); err != nil {
+		return &StepError{Step: stepJournal, Err: err}
+	}
+	return nil
+}
+
+// each does a step for one service after another.
+func (f *flight) each(ctx context.Context, step func(ctx context.Context, m *move) error) error {
+	for _, m := range f.moves {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := step(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verify reads each package of the release again. What the versions can do with each other was checked by the plan.
+func (f *flight) verify(ctx context.Context) error {
+	return f.each(ctx, func(_ context.Context, m *move) error {
+		if m.New == "" {
+			return nil
+		}
+		p, err := f.e.packageOf(m.Service, item{Version: m.To, Digest: m.New})
+		if err != nil {
+			return &StepError{Service: m.Service, Step: stepVerify, Err: err, Hint: "build the release again"}
+		}
+		m.to = p
+		return nil
+	})
+}
+
+// take suspends the supervision of the services that change.
+func (f *flight) take(ctx context.Context) {
+	f.taken = true
+	for _, m := range f.moves {
+		m.old = f.e.host.Take(m.Service)
+		if m.Do == doStart {
+			kill(ctx, m.old) // a leftover: no release that served has this service
+			m.old = nil
+		}
+		if m.old == nil && m.Old != "" {
+			m.old = Gone(m.from)
+		}
+		if m.live() && !alive(m.old) {
+			m.Do = doRestart // nobody serves whose place a standby could take
+		}
+	}
+}
+
+// whileServing is a context that ends when an old version does or when somebody wants to go back.
+func (f *flight) whileServing(ctx context.Context) (context.Context, func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	for _, m := range f.moves {
+		if !alive(m.old) {
+			continue
+		}
+		wg.Go(func() {
+			select {
+			case <-m.old.Done():
+				end(&StepError{Service: m.Service, Step: stepServe, Err: fmt.Errorf("%s: %w", m.From, ErrGone)})
+			case <-ctx.Done():
+			}
+		})
+	}
+	wg.Go(func() {
+		select {
+		case <-f.asked:
+			end(&askedError{f.askBy})
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		end(nil)
+		wg.Wait()
+	}
+}
+
+// start brings the new version up as a standby. One that is older than what serves needs every row in its shape
+// first.
+func (f *flight) start(ctx context.Context, m *move) error {
+	if err := f.shadow(ctx, m); err != nil {
+		return err
+	}
+	if !m.live() && m.Do != doStart {
+		return nil
+	}
+	f.tell(m, "starting", m.To)
+	return f.bringUp(ctx, m)
+}
+
+func (f *flight) bringUp(ctx context.Context, m *move) error {
+	return f.call(ctx, m, stepStart, startBudget, func(ctx context.Context) error {
+		in, err := f.e.host.Start(ctx, m.to)
+		if err == nil {
+			m.new = in
+		}
+		return err
+	})
+}
+
+func (f *flight) shadow(ctx context.Context, m *move) error {
+	if !alive(m.old) || m.Do == doStop {
+		return nil
+	}
+	versions := shadows(m.old.Describe(), m.to.Describe)
+	if len(versions) == 0 {
+		return nil
+	}
+	m.shadowed = true
+	return f.call(ctx, m, stepShadow, shadowBudget, func(ctx context.Context) error {
+		return m.old.Shadow(ctx, versions, true, f.progress(m, "shadowing"))
+	})
+}
+
+func (f *flight) processes() string {
+	var list []string
+	for _, m := range f.moves {
+		if m.new != nil {
+			list = append(list, fmt.Sprintf("%s %s is %s", m.Service, m.To, m.new.ID()))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// rehearseAll takes every row of every service that migrates up and down again.
+func (f *flight) rehearseAll(ctx context.Context) error {
+	began := time.Now()
+	ev := f.event(string(Rehearsed))
+	rec := record{Event: ev, Rehearsals: map[string]sample{}}
+	var texts []string
+	err := f.each(ctx, func(ctx context.Context, m *move) error {
+		if m.Do != doUpdate {
+			return nil
+		}
+		r, s, err := f.rehearse(ctx, m)
+		if err != nil {
+			return err
+		}
+		rec.Rehearsals[m.Service] = s
+		rec.Done += r.Rows
+		texts = append(texts, fmt.Sprintf("%s: %s rows there and back, %s change, %s lose what is declared",
+			m.Service, count(r.Rows), count(r.Changed), count(r.Lossy)))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	rec.Text, rec.Took = strings.Join(texts, "; "), time.Since(began).Seconds()
+	if err := f.journal(rec); err != nil {
+		return &StepError{Step: stepJournal, Err: err}
+	}
+	return nil
+}
+
+func (f *flight) rehearse(ctx context.Context, m *move) (r Rehearsal, s sample, err error) {
+	began := time.Now()
+	err = f.call(ctx, m, stepRehearse, rehearseBudget, func(ctx context.Context) error {
+		r, err = m.new.Rehearse(ctx, f.progress(m, "rehearsing"))
+		return err
+	})
+	return r, sample{Rows: r.Rows, Seconds: time.Since(began).Seconds()}, err
+}
+
+// follow sends connections ahead and waits until the standby is close behind.
+func (f *flight) follow(ctx context.Context, m *move) error {
+	if !m.live() {
+		return nil
+	}
+	m.paired = true
+	err := f.call(ctx, m, stepPair, pairBudget, func(ctx context.Context) error { return m.old.Pair(ctx, m.new) })
+	if err != nil {
+		return err
+	}
+	return f.call(ctx, m, stepFollow, followBudget, func(ctx context.Context) error { return f.catchUp(ctx, m) })
+}
+
+func (f *flight) catchUp(ctx context.Context, m *move) error {
+	for {
+		s, err := m.new.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Lag < maxLag {
+			return nil
+		}
+		if err := pause(ctx, lagPoll); err != nil {
+			return errors.Join(err, fmt.Errorf("%s bytes behind", count(s.Lag)))
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package upgrades
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// registry is what the journal says: which releases there are, which one serves, and what is under way. It is a fold
+// over the records and nothing else.
+type registry struct {
+	releases []*numbered
+	serving  string    // the release whose versions win; "" on an empty instance
+	upgrade  *underway // nil if none is
+	upgrades uint64    // planned so far
+	rates    map[string]sample
+	history  []control.Event
+}
+
+// numbered is a release.
+type numbered struct {
+	name   string
+	number int
+	status release.Status
+	set    map[string]item
+	built  time.Time
+	by     string
+	proven bool // was permanent once
+}
+
+// underway is an upgrade that has not ended.
+type underway struct {
+	id       uint64
+	from, to string
+	by       string
+	state    State
+	plan     control.Plan
+	changes  []change
+	switched map[string]bool // services that may have gone over before the commit
+	until    time.Time       // end of the probation
+}
+
+func newRegistry() *registry { return &registry{rates: map[string]sample{}} }
+
+// fold reads a whole journal.
+func fold(records []record) (*registry, error) {
+	r := newRegistry()
+	for _, rec := range records {
+		if err := r.apply(rec); err != nil {
+			return nil, fmt.Errorf("journal record %d: %w", rec.Seq, err)
+		}
+	}
+	return r, nil
+}
+
+// apply adds one record.
+func (r *registry) apply(rec record) error {
+	var err error
+	switch rec.Kind {
+	case Built:
+		err = r.build(rec)
+	case Booted:
+		err = r.boot(rec)
+	default:
+		err = r.advance(rec)
+	}
+	if err == nil {
+		r.history = append(r.history, rec.Event)
+	}
+	return err
+}
+
+func (r *registry) build(rec record) error {
+	if want := r.nextName(); rec.To != want {
+		return fmt.Errorf("upgrades: release %q was built where %q comes next", rec.To, want)
+	}
+	r.releases = append(r.releases, &numbered{
+		name: rec.To, number: len(r.releases) + 1, set: maps.Clone(rec.Set), built: rec.Time, by: rec.By,
+	})
+	return nil
+}
+
+func (r *registry) nextName() string { return "v" + strconv.Itoa(len(r.releases)+1) }
+
+func (r *registry) boot(rec record) error {
+	to := r.find(rec.To)
+	if to == nil || r.serving != "" || r.upgrade != nil {
+		return fmt.Errorf("upgrades: release %q cannot be the first one", rec.To)
+	}
+	if err := to.move(release.Install, release.MakePermanent); err != nil {
+		return err
+	}
+	r.serving = to.name
+	return nil
+}
+
+// advance takes the upgrade under way to its next state.
+func (r *registry) advance(rec record) error {
+	u := r.upgrade
+	if u == nil {
+		u = &underway{}
+	}
+	state, err := u.state.after(rec.Kind)
+	if err != nil {
+		return err
+	}
+	if state == Planned {
+		return r.plan(rec)
+	}
+	if err := r.restate(u, state); err != nil {
+		return err
+	}
+	u.state = state
+	r.note(u, rec)
+	if state.Ended() {
+		r.upgrade = nil
+	}
+	return nil
+}
+
+func (r *registry) plan(rec record) error {
+	if r.find(rec.To) == nil || rec.Plan == nil {
+		return fmt.Errorf("upgrades: release %q was planned but never built", rec.To)
+	}
+	r.upgrades++
+	r.upgrade = &underway{
+		id: rec.Upgrade, from: rec.From, to: rec.To, by: rec.By, state: Planned,
+		plan: *rec.Plan, changes: rec.Changes, switched: map[string]bool{},
+	}
+	return nil
+}
+
+// restate is what a new state of the upgrade means for its two releases.
+func (r *registry) restate(u *underway, state State) error {
+	to, from := r.find(u.to), r.find(u.from)
+	switch state {
+	case Committed:
+		r.serving = u.to
+		return to.move(release.Install)
+	case RolledBack:
+		r.serving = u.from
+		return to.move(release.RollBack)
+	case Permanent:
+		if from != nil {
+			if err := from.move(release.Supersede); err != nil {
+				return err
+			}
+		}
+		return to.move(release.MakePermanent)
+	default:
+		return nil
+	}
+}
+
+// note keeps what later steps need of a record.
+func (r *registry) note(u *underway, rec record) {
+	switch rec.Kind {
+	case Switched:
+		u.switched[rec.Service] = true
+	case string(Rehearsed):
+		maps.Copy(r.rates, rec.Rehearsals)
+	case string(Probation):
+		u.until = rec.Time.Add(seconds(u.plan.Probation))
+	}
+}
+
+// check tells whether apply would succeed, without applying.
+func (r *registry) check(kind string) error {
+	if kind == Built || kind == Booted {
+		return nil
+	}
+	var s State
+	if r.upgrade != nil {
+		s = r.upgrade.state
+	}
+	_, err := s.after(kind)
+	return err
+}
+
+// find returns the release, or nil.
+func (r *registry) find(name string) *numbered {
+	for _, n := range r.releases {
+		if n.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// same returns the newest release of exactly this set, or nil.
+func (r *registry) same(set map[string]item) *numbered {
+	for i := len(r.releases) - 1; i >= 0; i-- {
+		if maps.Equal(r.releases[i].set, set) {
+			return r.releases[i]
+		}
+	}
+	return nil
+}
+
+// set is what a release consists of; nothing for "".
+func (r *registry) set(name string) map[string]item {
+	if n := r.find(name); n != nil {
+		return n.set
+	}
+	return nil
+}
+
+// before is the newest release below the serving one that was permanent once, or nil.
+func (r *registry) before() *numbered {
+	now := r.find(r.serving)
+	if now == nil {
+		return nil
+	}
+	for i := now.number - 2; i >= 0; i-- {
+		if r.releases[i].proven {
+			return r.releases[i]
+		}
+	}
+	return nil
+}
+
+// newest is the newest release above the serving one, an unpacked one before an old one, or nil.
+func (r *registry) newest() *numbered {
+	var old *numbered
+	for i := len(r.releases) - 1; i >= 0 && r.releases[i].name != r.serving; i-- {
+		switch n := r.releases[i]; {
+		case n.status == release.Unpacked:
+			return n
+		case old == nil:
+			old = n
+		}
+	}
+	return old
+}
+
+// move takes a release through its statuses.
+func (n *numbered) move(actions ...release.Action) error {
+	s := n.status
+	for _, a := range actions {
+		var err error
+		if s, err = s.Next(a); err != nil {
+			return fmt.Errorf("release %s: %w", n.name, err)
+		}
+	}
+	n.status = s
+	n.proven = n.proven || s == release.Permanent
+	return nil
+}
+
+// view is the release as people see it.
+func (n *numbered) view() control.Release {
+	services := make(map[string]string, len(n.set))
+	for name, it := range n.set {
+		services[name] = it.Version
+	}
+	return control.Release{Name: n.name, Status: n.status.String(), Services: services, Built: n.built, By: n.by}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

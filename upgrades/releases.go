@@ -1,0 +1,213 @@
+package upgrades
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// Build makes the next release: what serves now, with pkgs in place of or beside it. A set that is a release already
+// is not made again. A changed schema without a Step, a requirement that the release itself does not fulfil and a
+// cycle of requirements are refused; a missing appup is not, it shows in the changes and refuses the plan.
+func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string) (control.Built, error) {
+	var base string
+	e.read(func(r *registry) { base = r.serving })
+	from, err := e.load(base)
+	if err != nil {
+		return control.Built{}, err
+	}
+	to, err := e.replace(from, pkgs)
+	if err != nil {
+		return control.Built{}, err
+	}
+	built := control.Built{From: base}
+	if built.Changes, err = e.changes(from, to); err != nil {
+		return built, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return built, err
+	}
+	built.To, built.New, err = e.number(to, base, by)
+	return built, err
+}
+
+// load finds the packages of a release; none for "".
+func (e *Engine) load(name string) (packages, error) {
+	var set map[string]item
+	e.read(func(r *registry) { set = r.set(name) })
+	ps := packages{}
+	for service, it := range set {
+		p, err := e.packageOf(service, it)
+		if err != nil {
+			return nil, fmt.Errorf("release %s: %w", name, err)
+		}
+		ps[service] = p
+	}
+	return ps, nil
+}
+
+// replace puts pkgs over the services of from and checks what comes out.
+func (e *Engine) replace(from packages, pkgs []release.Package) (packages, error) {
+	to, given := maps.Clone(from), map[string]string{}
+	for _, p := range pkgs {
+		if other, twice := given[p.Name]; twice && to[p.Name].Digest != p.Digest {
+			text := fmt.Sprintf("%s is given twice: %s and %s", p.Name, other, p.Version)
+			return nil, e.refuse(codeBadPackage, text, "give one package of each service")
+		}
+		given[p.Name] = p.Version
+		to[p.Name] = p
+	}
+	if len(to) == 0 {
+		return nil, e.refuse(codeNoRelease, "there is no package to make a release of", "reltool build FILE...")
+	}
+	return to, e.checkSet(to)
+}
+
+// checkSet refuses services that do not fit together.
+func (e *Engine) checkSet(ps packages) error {
+	set := make([]*appup.Manifest, 0, len(ps))
+	for _, name := range ps.names() {
+		set = append(set, ps[name].Manifest)
+	}
+	if err := appup.CheckRequires(set); err != nil {
+		return e.refuse(codeRequires, err.Error(), "build a release of versions that fit together")
+	}
+	return nil
+}
+
+// changes tells how to differs from from.
+func (e *Engine) changes(from, to packages) ([]control.Change, error) {
+	var list []control.Change
+	for _, name := range to.names() {
+		old, was := from[name]
+		if was && old.Digest == to[name].Digest {
+			continue
+		}
+		ch := control.Change{Service: name, From: old.Version, To: to[name].Version}
+		if was {
+			detail, err := e.detail(old, to[name])
+			if err != nil {
+				return nil, err
+			}
+			ch.Detail = detail
+		}
+		list = append(list, ch)
+	}
+	return list, nil
+}
+
+func (e *Engine) detail(from, to release.Package) ([]string, error) {
+	relup, err := compile(from, to)
+	var none *appup.NoAppupError
+	switch {
+	case errors.As(err, &none):
+		return []string{none.Error()}, nil
+	case err != nil:
+		return nil, e.refuseAppup(err)
+	}
+	return changeOf(relup, itemOf(from), itemOf(to)).detail(), nil
+}
+
+// number gives a set its release, a new one if there is none yet.
+func (e *Engine) number(ps packages, base, by string) (name string, fresh bool, err error) {
+	e.quiet.Lock()
+	defer e.quiet.Unlock()
+	set := ps.set()
+	var known *numbered
+	e.read(func(r *registry) { known, name = r.same(set), r.nextName() })
+	if known != nil {
+		return known.name, false, nil
+	}
+	rec := record{Event: control.Event{Kind: Built, From: base, To: name, By: by, Text: ps.text()}, Set: set}
+	if _, err = e.append(rec); err != nil {
+		return "", false, err
+	}
+	return name, true, nil
+}
+
+func (ps packages) set() map[string]item {
+	set := make(map[string]item, len(ps))
+	for name, p := range ps {
+		set[name] = itemOf(p)
+	}
+	return set
+}
+
+func (ps packages) text() string {
+	var text []byte
+	for i, name := range ps.names() {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = append(text, name+" "+ps[name].Version...)
+	}
+	return string(text)
+}
+
+func itemOf(p release.Package) item { return item{Version: p.Version, Digest: p.Digest} }
+
+// compile asks the newer one of two versions how to go.
+func compile(from, to release.Package) (*appup.Relup, error) {
+	return appup.Compile(
+		appup.Version{Manifest: from.Manifest, Describe: from.Describe},
+		appup.Version{Manifest: to.Manifest, Describe: to.Describe},
+	)
+}
+
+// drawChanges lists what goes from one set to another, in the order of the switch: upwards a service comes after
+// those it requires, downwards before them; what goes altogether comes last.
+func (e *Engine) drawChanges(from, to packages, down bool) ([]change, error) {
+	order, gone := to.order(), from.order()
+	if down {
+		slices.Reverse(order)
+	}
+	slices.Reverse(gone)
+	var list []change
+	for _, name := range order {
+		c, err := e.draw(from, to, name)
+		if err != nil {
+			return nil, err
+		}
+		if c.Do != "" {
+			list = append(list, c)
+		}
+	}
+	for _, name := range gone {
+		if _, stays := to[name]; !stays {
+			it := itemOf(from[name])
+			list = append(list, change{Service: name, Do: doStop, From: it.Version, Old: it.Digest})
+		}
+	}
+	return list, nil
+}
+
+// draw is what happens to one service of to; nothing if it stays as it is.
+func (e *Engine) draw(from, to packages, name string) (change, error) {
+	old, was := from[name]
+	now := to[name]
+	switch {
+	case !was:
+		return startOf(now), nil
+	case old.Digest == now.Digest:
+		return change{}, nil
+	}
+	relup, err := compile(old, now)
+	if err != nil {
+		return change{}, e.refuseAppup(err)
+	}
+	return changeOf(relup, itemOf(old), itemOf(now)), nil
+}
+
+// startOf is how a service comes that was not there.
+func startOf(p release.Package) change {
+	return change{
+		Service: p.Name, Do: doStart, To: p.Version, New: p.Digest,
+		Probation: appup.DefaultProbation, Health: orDefault(p.Manifest.Probation.Health.Std(), appup.DefaultHealth),
+	}
+}

@@ -1,0 +1,112 @@
+package upgrades
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// steps lists what will be done, in order, for people to read.
+func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
+	list := []control.PlanStep{{Name: "verify", Text: "check packages, schemas and requirements of " + d.plan.To}}
+	for _, c := range d.changes {
+		list = append(list, prepareSteps(c, rows[c.Service])...)
+	}
+	for i, c := range d.changes {
+		last := i == len(d.changes)-1
+		list = append(list, control.PlanStep{Service: c.Service, Name: "switch", Text: switchText(c), Commit: last})
+	}
+	if !d.plan.NoReturn {
+		list = append(list, control.PlanStep{Name: "probation", Text: probationText(d)})
+	}
+	return append(list, control.PlanStep{Name: "make_permanent", Text: permanentText(d)})
+}
+
+func prepareSteps(c change, rows uint64) []control.PlanStep {
+	var list []control.PlanStep
+	add := func(name, text string) {
+		list = append(list, control.PlanStep{Service: c.Service, Name: name, Text: text})
+	}
+	if c.Down && len(c.migrates()) > 0 {
+		add("shadow", fmt.Sprintf("%s %s writes %s rows in the shapes of %s as well", c.Service, c.From, count(rows), c.To))
+	}
+	if c.live() || c.Do == doStart {
+		add("start", startText(c))
+	}
+	if c.Do == doUpdate {
+		add("rehearse", rehearseText(c, rows))
+	}
+	if c.live() {
+		add("follow", fmt.Sprintf("connections travel ahead; wait until %s %s is less than %d KiB behind",
+			c.Service, c.To, maxLag>>10))
+	}
+	return list
+}
+
+func startText(c change) string {
+	if c.Do == doStart {
+		return fmt.Sprintf("start %s %s, which is new", c.Service, c.To)
+	}
+	return fmt.Sprintf("start %s %s as a standby beside %s; it reads the state log", c.Service, c.To, c.From)
+}
+
+func rehearseText(c change, rows uint64) string {
+	tables := c.migrates()
+	if len(tables) == 0 {
+		return "no table changes its shape: read every row once"
+	}
+	names := make([]string, 0, len(tables))
+	for _, t := range tables {
+		names = append(names, fmt.Sprintf("%s %d -> %d", t.Table, t.From, t.To))
+	}
+	return fmt.Sprintf("take %s rows there and back, and compare: %s", count(rows), strings.Join(names, ", "))
+}
+
+func switchText(c change) string {
+	switch c.Do {
+	case doStart:
+		return fmt.Sprintf("%s %s serves", c.Service, c.To)
+	case doStop:
+		return fmt.Sprintf("%s %s is to go", c.Service, c.From)
+	case doRestart:
+		return fmt.Sprintf("stop %s %s, then start %s: its manifest says restart, connections are cut",
+			c.Service, c.From, c.To)
+	}
+	text := fmt.Sprintf("%s %s finishes what is in hand (up to %s) and lets go, %s serves", c.Service, c.From, c.Drain, c.To)
+	if c.Irreversible {
+		text += "; no way back keeps the writes"
+	}
+	return text
+}
+
+func probationText(d *drawn) string {
+	return fmt.Sprintf("%s: %s serves and is watched; back to %s if it dies or calls itself unhealthy, no write lost",
+		span(seconds(d.plan.Probation)), d.plan.To, orNothing(d.plan.From))
+}
+
+func permanentText(d *drawn) string {
+	var gone []string
+	for _, c := range d.changes {
+		if c.Old != "" {
+			gone = append(gone, c.Service+" "+c.From)
+		}
+	}
+	if len(gone) == 0 {
+		return d.plan.To + " is permanent"
+	}
+	return fmt.Sprintf("%s is permanent, %s ends", d.plan.To, strings.Join(gone, ", "))
+}
+
+// count writes a number with commas.
+func count(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func span(d time.Duration) string { return d.Round(time.Millisecond).String() }
