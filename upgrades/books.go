@@ -22,10 +22,12 @@ func (e *Engine) append(rec record) (control.Event, error) {
 	if rec.Seq, err = e.journal.Append(payload); err != nil {
 		return rec.Event, fmt.Errorf("write the journal: %w", err)
 	}
+	defer e.report(rec)
 	return rec.Event, e.apply(rec)
 }
 
-// write journals a record as append does, but it is safe against the loss of power only once sync has returned.
+// write journals a record as append does, but it is safe against the loss of power only once sync has returned. It is
+// quick: nobody serves meanwhile.
 func (e *Engine) write(rec record) (ev control.Event, sync func() error, err error) {
 	e.books.Lock()
 	defer e.books.Unlock()
@@ -62,6 +64,7 @@ func (e *Engine) must(rec record) control.Event {
 	if err := e.apply(rec); err != nil {
 		e.log.Error("a record does not fit", "kind", rec.Kind, "error", err)
 	}
+	e.report(rec)
 	return rec.Event
 }
 
@@ -93,9 +96,11 @@ func (e *Engine) encode(rec *record) ([]byte, error) {
 func (e *Engine) apply(rec record) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.reg.apply(rec); err != nil {
-		return err
-	}
-	e.log.Info(rec.Kind, "from", rec.From, "to", rec.To, "service", rec.Service, "text", rec.Text, "reason", rec.Reason)
-	return nil
+	return e.reg.apply(rec)
+}
+
+// report logs a record. Not so in write: nobody serves then, and a log can be slow.
+func (e *Engine) report(rec record) {
+	e.log.Info(rec.Kind, "upgrade", rec.Upgrade, "from", rec.From, "to", rec.To, "service", rec.Service,
+		"text", rec.Text, "reason", rec.Reason)
 }

@@ -45,6 +45,9 @@ func changeOf(r *appup.Relup, from, to item) change {
 // live is true if the new version stands by while the old one serves.
 func (c change) live() bool { return c.Do == doUpdate || c.Do == doLoad }
 
+// commits is true if going over with this service decides the upgrade, unless it is decided already.
+func (c change) commits(last string) bool { return c.Irreversible || c.Service == last }
+
 // migrates lists the tables whose rows change their shape.
 func (c change) migrates() []appup.TableChange {
 	var list []appup.TableChange

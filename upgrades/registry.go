@@ -111,8 +111,10 @@ func (r *registry) advance(rec record) error {
 	if state == Planned {
 		return r.plan(rec)
 	}
-	if err := r.restate(u, state); err != nil {
-		return err
+	if state != u.state {
+		if err := r.restate(u, state); err != nil {
+			return err
+		}
 	}
 	u.state = state
 	r.note(u, rec)

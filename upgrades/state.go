@@ -25,7 +25,7 @@ const (
 const (
 	Built    = "built"    // a release is there
 	Booted   = "booted"   // the first release runs and is permanent
-	Switched = "switched" // one of several services goes over to its new version; the last one is Committed
+	Switched = "switched" // one of several services goes over to its new version; the one that decides is Committed
 )
 
 // What is not in next cannot happen: state, record, next state.
@@ -37,7 +37,7 @@ var next = map[State]map[string]State{
 	Rehearsed: {string(Following): Following, string(Aborted): Aborted},
 	Following: {string(Switching): Switching, string(Aborted): Aborted},
 	Switching: {Switched: Switching, string(Committed): Committed, string(Aborted): Aborted},
-	Committed: {string(Probation): Probation, string(RollingBack): RollingBack},
+	Committed: {Switched: Committed, string(Probation): Probation, string(RollingBack): RollingBack},
 	Probation: {
 		string(Probation):   Probation, // again from its beginning, after a crash
 		string(Permanent):   Permanent,

@@ -15,9 +15,11 @@ func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
 	for _, c := range d.changes {
 		list = append(list, prepareSteps(c, rows[c.Service])...)
 	}
-	for i, c := range d.changes {
-		last := i == len(d.changes)-1
-		list = append(list, control.PlanStep{Service: c.Service, Name: "switch", Text: switchText(c), Commit: last})
+	decided := false
+	for _, c := range d.changes {
+		commit := !decided && c.commits(d.changes[len(d.changes)-1].Service)
+		decided = decided || commit
+		list = append(list, control.PlanStep{Service: c.Service, Name: "switch", Text: switchText(c), Commit: commit})
 	}
 	if !d.plan.NoReturn {
 		list = append(list, control.PlanStep{Name: "probation", Text: probationText(d)})

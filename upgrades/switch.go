@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// switchAll takes one service after another over to its new version. The record of the last one commits.
+// switchAll takes one service after another over to its new version. The record of the last one commits, or that of the
+// first from which there is no way back.
 func (f *flight) switchAll(ctx context.Context) error {
 	f.e.quiet.Lock()
 	defer f.e.quiet.Unlock()
@@ -45,6 +46,7 @@ func (f *flight) tellSwitched(m *move) {
 		ev.Text = fmt.Sprintf("%s %s is to go", m.Service, m.From)
 	}
 	f.feeds.send(ev)
+	f.e.log.Info("switched", "service", m.Service, "from", m.From, "to", m.To, "pause", m.pause)
 }
 
 // switchLive is the one moment in which nobody serves: from the old version's last request to the new one's first.
@@ -110,11 +112,10 @@ func (f *flight) switchIn(ctx context.Context, m *move) error {
 	return err
 }
 
-// mark journals that a service goes over; for the last one that is the commit. It does not wait for the disk: synced
-// tells.
+// mark journals that a service goes over, which may be the commit. It does not wait for the disk: synced tells.
 func (f *flight) mark(m *move) (synced <-chan error, err error) {
 	kind := Switched
-	if m == f.moves[len(f.moves)-1] {
+	if m.change.commits(f.moves[len(f.moves)-1].Service) && !f.state().Decided() {
 		kind = string(Committed)
 	}
 	ev := f.event(kind)
@@ -191,7 +192,7 @@ func (f *flight) takeOver(ctx context.Context, m *move, budget time.Duration, pa
 
 // shadowsOf are the shapes that the new version has to write besides its own.
 func (f *flight) shadowsOf(m *move) map[string]int32 {
-	if f.plan.NoReturn || m.Old == "" {
+	if m.Irreversible || m.Old == "" {
 		return nil
 	}
 	return shadows(m.new.Describe(), m.from.Describe)

@@ -150,7 +150,7 @@ func TestBadPackageIsRefusedWithTheReason(t *testing.T) {
 	c, _ := serve(t, f)
 	_, err := c.Build(t.Context(), api.BuildRequest{Packages: []string{"/a/1", "/a/bad"}})
 	var e *api.Error
-	if !errors.As(err, &e) || e.Code != "bad_package" || e.Message != "it is truncated" || e.Hint != "copy it again" {
+	if !errors.As(err, &e) || e.Code != "bad_package" || e.Message != "/a/bad refused: it is truncated" || e.Hint != "copy it again" {
 		t.Fatalf("got %#v", err)
 	}
 	if f.built != nil {

@@ -6,6 +6,7 @@
 //	start                            theseusd --dir $DIR, until it answers
 //	stop                             SIGTERM, and it must end in order
 //	await SERVICE VERSION STATUS     until the service runs in that version: running, current or permanent
+//	await release NAME               until there is such a release
 //	await file PATH                  until there is such a file
 //	kill9 daemon|keel|SERVICE        kill -9
 //	load start | load stop           eight connections that count visits; prints acked, failed, lost, extra

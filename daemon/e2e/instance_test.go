@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -112,11 +113,24 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case !neg && len(args) == 2 && args[0] == "file":
 		awaitFile(ts, ts.MkAbs(args[1]))
+	case !neg && len(args) == 2 && args[0] == "release":
+		i.until(ts, fmt.Sprint(args), func(control.Status) bool { return i.has(args[1]) })
 	case !neg && len(args) == 3:
 		i.until(ts, fmt.Sprint(args), func(s control.Status) bool { return stands(s, args[0], args[1], args[2]) })
 	default:
-		ts.Fatalf("usage: await SERVICE VERSION running|current|permanent, or await file PATH")
+		ts.Fatalf("usage: await SERVICE VERSION running|current|permanent, or await file PATH, or await release NAME")
 	}
+}
+
+// has is true if there is a release of that name.
+func (i *instance) has(release string) bool {
+	c, err := control.Dial(i.dir)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	list, err := c.Releases(context.Background())
+	return err == nil && slices.ContainsFunc(list, func(r control.Release) bool { return r.Name == release })
 }
 
 // stands is true if the service runs in this version and, if asked for, its release has this status.

@@ -53,9 +53,9 @@ func load(ts *testscript.TestScript, neg bool, args []string) {
 
 // startLoad returns when every worker had an answer.
 func startLoad(ts *testscript.TestScript, addr string) *loader {
-	l := &loader{}
+	l, began := &loader{}, time.Now().UnixNano() // users that nobody counted before
 	for n := range l.workers {
-		w := &worker{addr: addr, user: fmt.Sprintf("load%d", n), first: make(chan struct{})}
+		w := &worker{addr: addr, user: fmt.Sprintf("load%d.%d", began, n), first: make(chan struct{})}
 		l.workers[n] = w
 		l.wg.Go(func() { w.run(&l.stop) })
 	}

@@ -104,7 +104,7 @@ var (
 	probations = regexp.MustCompile(`(?m)^(probation\s*=\s*)"[^"]*"`)
 )
 
-// check copies the services out, with short probations, and a go.mod that leads back here.
+// check copies the services out, with short probations of the good ones, and a go.mod that leads back here.
 func (y *yard) check(root string) error {
 	for _, name := range []string{"visits", "cache"} {
 		from, to := filepath.Join(root, "plugins", name), filepath.Join(y.checkout, "plugins", name)
@@ -117,6 +117,9 @@ func (y *yard) check(root string) error {
 		return err
 	}
 	for _, file := range files {
+		if strings.Contains(file, "-bad") {
+			continue // it takes a few seconds to turn bad
+		}
 		if err := rewrite(file, file, func(text []byte) []byte {
 			return probations.ReplaceAll(text, []byte("${1}"+probation))
 		}); err != nil {

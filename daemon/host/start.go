@@ -207,7 +207,7 @@ func (h *Host) dial(ctx context.Context, pr *process, re *plugin.ReattachConfig)
 		return client, svc, nil
 	}
 	if ctx.Err() != nil {
-		err = errors.Join(context.Cause(ctx), err)
+		err = context.Cause(ctx)
 	}
 	_ = pr.Kill(context.Background())
 	client.Kill() // it is dead: this frees what go-plugin holds

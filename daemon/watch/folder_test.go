@@ -314,7 +314,7 @@ func TestSplit(t *testing.T) {
 		"visits-2.0.0.tpk":       "visits 2.0.0",
 		"visits-2.0.1-bad.tpk":   "visits 2.0.1-bad",
 		"my-cache-1.2.3+b.tpk":   "my-cache 1.2.3+b",
-		"a-1-2.0.0.tpk":          "a-1 2.0.0",
+		"a-1-2.0.0.tpk":          "",
 		"visits-2.0.tpk":         "",
 		"visits-v2.0.0.tpk":      "",
 		"visits-2.0.0.tpk.part":  "",

@@ -3,32 +3,23 @@ package watch
 import (
 	"cmp"
 	"os"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
-var serviceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-
-// split takes NAME-VERSION.tpk apart; ok is false for every other name. The version begins at the first "-" after
-// which there is one, since both parts may have a "-" themselves.
+// split takes NAME-VERSION.tpk apart; ok is false for every other name.
 func split(file string) (name string, version *semver.Version, ok bool) {
-	stem, ok := strings.CutSuffix(file, ".tpk")
-	if !ok {
+	name, text, ok := release.ParseFileName(file)
+	if !ok || file != release.FileName(name, text) {
 		return "", nil, false
 	}
-	for i, c := range stem {
-		if c != '-' || !serviceName.MatchString(stem[:i]) {
-			continue
-		}
-		if v, err := semver.StrictNewVersion(stem[i+1:]); err == nil {
-			return stem[:i], v, true
-		}
-	}
-	return "", nil, false
+	version, err := semver.StrictNewVersion(text)
+	return name, version, err == nil
 }
 
 // inOrder sorts files of packages by name, then by version.

@@ -19,7 +19,7 @@ type command struct {
 
 var commands = []command{
 	{"append", "string", 3, "write denyoom fast", 1, 1, 1, "Appends to the value of a key", (*cache).append},
-	{"auth", "connection", -2, "noscript loading stale fast no_auth allow_busy", 0, 0, 0, "Names the default user, of whom any password is right", (*cache).auth},
+	{"auth", "connection", -2, "loading stale fast no_auth", 0, 0, 0, "Takes any password of the default user", (*cache).auth},
 	{"client", "connection", -2, "fast", 0, 0, 0, "Tells about and names the connection", (*cache).client},
 	{"command", "server", -1, "loading stale", 0, 0, 0, "Tells about the commands", (*cache).command},
 	{"dbsize", "server", 1, "readonly fast", 0, 0, 0, "Counts the keys", (*cache).dbsize},
@@ -34,7 +34,7 @@ var commands = []command{
 	{"flushdb", "server", -1, "write", 0, 0, 0, "Deletes all keys", (*cache).flush},
 	{"get", "string", 2, "readonly fast", 1, 1, 1, "Answers the value of a key", (*cache).get},
 	{"getdel", "string", 2, "write fast", 1, 1, 1, "Answers the value of a key and deletes it", (*cache).getdel},
-	{"hello", "connection", -1, "noscript loading stale fast no_auth allow_busy", 0, 0, 0, "Greets and chooses the protocol", (*cache).hello},
+	{"hello", "connection", -1, "loading stale fast no_auth", 0, 0, 0, "Greets and chooses the protocol", (*cache).hello},
 	{"incr", "string", 2, "write denyoom fast", 1, 1, 1, "Adds one to a number", (*cache).incr},
 	{"incrby", "string", 3, "write denyoom fast", 1, 1, 1, "Adds to a number", (*cache).incrby},
 	{"info", "server", -1, "loading stale", 0, 0, 0, "Tells about the server", (*cache).info},

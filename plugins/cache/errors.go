@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/theseusd/theseus/sdk/state"
 )
 
 // failure is an error as it goes over the wire: its first word is the code that clients look at. The texts are Redis'.
@@ -32,8 +34,11 @@ const (
 // wireText is an error as a client sees it.
 func wireText(err error) string {
 	var f failure
-	if errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
 		return string(f)
+	case errors.Is(err, state.ErrTooLarge):
+		return string(errTooLong)
 	}
 	return "ERR " + err.Error()
 }

@@ -11,10 +11,29 @@ func TestMatch(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"", "", true}, {"", "a", false}, {"*", "", true}, {"a*", "abc", true}, {"*c", "abc", true}, {"*b*", "abc", true}, {"*d*", "abc", false},
-		{"a?c", "abc", true}, {"a?c", "ac", false}, {"a**c", "abbc", true}, {"[a-c]x", "bx", true}, {"[c-a]x", "bx", true}, {"[^a-c]x", "bx", false},
-		{"[^a-c]x", "dx", true}, {"[abc", "b", true}, {"[]a", "a", false}, {`\*`, "*", true}, {`\*`, "a", false}, {`[\]]`, "]", true},
-		{`a\`, `a\`, true}, {"user:*:name", "user:42:name", true}, {"a*b*c", "aXbXbXc", true}, {"*a", "aab", false},
+		{"", "", true},
+		{"", "a", false},
+		{"*", "", true},
+		{"a*", "abc", true},
+		{"*c", "abc", true},
+		{"*b*", "abc", true},
+		{"*d*", "abc", false},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"a**c", "abbc", true},
+		{"[a-c]x", "bx", true},
+		{"[c-a]x", "bx", true},
+		{"[^a-c]x", "bx", false},
+		{"[^a-c]x", "dx", true},
+		{"[abc", "b", true},
+		{"[]a", "a", false},
+		{`\*`, "*", true},
+		{`\*`, "a", false},
+		{`[\]]`, "]", true},
+		{`a\`, `a\`, true},
+		{"user:*:name", "user:42:name", true},
+		{"a*b*c", "aXbXbXc", true},
+		{"*a", "aab", false},
 	} {
 		if got := match([]byte(c.pattern), []byte(c.text)); got != c.want {
 			t.Errorf("match(%q, %q) = %v", c.pattern, c.text, got)

@@ -20,15 +20,24 @@ import (
 // startRedis starts a redis-server of the machine, or skips the test.
 func startRedis(t *testing.T) string {
 	t.Helper()
+	addr, ok := redisIfAny(t)
+	if !ok {
+		t.Skip("SKIPPED, replies are not compared with Redis itself: there is no redis-server here (apt install redis-server)")
+	}
+	return addr
+}
+
+func redisIfAny(t testing.TB) (addr string, ok bool) {
+	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("SKIPPED, the replies are not compared with Redis itself: there is no redis-server here (apt install redis-server)")
+		return "", false
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ln.Addr().String()
+	addr = ln.Addr().String()
 	_, port, _ := net.SplitHostPort(addr)
 	_ = ln.Close()
 	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
@@ -39,12 +48,12 @@ func startRedis(t *testing.T) string {
 	for range 200 {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			_ = c.Close()
-			return addr
+			return addr, true
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("redis-server does not answer")
-	return ""
+	return "", false
 }
 
 // The replies that TestTalk wants are those of Redis.
@@ -90,7 +99,7 @@ func TestAnySequenceIsAnsweredAsByRedis(t *testing.T) {
 		pick("SET", "K", "V"), pick("SET", "K", "V", "EX|PX|EXAT|PXAT", "S"), pick("SET", "K", "V", "NX|XX|GET|KEEPTTL|", "GET|KEEPTTL|"),
 		pick("SET", "K", "V", "EX", "100|200", "NX|XX|GET|KEEPTTL"), pick("GET|GETDEL|DEL|UNLINK|EXISTS|TTL|PERSIST|TYPE|STRLEN", "K"),
 		pick("EXPIRE|EXPIREAT|PEXPIREAT", "K", "S", "NX|XX|GT|LT|", "NX|XX|GT|LT|"), pick("INCR|DECR", "K"), pick("INCRBY|DECRBY", "K", "V"),
-		pick("APPEND", "K", "V"), pick("MSET", "K", "V", "K", "V"), pick("MGET", "K", "K"), pick("DBSIZE"), pick("KEYS", "[ab]|c|?c"),
+		pick("APPEND", "K", "V"), pick("MSET", "K", "V", "K", "V"), pick("MGET", "K", "K"), pick("KEYS", "[ab]|c|?c"),
 	)
 	rapid.Check(t, func(t *rapid.T) {
 		for _, c := range []*conn{theirs, ours} {
@@ -197,8 +206,13 @@ func TestRedisCLI(t *testing.T) {
 	}
 	_, port, _ := net.SplitHostPort(startCache(t, sdktest.Options{}).Addr("resp"))
 	for _, c := range []struct{ args, want string }{
-		{"SET user:42 active EX 30", "OK"}, {"GET user:42", "active"}, {"TTL user:42", "30"}, {"-3 GET nosuch", ""},
-		{"--scan --pattern user:*", "user:42"}, {"-n 0 DBSIZE", "1"}, {"--no-auth-warning -a secret PING", "PONG"},
+		{"SET user:42 active EX 30", "OK"},
+		{"GET user:42", "active"},
+		{"TTL user:42", "30"},
+		{"-3 GET nosuch", ""},
+		{"--scan --pattern user:*", "user:42"},
+		{"-n 0 DBSIZE", "1"},
+		{"--no-auth-warning -a secret PING", "PONG"},
 	} {
 		out, err := exec.Command(path, append([]string{"-p", port}, strings.Fields(c.args)...)...).Output()
 		if got := strings.TrimSpace(string(out)); err != nil || !strings.HasSuffix(got, c.want) {

@@ -1,8 +1,5 @@
 package main
 
-// maxString bounds the value that APPEND makes.
-const maxString = 8 << 20
-
 func (c *cache) get(q *call) error {
 	value, ok, err := c.rows.Lookup(string(q.args[1]))
 	return q.bulkIf(value, ok, err)
@@ -26,9 +23,6 @@ func (c *cache) strlen(q *call) error {
 func (c *cache) append(q *call) error {
 	defer c.lock(q.args[1]).Unlock()
 	value, err := c.rows.Update(string(q.args[1]), func(old []byte, _ bool) ([]byte, error) {
-		if len(old)+len(q.args[2]) > maxString {
-			return nil, errTooLong
-		}
 		return append(append(make([]byte, 0, len(old)+len(q.args[2])), old...), q.args[2]...), nil
 	})
 	return q.intIf(int64(len(value)), err)

@@ -124,7 +124,6 @@ func wordsOf(c liveConn) spoken {
 	s := spoken{c: b}
 	if b.park != nil {
 		s.unread, s.unsent, s.portable = c.words()
-		println("DBG", string(s.unread))
 	}
 	return s
 }
@@ -176,7 +175,7 @@ func (g *Group) letGo(said []spoken) int {
 	g.reopenParking()
 	for _, s := range said {
 		s.c.mu.Lock()
-		s.c.detached = s.portable
+		s.c.detached, s.c.handed = s.portable, s.portable
 		s.c.park = nil
 		s.c.mu.Unlock()
 	}

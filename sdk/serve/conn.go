@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -65,13 +66,14 @@ type gate struct {
 	waiting  bool   // in a read at a boundary, nothing in hand
 	writing  bool   // what waits to be written is in hand nevertheless
 	detached bool   // goes to the peer, or back to the idle set; the socket is not ours to touch
+	handed   bool   // to the peer
 	closed   bool
 
-	into   []byte // where the read in progress reads to
-	got    int    // and what came of it
+	filter func([]byte) (skip, n int) // see framer.pass; nil: everything passes
+	into   []byte                     // where the read in progress reads to
+	got    int                        // and what came of it
 	failed error
 	try    func(uintptr) bool // tryRead, allocated once
-	keep   func([]byte) int   // sees what was read, at once; says how much of it counts
 }
 
 func (c *gate) init(g *Group, l *link, self liveConn) {
@@ -164,7 +166,7 @@ func (c *gate) rawRead() error {
 	if detached {
 		return ErrHandover
 	}
-	if have && c.tryRead(^uintptr(0)) {
+	if have && c.tryRead(noSocket) {
 		return nil
 	}
 	return c.raw.Read(c.try)
@@ -180,33 +182,59 @@ func (c *gate) tryRead(fd uintptr) bool {
 	}
 	for {
 		n, err := c.take(fd)
-		if errors.Is(err, unix.EAGAIN) {
+		if err == unix.EAGAIN {
 			return false
 		}
-		if err == nil && n > 0 && c.keep != nil {
-			if n = c.keep(c.into[:n]); n == 0 {
-				continue
-			}
+		if err == nil && n == 0 {
+			continue // dropped
 		}
 		c.got, c.failed, c.waiting = n, err, false
 		return true
 	}
 }
 
-// take reads once, from what travelled or from the socket.
+// pass says how many of the first n bytes of into to drop, and how many of the rest may pass.
+func (c *gate) pass(n int) (skip, passed int) {
+	if c.filter == nil {
+		return 0, n
+	}
+	return c.filter(c.into[:n])
+}
+
+// take reads once, from what is here or from the socket, and keeps what must not pass yet.
 func (c *gate) take(fd uintptr) (int, error) {
 	if len(c.in) > 0 {
-		n := copy(c.into, c.in)
-		if c.in = c.in[n:]; len(c.in) == 0 {
+		skip, n := c.pass(copy(c.into, c.in))
+		copy(c.into, c.in[skip:skip+n])
+		if c.in = c.in[skip+n:]; len(c.in) == 0 {
 			c.in = nil
 		}
 		return n, nil
 	}
-	if fd == ^uintptr(0) {
+	if fd == noSocket {
 		return 0, unix.EAGAIN
 	}
+	got, err := readSocket(int(fd), c.into)
+	if err != nil {
+		return 0, err
+	}
+	rest := c.into[:got]
+	skip, n := c.pass(got)
+	if skip+n < got {
+		c.in = bytes.Clone(rest[skip+n:])
+	}
+	if skip > 0 {
+		copy(c.into, rest[skip:skip+n])
+	}
+	return n, nil
+}
+
+// noSocket stands for the descriptor in a read of what is here.
+const noSocket = ^uintptr(0)
+
+func readSocket(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Read(int(fd), c.into)
+		n, err := unix.Read(fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

@@ -134,7 +134,7 @@ type httpConn struct {
 	muxed  bool                    // several requests at once; reads say nothing about what is in hand
 	doing  activity
 	since  time.Time // when the request in hand began
-	seen   seen
+	framer framer
 	reads  int  // in progress
 	spent  bool // the context was cancelled by a park that came to nothing
 }
@@ -142,8 +142,8 @@ type httpConn struct {
 func newHTTPConn(d *door, l *link) *httpConn {
 	c := &httpConn{bound: d.http.tls, muxed: d.http.tls}
 	c.init(d.g, l, c)
-	c.keep = c.saw
-	c.seen.adopted = l.fd >= 0
+	c.filter = c.passes
+	c.framer.adopted = l.fd >= 0
 	return c
 }
 
@@ -155,15 +155,15 @@ func (c *httpConn) setState(s http.ConnState) {
 	switch s {
 	case http.StateActive:
 		c.doing, c.since, c.waiting = busy, time.Now(), false
-		c.seen.headerDone()
 	case http.StateIdle:
 		c.doing = between
+		c.framer.next()
 		if c.muxed && c.reads > 0 {
 			c.atRest()
 		}
 	case http.StateHijacked:
 		c.doing = hijacked
-		c.seen = seen{}
+		c.framer = framer{}
 		c.released()
 	}
 }
@@ -173,7 +173,8 @@ func (c *httpConn) setState(s http.ConnState) {
 func (c *httpConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	if c.doing == fresh || c.doing == between {
-		c.bound = !c.seen.header(len(p), c.doing == fresh) || c.bound
+		c.framer.ask(len(p), c.doing == fresh)
+		c.bound = c.bound || c.framer.lost
 		if c.spent && c.owes == nil && !c.bound {
 			return c.renew()
 		}
@@ -199,25 +200,23 @@ func (c *httpConn) renew() (int, error) {
 
 func (c *httpConn) resumed() bool { return c.spent && c.waiting && !c.bound }
 
-// saw keeps what net/http may still have in its buffer.
-func (c *httpConn) saw(b []byte) int {
-	b = b[:c.seen.skipBlank(b)]
-	if len(b) == 0 || c.muxed || c.doing == hijacked {
-		return len(b)
+// passes is the gate's filter.
+func (c *httpConn) passes(b []byte) (skip, n int) {
+	if c.muxed || c.doing == hijacked {
+		return 0, len(b)
 	}
-	c.seen.add(b, c.doing == busy)
-	if c.doing == fresh && c.seen.http2() {
+	skip, n = c.framer.pass(b)
+	if c.framer.http2 && c.doing == fresh {
 		c.bound, c.muxed = true, true
-		c.seen = seen{}
 	}
-	return len(b)
+	return skip, n
 }
 
 func (c *httpConn) words() (unread, unsent []byte, ok bool) {
-	if c.bound || c.doing == hijacked {
+	if c.bound || c.framer.lost || c.doing == hijacked {
 		return nil, nil, false
 	}
-	return append(c.seen.unread(), c.in...), nil, true
+	return append(c.framer.unread(), c.in...), nil, true
 }
 
 // interrupt ends a request's context: with force always, else if the request has already run for longer than what is

@@ -347,6 +347,7 @@ func (g *Group) Unpair() {
 
 // sayBye lets the queue run dry first.
 func (p *pair) sayBye() {
+	p.bye.Store(true)
 	written := make(chan error, 1)
 	p.say(op{kind: kindBye, written: written})
 	timer := time.NewTimer(p.g.limit)

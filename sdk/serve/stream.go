@@ -41,27 +41,42 @@ func (c *Conn) base() *gate { return &c.gate }
 // serve runs the handler, and ends the connection unless it was handed over.
 func (c *Conn) serve(handle func(*Conn)) {
 	handle(c)
-	c.mu.Lock()
-	offered, stop := c.offered, c.park
-	c.closing = !offered
-	c.mu.Unlock()
-	if !offered {
+	offered, stop := c.returned()
+	if stop != nil {
+		<-stop.done
+	}
+	switch {
+	case !offered:
 		c.lastFlush()
 		_ = c.close()
-		return
+	case !c.isHanded():
+		c.restart()
 	}
-	if stop != nil {
-		if <-stop.done; stop.handed {
-			return
-		}
+}
+
+// returned takes note that the handler has. An offered connection that is not parked is detached from this instant.
+func (c *Conn) returned() (offered bool, stop *park) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = !c.offered
+	if !c.offered {
+		return false, nil
 	}
-	c.restart()
+	if c.park == nil {
+		c.detached = true
+	}
+	return true, c.park
+}
+
+func (c *Conn) isHanded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.handed
 }
 
 // restart gives an offered connection that nobody took to a new call of the handler.
 func (c *Conn) restart() {
 	c.mu.Lock()
-	c.detached = true
 	unread, unsent, _ := c.words()
 	c.mu.Unlock()
 	c.g.detach(&c.gate, unread, unsent)
@@ -220,7 +235,10 @@ func (c *Conn) interrupt(bool, time.Duration) {
 
 // resumed sends what a slow client kept a parked connection from sending.
 func (c *Conn) resumed() bool {
-	if len(c.out) > 0 && c.waiting && !c.offered {
+	switch {
+	case c.offered:
+		c.detached = true // for restart
+	case len(c.out) > 0 && c.waiting:
 		go func() { _ = c.Flush() }()
 	}
 	return false

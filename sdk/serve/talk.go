@@ -24,9 +24,20 @@ func (p *pair) write() {
 		p.mu.Unlock()
 		if err := p.tell(ops); err != nil {
 			answer(ops, err)
+			p.readOut()
 			p.fail(err)
 			return
 		}
+	}
+}
+
+// readOut lets the reader hear what a peer that takes nothing more said before.
+func (p *pair) readOut() {
+	timer := time.NewTimer(p.g.limit)
+	defer timer.Stop()
+	select {
+	case <-p.dead:
+	case <-timer.C:
 	}
 }
 

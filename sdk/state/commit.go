@@ -11,13 +11,16 @@ import (
 type writer struct {
 	mu      sync.Mutex
 	active  *segment
-	next    *segment // published ahead, the same epoch goes on there
-	spare   *segment // prepared, without a name yet
-	stale   *segment // was next when the epoch ended: no part of the log
-	written uint64   // bytes committed since this process was started
-	poison  error    // a sync failed: nothing may be acknowledged any more
+	next    *segment   // published ahead, the same epoch goes on there
+	spare   *segment   // prepared, without a name yet
+	stale   []*segment // were next when their epoch ended: no part of the log
+	written uint64     // bytes committed since this process was started
+	poison  error      // a sync failed: nothing may be acknowledged any more
 	half    chan struct{}
-	making  sync.Mutex // held while a spare is made or the directory is cleaned
+
+	publishing bool // next is being published, without the lock
+	published  sync.Cond
+	making     sync.Mutex // held while a spare is made or the directory is cleaned
 }
 
 // place is where a group was committed.
@@ -66,10 +69,15 @@ func (s *Store) append(group []byte) (place, error) {
 // prepare asks for the next segment when an append goes over the middle of this one.
 func (w *writer) prepare(g *segment, tail uint64, n int) {
 	if half := g.size / 2; tail < half && tail+uint64(n) >= half {
-		select {
-		case w.half <- struct{}{}:
-		default:
-		}
+		w.wake()
+	}
+}
+
+// wake lets the loop look that prepares segments ahead.
+func (w *writer) wake() {
+	select {
+	case w.half <- struct{}{}:
+	default:
 	}
 }
 
@@ -77,6 +85,10 @@ func (w *writer) prepare(g *segment, tail uint64, n int) {
 // a sealed segment always has a successor. The caller holds the lock of the writer.
 func (s *Store) roll(full word, need int) error {
 	w := &s.w
+	if w.next == nil && w.publishing {
+		w.published.Wait()
+		return nil // the caller looks again
+	}
 	if w.next == nil {
 		if err := s.publishNext(s.sizeFor(need)); err != nil {
 			return err
@@ -119,6 +131,7 @@ func (s *Store) place(g *segment, i, prev id, before uint64) error {
 
 // takeSpare returns the prepared segment if it is large enough, else a new one.
 func (s *Store) takeSpare(size uint64) (*segment, error) {
+	defer s.w.wake()
 	if g := s.w.spare; g != nil && g.size >= size {
 		s.w.spare = nil
 		return g, nil
@@ -147,7 +160,7 @@ func (s *Store) depose() {
 	s.cursor.set(g, word(g.commit().Load()).position())
 	s.w.active = nil
 	if s.w.next != nil {
-		s.w.stale, s.w.next = s.w.next, nil
+		s.w.stale, s.w.next = append(s.w.stale, s.w.next), nil
 	}
 	s.signal()
 }
@@ -159,13 +172,16 @@ func (w *writer) writing() bool {
 	return w.active != nil && !word(w.active.commit().Load()).has(fenced)
 }
 
-// dropStale deletes a segment that was published ahead in an epoch that ended before it.
-func (s *Store) dropStale() error {
+// dropStale deletes what was published ahead in an epoch that ended before it came to be used.
+func (s *Store) dropStale() (err error) {
 	s.w.mu.Lock()
-	g := s.w.stale
+	stale := s.w.stale
 	s.w.stale = nil
 	s.w.mu.Unlock()
-	return s.drop(g)
+	for _, g := range stale {
+		err = errors.Join(err, s.drop(g))
+	}
+	return err
 }
 
 // dropSpare deletes the segment that was prepared.

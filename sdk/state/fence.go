@@ -119,6 +119,11 @@ func (s *Store) publishEpoch(prev id, before uint64) error {
 		s.w.spare = g
 		return err
 	}
+	if g.id == genesis { // without this one a loss of power would leave a name without a log
+		if err := s.syncSegment(g); err != nil {
+			return err
+		}
+	}
 	s.enchain(g)
 	s.w.active = g
 	return nil

@@ -40,12 +40,12 @@ func (s *Store) boundBy(g *segment, i id) (bound, bool, error) {
 	return bound{end: end, next: next}, true, nil
 }
 
-// errUnpublished says that the name of a segment reached the disk and its header did not.
-var errUnpublished = errors.New("state: the segment was never published")
+// errLost says that the name of a segment reached the disk and its header did not.
+var errLost = errors.New("state: the segment was lost")
 
-// unlessLost forgives a segment that never reached the disk: its header still says epoch 0.
+// unlessLost forgives a segment that never reached the disk. A later one that did tells it from damage.
 func (s *Store) unlessLost(err error) error {
-	if errors.Is(err, errUnpublished) {
+	if errors.Is(err, errLost) {
 		return nil
 	}
 	return err

@@ -107,11 +107,40 @@ func (s *Store) prepareAhead() error {
 	if err := errors.Join(s.dropStale(), s.prepareSpare()); err != nil {
 		return err
 	}
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	g := s.w.active
-	if g == nil || s.w.next != nil || word(g.commit().Load()).position() < g.size/2 {
-		return nil
+	next, err := s.publishAhead()
+	if next == nil || err != nil {
+		return err
 	}
-	return s.publishNext(uint64(s.o.SegmentSize))
+	s.mapped.RLock()
+	defer s.mapped.RUnlock()
+	next.touch(next.size)
+	return nil
+}
+
+// publishAhead makes the spare segment the next one of a writer that has filled half of the active one. Writers wait
+// for it only if they reach the end meanwhile.
+func (s *Store) publishAhead() (*segment, error) {
+	w := &s.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	active, g := w.active, w.spare
+	if active == nil || g == nil || w.next != nil || word(active.commit().Load()).position() < active.size/2 {
+		return nil, nil
+	}
+	w.spare, w.publishing = nil, true
+	w.mu.Unlock()
+	err := s.place(g, active.id.next(), active.id, 0)
+	w.mu.Lock()
+	w.publishing = false
+	w.published.Broadcast()
+	switch {
+	case err != nil:
+		w.spare = g
+		return nil, err
+	case w.active != active: // fenced meanwhile
+		w.stale = append(w.stale, g)
+		return nil, nil
+	}
+	w.next = g
+	return g, nil
 }

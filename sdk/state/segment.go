@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -149,7 +150,7 @@ func openSegment(dir string, i id, boot [16]byte) (*segment, error) {
 	if err := g.mapFile(f); err != nil {
 		return nil, err
 	}
-	if err := g.accept(i, boot); err != nil {
+	if err := g.accept(i); err != nil {
 		return nil, errors.Join(err, g.unmap())
 	}
 	g.local = g.boot == boot
@@ -174,7 +175,7 @@ func (g *segment) mapFile(f *os.File) error {
 }
 
 // accept checks the header of a mapped file against its name and its size.
-func (g *segment) accept(want id, boot [16]byte) error {
+func (g *segment) accept(want id) error {
 	h, reason := readHeader(g.mem)
 	switch {
 	case reason != "":
@@ -187,14 +188,14 @@ func (g *segment) accept(want id, boot [16]byte) error {
 	switch {
 	case reason == "":
 		return nil
-	case h.id == id{} && h.size != 0 && h.boot != boot:
-		return fmt.Errorf("%w: %w", errUnpublished, g.corrupt(0, reason))
+	case bytes.Count(g.mem[:pageSize], []byte{0}) == pageSize:
+		return fmt.Errorf("%w: %w", errLost, g.corrupt(0, reason))
 	}
 	return g.corrupt(0, reason)
 }
 
 // newSegment makes an unpublished segment under a temporary name, with all its blocks allocated: a store into its
-// mapping cannot fail. Its header is on disk and says epoch 0.
+// mapping cannot fail.
 func newSegment(dir string, size uint64, boot [16]byte, allocate func(*os.File, int64) error) (*segment, error) {
 	f, err := os.CreateTemp(dir, sparePattern)
 	if err != nil {
@@ -222,10 +223,16 @@ func (g *segment) fill(f *os.File, allocate func(*os.File, int64) error) error {
 	g.put(g.mem)
 	g.commit().Store(uint64(at(pageSize)))
 	g.synced().Store(uint64(at(pageSize)))
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("state: sync %s: %w", g.path, err)
-	}
+	g.touch(touchFirst)
 	return nil
+}
+
+const touchFirst = 256 << 10 // of a segment that begins an epoch
+
+// touch makes the first bytes of the mapping writable ahead of their first use: the faults would cost the one who
+// writes there. It is a hint.
+func (g *segment) touch(bytes uint64) {
+	_ = unix.Madvise(g.mem[:min(bytes, g.size)], unix.MADV_POPULATE_WRITE)
 }
 
 // publish gives the segment its place in the log. fs.ErrExist means that another process was first.

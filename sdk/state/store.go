@@ -77,6 +77,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, o: o.defaults(), tables: map[string]*rows{}, wake: make(chan struct{}, 1)}
 	s.w.half = make(chan struct{}, 1)
+	s.w.published.L = &s.w.mu
 	s.sync.cond.L = &s.sync.mu
 	if err := s.readBoot(); err != nil {
 		return nil, err

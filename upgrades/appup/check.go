@@ -108,7 +108,8 @@ func (m *Manifest) checkAddress(path string, l Listen) *ParseError {
 		return m.src.at(path+".address", fmt.Sprintf("%q is no port", port), "a port is a number from 0 to 65535")
 	}
 	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
-		return m.src.at(path+".address", fmt.Sprintf("%q is no IP address", host), "a listener is opened before names can be looked up")
+		return m.src.at(path+".address", fmt.Sprintf("%q is no IP address", host),
+			"a listener is opened before names can be looked up")
 	}
 	return nil
 }

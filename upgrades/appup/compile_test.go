@@ -2,6 +2,8 @@ package appup
 
 import (
 	"errors"
+	"go/parser"
+	"go/token"
 	"reflect"
 	"strings"
 	"testing"
@@ -139,9 +141,29 @@ func TestAnUncoveredSchemaGetsItsStepWritten(t *testing.T) {
 				"\t\t// make the old row of the new one; keep in rest what it cannot hold\n\t},\n}",
 		},
 		{
-			"the Step is from another version", table(1, shape1), table(3, shape2, describe.Step{From: 2}),
+			"the Steps begin one version later", table(1, shape1), table(3, shape2, describe.Step{From: 2, Shape: "{user:string,count:int64,tags:[string]}"}),
 			"its schema goes from version 1 to 3, and no Step leads there",
-			"state.Add{From: 1, Fields: map[string]any{\n\t\"last_seen\": time.Time{},\n}}",
+			"state.Add{From: 1, Fields: map[string]any{\n\t\"tags\": []string{},\n}}",
+		},
+		{
+			"the Steps begin one version later, with other rows", table(1, shape1), table(3, shape2, describe.Step{From: 2, Shape: "{n:int}"}),
+			"its schema goes from version 1 to 3, and no Step leads there",
+			"type visitV1 struct {\n\tUser string `json:\"user\"`\n\tCount int64 `json:\"count\"`\n}\n\n" +
+				"state.Step[visitV1, visitV2]{\n\tFrom: 1,\n\tUp: func(key string, old visitV1, rest []byte) (visitV2, error) {\n" +
+				"\t\t// make the new row of the old one; rest is what Down once kept\n\t},\n" +
+				"\tDown: func(key string, v visitV2) (old visitV1, rest []byte, err error) {\n" +
+				"\t\t// make the old row of the new one; keep in rest what it cannot hold\n\t},\n}",
+		},
+		{
+			"the Steps begin two versions later", table(1, shape1), table(4, shape2, describe.Step{From: 3}),
+			"its schema goes from version 1 to 4, and no Step leads there",
+			"bring back the Steps from version 1 to 3: they lead from one version to the next, without a gap",
+		},
+		{
+			"the number jumped", table(1, shape1), table(3, shape2),
+			"its schema goes from version 1 to 3, and no Step leads there",
+			"a schema grows by one: it was 1, so set Version to 2 in state.Schema[Visit]{Name: \"visit\", ...} and write the Step:\n\n" +
+				"state.Add{From: 1, Fields: map[string]any{\n\t\"last_seen\": time.Time{},\n}}",
 		},
 		{
 			"the Step expects other rows", table(1, shape1), table(2, shape2, describe.Step{From: 1, Shape: renamed}),
@@ -150,8 +172,8 @@ func TestAnUncoveredSchemaGetsItsStepWritten(t *testing.T) {
 		},
 		{
 			"the shape changed, the number did not", table(1, shape1), table(1, shape2),
-			"its rows have changed from {user:string,count:int64} to {user:string,count:int64,last_seen:time}, but its schema still has version 1",
-			"raise Version to 2 in state.Schema[Visit]{Name: \"visit\", ...} and write the Step:\n\n" +
+			"its rows have changed from {user:string,count:int64} to {user:string,count:int64,last_seen:time}, but its schema still has version 1: raise it",
+			"set Version to 2 in state.Schema[Visit]{Name: \"visit\", ...} and write the Step:\n\n" +
 				"state.Add{From: 1, Fields: map[string]any{\n\t\"last_seen\": time.Time{},\n}}",
 		},
 		{
@@ -280,7 +302,8 @@ func TestCheckRequires(t *testing.T) {
 		{"too old", map[string]string{"a": "b = '^2'", "b": ""}, "a.toml:4:5: a requires b ^2, and 1.5.0 is there"},
 		{"two", map[string]string{"a": "b = '*'", "b": "a = '*'"}, "a.toml:4:5: requires form a cycle: a -> b -> a"},
 		{
-			"three, behind others", map[string]string{"a": "b = '*'", "b": "c = '*'", "c": "a0 = '*'\nd = '*'", "d": "b = '*'", "a0": ""},
+			"three, behind others",
+			map[string]string{"a": "b = '*'", "b": "c = '*'", "c": "a0 = '*'\nd = '*'", "d": "b = '*'", "a0": ""},
 			"b.toml:4:5: requires form a cycle: b -> c -> d -> b",
 		},
 	} {
@@ -317,12 +340,55 @@ func TestWordsAreOTPs(t *testing.T) {
 }
 
 func TestOldTypesAreWrittenWithAllTheirParts(t *testing.T) {
-	shape := "{tags:[]string,at:{x:float64,y:[]{z:bytes}},who:map[string]int64,when:time}"
+	shape := "{tags:[string],at:{x:float64,y:[{z:bytes}]4?},who:map[string]{n:bytes16},when:time,up:^1?}"
 	got := oldType(describe.Table{Schema: "chat room", Version: 2, Shape: shape})
 	want := "type chatRoomV2 struct {\n\tTags []string `json:\"tags\"`\n\tAt struct {\n\t\tX float64 `json:\"x\"`\n" +
-		"\t\tY []struct {\n\t\t\tZ []byte `json:\"z\"`\n\t\t} `json:\"y\"`\n\t} `json:\"at\"`\n" +
-		"\tWho map[string]int64 `json:\"who\"`\n\tWhen time.Time `json:\"when\"`\n}"
+		"\t\tY *[4]struct {\n\t\t\tZ []byte `json:\"z\"`\n\t\t} `json:\"y\"`\n\t} `json:\"at\"`\n" +
+		"\tWho map[string]struct {\n\t\tN [16]byte `json:\"n\"`\n\t} `json:\"who\"`\n\tWhen time.Time `json:\"when\"`\n" +
+		"\tUp *any `json:\"up\"`\n}"
 	if got != want {
 		t.Fatalf("got\n%s\nwant\n%s", got, want)
 	}
+}
+
+func TestTheOrderOfFieldsMeansNothing(t *testing.T) {
+	a, b := "map[string]{b:int,a:[{y:int,x:{q:int,p:int}?}]}", "map[string]{a:[{x:{p:int,q:int}?,y:int}],b:int}"
+	one, two := version(t, "1.0.0", "", table(1, a)), version(t, "2.0.0", ways, table(1, b))
+	if r, err := Compile(one, two); err != nil || r.Tables[0].Kind != Same {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	two = version(t, "2.0.0", ways, table(2, "bytes", describe.Step{From: 1, Shape: b}))
+	if _, err := Compile(one, two); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A drafted Step is Go, whatever the shape of the rows.
+func TestDraftsAreGo(t *testing.T) {
+	for _, shape := range []string{
+		"bytes", "string", "any", "map[string]int64", "[string]", "[int]3", "time?", "{a:int?,b:{c:[map[string]{d:time}]}}", "{}", "",
+	} {
+		older := describe.Table{Schema: "chat-room", Version: 1, Shape: shape}
+		newer := describe.Table{Schema: "chat-room", Version: 2, Shape: "{z:int}"}
+		typ, step, _ := strings.Cut(missingSteps(older, newer), "\n\n")
+		src := "package p\n" + typ + "\nvar _ = " + step
+		if step == "" {
+			src = "package p\nvar _ = " + typ
+		}
+		if _, err := parser.ParseFile(token.NewFileSet(), "p.go", src, 0); err != nil {
+			t.Errorf("%s: %v\n%s", shape, err, src)
+		}
+	}
+}
+
+func FuzzShapes(f *testing.F) {
+	f.Add("{user:string,count:int64,seen:time,tags:[string],by:map[string]{n:int},next:int64?}", "{a:[{}]4}")
+	f.Add("map[", "}{][:,")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if c := canonical(a); canonical(c) != c && strings.Count(a, "{") == strings.Count(a, "}") && !strings.ContainsAny(a, "[]") {
+			t.Fatalf("%q, then %q", c, canonical(c))
+		}
+		_, _ = uncovered(table(1, a), table(2, b))
+		_, _ = uncovered(table(1, b), table(1, a))
+	})
 }

@@ -2,12 +2,19 @@ package appup
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-// field is one field of a shape such as {user:string,count:int64}.
+// Shapes are texts such as
+//
+//	{user:string,count:int64,seen:time,tags:[string],by:map[string]{n:int},next:int64?}
+//
+// A question mark is a pointer, ^1 a type within itself, [T] a list and [T]4 an array.
+
+// field is one field of a struct in a shape.
 type field struct{ name, shape string }
 
 // parseShape takes a shape of named fields apart. Any other shape is not ok.
@@ -72,21 +79,62 @@ func addedFields(older, newer string) (added []field, ok bool) {
 	return added, len(left) == 0 && len(added) > 0
 }
 
+// canonical is a shape with the fields of every struct in order: rows are maps, so theirs means nothing.
+func canonical(shape string) string {
+	open := strings.IndexByte(shape, '{')
+	if open < 0 {
+		return shape
+	}
+	end := open + closing(shape[open:])
+	parts := split(shape[open+1 : end])
+	for i, part := range parts {
+		name, typ, _ := strings.Cut(part, ":")
+		parts[i] = name + ":" + canonical(typ)
+	}
+	slices.Sort(parts)
+	return shape[:open] + "{" + strings.Join(parts, ",") + "}" + canonical(shape[min(end+1, len(shape)):])
+}
+
+// closing is the index of the bracket that closes the one at the start of s, the end of s if none does.
+func closing(s string) int {
+	depth := 0
+	for i, r := range s {
+		switch r {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(s)
+}
+
 // goType writes a shape as a Go type; what it does not know it leaves as it is.
 func goType(shape, indent string) string {
 	if fields, ok := parseShape(shape); ok {
 		return goStruct(fields, indent)
 	}
-	if elem, ok := strings.CutPrefix(shape, "[]"); ok {
-		return "[]" + goType(elem, indent)
+	if elem, ok := strings.CutSuffix(shape, "?"); ok {
+		return "*" + goType(elem, indent)
 	}
-	switch shape {
-	case "":
+	if strings.HasPrefix(shape, "[") {
+		end := closing(shape)
+		return "[" + shape[min(end+1, len(shape)):] + "]" + goType(shape[1:end], indent)
+	}
+	if rest, ok := strings.CutPrefix(shape, "map["); ok {
+		end := closing("["+rest) - 1
+		return "map[" + goType(rest[:end], indent) + "]" + goType(rest[min(end+1, len(rest)):], indent)
+	}
+	if length, ok := strings.CutPrefix(shape, "bytes"); ok {
+		return "[" + length + "]byte"
+	}
+	switch {
+	case shape == "" || strings.HasPrefix(shape, "^"):
 		return "any"
-	case "time":
+	case shape == "time":
 		return "time.Time"
-	case "bytes":
-		return "[]byte"
 	}
 	return shape
 }
@@ -109,7 +157,7 @@ func zero(shape string) string {
 		return "false"
 	case strings.HasPrefix(shape, "int"), strings.HasPrefix(shape, "uint"), strings.HasPrefix(shape, "float"):
 		return shape + "(0)"
-	case strings.HasPrefix(shape, "*"):
+	case strings.HasSuffix(shape, "?"), shape == "any", strings.HasPrefix(shape, "^"):
 		return "nil"
 	}
 	return goType(shape, "\t") + "{}"

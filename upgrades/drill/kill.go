@@ -50,7 +50,8 @@ func killService(ctx context.Context, d *drill) error {
 	d.broken(&line, in.serves(ctx, "visits", before.Version), in.counts(ctx, len(l.acked)))
 	line.Missed = back >= backGoal
 	line.Figures["back_ms"], line.Figures["writes"] = ms(back), float64(written)
-	line.Figures["connects"], line.Figures["refused"], line.Figures["unanswered"] = float64(knocks), float64(len(refused)), float64(doubts)
+	line.Figures["connects"], line.Figures["refused"] = float64(knocks), float64(len(refused))
+	line.Figures["in_flight"] = float64(doubts)
 	line.Text = fmt.Sprintf("%d rows back in %.2f s, %d connects and %d refused, %d writes acknowledged, %d in flight",
 		len(l.acked), back.Seconds(), knocks, len(refused), written, doubts)
 	d.add(line)

@@ -18,10 +18,9 @@ type load struct {
 	wait   sync.WaitGroup
 	began  time.Time
 
-	mu     sync.Mutex
-	rows   uint64
-	errs   []error
-	doneIn time.Duration
+	mu   sync.Mutex
+	rows uint64
+	errs []error
 }
 
 // fill gives every row its first visit.

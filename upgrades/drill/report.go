@@ -132,7 +132,8 @@ func (r *Report) WriteMarkdown(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\nLongest gap between two answers, ms, medians:\n\n"+
-		"| rows | reps | writes/s beside it | upgrade | rollback | worst switch | upgrade to rollback | no upgrade | ready to switch after |\n"+
+		"| rows | reps | writes/s beside it | upgrade | rollback | worst of both "+
+		"| upgrade to rollback | no upgrade | ready to switch after |\n"+
 		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, p := range r.Pauses {
 		fmt.Fprintf(w, "| %d | %d | %.0f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f s |\n",

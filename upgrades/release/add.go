@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -202,8 +201,7 @@ func (c *candidate) checkMachine() error {
 
 // run lets the binary describe itself and compares.
 func (c *candidate) run(ctx context.Context) error {
-	releaseDescriptors()
-	text, err := Describe(ctx, filepath.Join(c.dir, binaryFile))
+	text, err := describeIn(ctx, filepath.Join(c.dir, binaryFile), c.dir)
 	var bad *DescribeError
 	if errors.As(err, &bad) {
 		return &RejectError{Reason: bad.Reason, Hint: "run the binary by hand with --describe", Err: err}
@@ -218,14 +216,6 @@ func (c *candidate) run(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// releaseDescriptors waits until no child that is being started elsewhere holds a copy of a descriptor that is closed
-// here. Such a child holds it from fork to exec, and while one has a binary open for writing the kernel refuses to execute
-// it (ETXTBSY). A fork runs under the write lock until the child has executed.
-func releaseDescriptors() {
-	syscall.ForkLock.Lock()
-	defer syscall.ForkLock.Unlock()
 }
 
 // keep puts the package into the store for good. Its files are on disk already.

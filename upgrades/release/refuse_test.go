@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"net"
 	"os"
@@ -23,6 +24,10 @@ func TestAddRefuses(t *testing.T) {
 		b := service("say " + string(description(n, v)))
 		change(b)
 		return b
+	}
+	foreign, number := "arm64", byte(elf.EM_AARCH64)
+	if here.arch == foreign {
+		foreign, number = "amd64", byte(elf.EM_X86_64)
 	}
 	for _, c := range []struct {
 		name, file string
@@ -61,10 +66,10 @@ func TestAddRefuses(t *testing.T) {
 
 		{"a script for a binary", file, goodParts(n, v).set(binaryFile, []byte("#!/bin/sh\necho this is longer than a header\n")).meta(n, v, nil).bytes(), "its binary cannot be executed: it is no ELF executable"},
 		{"an empty binary", file, goodParts(n, v).set(binaryFile, nil).meta(n, v, nil).bytes(), "its binary cannot be executed: it is no ELF executable"},
-		{"a binary for arm64", file, goodParts(n, v).set(binaryFile, other(func(b []byte) { b[18] = 183 })).meta(n, v, nil).bytes(), "its binary is for linux/arm64, and this machine is linux/amd64"},
-		{"a binary for freebsd", file, goodParts(n, v).set(binaryFile, other(func(b []byte) { b[7] = 9 })).meta(n, v, nil).bytes(), "its binary is for freebsd/amd64, and this machine is linux/amd64"},
+		{"a binary for another processor", file, goodParts(n, v).set(binaryFile, other(func(b []byte) { b[18] = number })).meta(n, v, nil).bytes(), "its binary is for linux/" + foreign + ", and this machine is " + here.String()},
+		{"a binary for freebsd", file, goodParts(n, v).set(binaryFile, other(func(b []byte) { b[7] = 9 })).meta(n, v, nil).bytes(), "its binary is for freebsd/" + here.arch + ", and this machine is " + here.String()},
 		{"an object file", file, goodParts(n, v).set(binaryFile, other(func(b []byte) { b[16] = 1 })).meta(n, v, nil).bytes(), "it is no ELF executable"},
-		{"a package.json for arm64", file, goodParts(n, v).meta(n, v, func(m *meta) { m.Arch = "arm64" }).bytes(), "package.json says linux/arm64, and the binary is for linux/amd64"},
+		{"a package.json for another processor", file, goodParts(n, v).meta(n, v, func(m *meta) { m.Arch = foreign }).bytes(), "package.json says linux/" + foreign + ", and the binary is for " + here.String()},
 		{"a binary without a body", file, goodParts(n, v).set(binaryFile, program[:4096]).meta(n, v, nil).bytes(), "`service --describe`"},
 		{"a binary that fails", file, goodParts(n, v).set(binaryFile, service("fail out of cheese")).meta(n, v, nil).bytes(), "`service --describe` failed: exit status 3: out of cheese"},
 		{"a binary that never stops talking", file, goodParts(n, v).set(binaryFile, service("flood ")).meta(n, v, nil).bytes(), "`service --describe` prints more than 1048576 bytes"},
@@ -281,4 +286,21 @@ func FuzzUnpack(f *testing.F) {
 			t.Fatalf("outside: %v", out)
 		}
 	})
+}
+
+func TestABinaryThatIsBusyIsAskedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "service")
+	write(t, path, service("say hello"))
+	held, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if _, err := run(context.Background(), path, t.TempDir(), 50*time.Millisecond); !errors.Is(err, syscall.ETXTBSY) {
+		t.Fatalf("still busy: %v", err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = held.Close() })
+	if text, err := Describe(context.Background(), path); err != nil || string(text) != "hello" {
+		t.Fatalf("%s, %v", text, err)
+	}
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -119,10 +122,7 @@ func versions(s control.Status) map[string]string {
 
 // deliver packs into a folder of its own in the instance and has the daemon take it in.
 func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source) (control.Built, error) {
-	if err := os.MkdirAll(control.Incoming(c.Dir()), 0o700); err != nil {
-		return control.Built{}, err
-	}
-	dir, err := os.MkdirTemp(control.Incoming(c.Dir()), "build-")
+	dir, err := incoming(c.Dir())
 	if err != nil {
 		return control.Built{}, err
 	}
@@ -132,6 +132,26 @@ func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source) 
 		return control.Built{}, err
 	}
 	return c.Build(ctx, control.BuildRequest{Packages: paths})
+}
+
+// incoming makes a new folder in the instance, which the account of the daemon can read also if root makes it.
+func incoming(instance string) (dir string, err error) {
+	parent := control.Incoming(instance)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp(parent, "build-"); err != nil {
+		return "", err
+	}
+	owner, err := os.Stat(filepath.Dir(parent))
+	if err != nil {
+		return "", err
+	}
+	st, ok := owner.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return dir, nil
+	}
+	return dir, errors.Join(os.Chown(parent, int(st.Uid), int(st.Gid)), os.Chown(dir, int(st.Uid), int(st.Gid)))
 }
 
 // showBuilt prints the release and one line per service that changes.

@@ -43,7 +43,7 @@ The scenarios are: ` + strings.Join(drill.Scenarios(), ", ") + `.`,
 	flags := c.Flags()
 	flags.BoolVar(&f.full, "full", false, "all sizes, five repetitions: what BENCHMARKS.md shows")
 	flags.IntVar(&f.reps, "reps", 0, "upgrades and rollbacks at each size (default 3, with --full 5)")
-	flags.IntSliceVar(&f.sizes, "sizes", nil, "rows at which the pause is measured (default 1000,100000,1000000, with --full 4000000 too)")
+	flags.IntSliceVar(&f.sizes, "sizes", nil, "rows at which the pause is measured (default 1000,100000,1000000; --full adds 4000000)")
 	flags.StringSliceVar(&f.only, "only", nil, "run these scenarios only")
 	flags.StringVar(&f.markdown, "markdown", "", "also write the figures to this file, as Markdown")
 	return c

@@ -55,8 +55,16 @@ func run(ctx context.Context, args []string, out screen, err io.Writer) int {
 
 func (t *tool) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "reltool",
-		Short:         "Build, plan, upgrade and roll back the services of a theseusd instance",
+		Use:   "reltool",
+		Short: "Build, plan, upgrade and roll back the services of a theseusd instance",
+		Long: `Builds, plans, upgrades and rolls back the services of a theseusd instance.
+
+The instance is the one of --dir, else of $THESEUS_DIR, else the nearest folder above with a .theseus in it, else
+/var/lib/theseus. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 no daemon can be reached.`,
+		Example: `  reltool build               # a release of the newest sources: v1 -> v2
+  reltool upgrade             # what an upgrade would do
+  reltool upgrade --apply     # do it
+  reltool rollback            # go back, with every write`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {

@@ -121,6 +121,9 @@ func Children(pid int) ([]ID, error) {
 
 // Running lists the live processes whose program lies below the directory, those whose file was deleted included.
 func Running(dir string) ([]ID, error) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // as the kernel tells it
+	}
 	prefix := strings.TrimSuffix(dir, "/") + "/"
 	return find(func(pid int) bool {
 		exe, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "exe"))

@@ -1,0 +1,145 @@
+// Command theseusd runs an instance of Theseus: the directory given by --dir, with its services.
+//
+// It ends with 0 after an orderly stop, 1 when it could not start or had to kill what did not stop, 2 when it was called
+// wrongly, and 78 when theseus.toml has a mistake.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/theseusd/theseus/daemon"
+	"github.com/theseusd/theseus/daemon/host"
+	"github.com/theseusd/theseus/daemon/keel"
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/appup"
+)
+
+// Exit codes.
+const (
+	failed     = 1
+	wrongUsage = 2
+	badConfig  = 78 // EX_CONFIG
+)
+
+func main() {
+	o := &options{}
+	err := o.root().Execute()
+	if err == nil {
+		return
+	}
+	os.Exit(o.fail(err))
+}
+
+type options struct {
+	dir, format, level string
+	started            bool // the call was right
+}
+
+func (o *options) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "theseusd",
+		Short: "Run an instance of Theseus: stateful services that never have to stop",
+		Long: "theseusd runs the services of one instance directory: its releases/ is the drop folder for packages,\n" +
+			"its theseus.toml, if there, says what an operator decides, and .theseus/ holds everything else.\n" +
+			"Without --dir it is $THESEUS_DIR, or the current directory if that looks like one, or " + control.SystemDir + ".",
+		Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true, Version: daemon.Version,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.keel(cmd.Context()) },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&o.dir, "dir", "", "instance directory")
+	flags.StringVar(&o.format, "log-format", "text", "log as text or json")
+	flags.StringVar(&o.level, "log-level", "info", "log from trace, debug, info, warn or error upwards")
+	root.AddCommand(&cobra.Command{
+		Use: "daemon", Hidden: true, Args: cobra.NoArgs, Short: "What the keel starts",
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.daemon(cmd.Context()) },
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	return root
+}
+
+// check refuses wrong values of flags, and finds the instance.
+func (o *options) check() error {
+	if o.format != "text" && o.format != "json" {
+		return fmt.Errorf("--log-format is %q, not text or json", o.format)
+	}
+	switch o.level {
+	case "trace", "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("--log-level is %q, not trace, debug, info, warn or error", o.level)
+	}
+	o.started = true
+	if o.dir == "" {
+		o.dir = defaultDir()
+	}
+	return nil
+}
+
+// defaultDir is $THESEUS_DIR, or the current directory if there is something of an instance in it, or the system's.
+func defaultDir() string {
+	if dir := os.Getenv(control.EnvDir); dir != "" {
+		return dir
+	}
+	for _, name := range []string{"theseus.toml", "releases", "go.mod"} {
+		if _, err := os.Stat(name); err == nil {
+			return "."
+		}
+	}
+	return control.SystemDir
+}
+
+// keel is what a person, a container or systemd starts.
+func (o *options) keel(ctx context.Context) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	paths, err := daemon.Prepare(o.dir)
+	if err != nil {
+		return err
+	}
+	return keel.Run(ctx, keel.Config{
+		Run:    paths.Run,
+		Args:   []string{"daemon", "--dir", paths.Dir, "--log-format", o.format, "--log-level", o.level},
+		Clean:  func() error { return host.Sweep(ctx, paths.Run, paths.Store) },
+		Logger: daemon.NewLogger("keel", o.format, o.level, os.Stderr),
+	})
+}
+
+// daemon is what the keel starts.
+func (o *options) daemon(ctx context.Context) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) // a log reader or terminal that went away must not end us
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+	d, err := daemon.New(daemon.Config{Dir: o.dir, LogFormat: o.format, LogLevel: o.level})
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}
+
+// fail says what is wrong and returns the exit code.
+func (o *options) fail(err error) int {
+	var gaveUp *keel.ExitError
+	if errors.As(err, &gaveUp) {
+		return gaveUp.Code // the daemon has said why
+	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+	var mistake *appup.ParseError
+	switch {
+	case !o.started:
+		return wrongUsage
+	case errors.As(err, &mistake):
+		return badConfig
+	}
+	return failed
+}

@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/theseusd/theseus/daemon/control"
+	"github.com/theseusd/theseus/daemon/host"
+	"github.com/theseusd/theseus/daemon/keel"
+	"github.com/theseusd/theseus/daemon/watch"
+	api "github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades"
+	"github.com/theseusd/theseus/upgrades/journal"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// Version of the daemon; packagers set it by the linker.
+var Version = "0.1.0"
+
+// shutdownBudget is for the services' orderly stop; it ends before the keel's patience does.
+const shutdownBudget = 25 * time.Second
+
+// Config of a daemon. Dir is required.
+type Config struct {
+	Dir       string
+	KeelFD    int       // the socket to the keel; keel.FD if 0
+	LogFormat string    // text or json; text if empty
+	LogLevel  string    // trace, debug, info, warn, error; info if empty
+	Log       io.Writer // stderr if nil
+	Banner    io.Writer // stdout if nil
+}
+
+// Daemon is an assembled daemon that has touched nothing yet but its own files.
+type Daemon struct {
+	cfg     Config
+	paths   Paths
+	file    *File
+	log     hclog.Logger
+	started time.Time
+
+	keel    *keel.Client
+	journal *journal.Journal
+	store   *release.Store
+	host    *host.Host
+	engine  *upgrades.Engine
+}
+
+// New reads what is on disk and assembles a daemon. A mistake in theseus.toml is an *appup.ParseError.
+func New(cfg Config) (d *Daemon, err error) {
+	cfg.defaults()
+	d = &Daemon{cfg: cfg, log: NewLogger("daemon", cfg.LogFormat, cfg.LogLevel, cfg.Log), started: time.Now().UTC()}
+	if d.paths, err = Prepare(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if d.file, err = Load(d.paths.Config); err != nil {
+		return nil, err
+	}
+	if d.store, err = release.OpenStore(d.paths.Store); err != nil {
+		return nil, err
+	}
+	if d.keel, err = keel.Connect(cfg.KeelFD); err != nil {
+		return nil, err
+	}
+	d.host = host.New(host.Options{
+		Run: d.paths.Run, State: d.paths.State, Programs: d.paths.Store, Listeners: d.keel, Packages: d.store,
+		Settings: d.file.settings, LogFormat: cfg.LogFormat, LogLevel: cfg.LogLevel, Logger: d.log.Named("host"),
+	})
+	return d, d.openEngine()
+}
+
+func (c *Config) defaults() {
+	if c.KeelFD == 0 {
+		c.KeelFD = keel.FD
+	}
+	if c.LogFormat == "" {
+		c.LogFormat = "text"
+	}
+	if c.LogLevel == "" {
+		c.LogLevel = "info"
+	}
+	if c.Log == nil {
+		c.Log = os.Stderr
+	}
+	if c.Banner == nil {
+		c.Banner = os.Stdout
+	}
+}
+
+func (d *Daemon) openEngine() error {
+	j, records, err := journal.Open(d.paths.Journal)
+	if err != nil {
+		return err
+	}
+	d.journal = j
+	d.engine, err = upgrades.New(upgrades.Options{
+		Host: d.host, Journal: j, Records: records, Store: d.store, Logger: slogger(d.log.Named("upgrades")),
+	})
+	return err
+}
+
+// Run attaches to what runs, starts what does not, and serves until ctx ends or the keel is gone. Then it stops the
+// services in order; nil says that this went well.
+func (d *Daemon) Run(ctx context.Context) error {
+	defer d.journal.Close()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() { stop(d.keel.Beat(ctx, d.alive)) }()
+	if err := d.host.Attach(ctx); err != nil {
+		return err
+	}
+	if err := d.engine.Recover(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	err := d.serve(ctx)
+	d.log.Info("stopping services", "because", context.Cause(ctx))
+	return errors.Join(err, d.stop())
+}
+
+// alive hangs if the daemon does; then the keel replaces it.
+func (d *Daemon) alive() {
+	d.engine.InProgress()
+	d.host.Alive()
+}
+
+// serve runs the control socket, the boot and the drop folder until ctx ends.
+func (d *Daemon) serve(ctx context.Context) error {
+	ln, err := d.controlListener(ctx)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.server().Serve(ctx, ln) })
+	g.Go(func() error { return d.boot(ctx) })
+	err = g.Wait()
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		return nil // that is how it is to end
+	}
+	return err
+}
+
+func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
+	l, err := d.keel.Listen(ctx, keel.Address{
+		Owner: "daemon", Name: "control", Network: "unix", Address: filepath.Join(d.paths.Run, api.SocketName),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	f := os.NewFile(uintptr(l.FD), api.SocketName)
+	defer f.Close()
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	return ln, nil
+}
+
+func (d *Daemon) server() *control.Server {
+	return control.New(control.Options{
+		Engine: d.engine, Services: d.host, Store: d.store, Logger: slogger(d.log.Named("control")),
+		Daemon: api.Status{
+			Dir: d.paths.Dir, Version: Version, PID: os.Getpid(), Keel: d.keel.PID(), Started: d.started,
+		},
+	})
+}
+
+// boot brings the services up, says so, and watches the drop folder from then on. A service that does not come up
+// keeps nobody else from it.
+func (d *Daemon) boot(ctx context.Context) error {
+	if err := d.adopt(ctx); err != nil {
+		d.log.Error("no first release", "error", err)
+	}
+	if err := d.engine.Boot(ctx); err != nil {
+		d.log.Error("not every service is up", "error", err)
+	}
+	first, err := d.keel.Ready(ctx)
+	if err != nil {
+		return err
+	}
+	if first {
+		d.banner()
+	}
+	return d.folder().Run(ctx, func() {})
+}
+
+func (d *Daemon) folder() *watch.Folder {
+	log := slogger(d.log.Named("releases"))
+	policy := &watch.Policy{Store: d.store, Engine: d.engine, Rule: d.file.rule, Logger: log}
+	return &watch.Folder{Dir: d.paths.Releases, Handle: policy.Handle, Logger: log}
+}
+
+// stop ends the services in order.
+func (d *Daemon) stop() error {
+	d.engine.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownBudget)
+	defer cancel()
+	return d.host.Shutdown(ctx)
+}

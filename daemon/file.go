@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/theseusd/theseus/daemon/host"
+	"github.com/theseusd/theseus/daemon/watch"
+	"github.com/theseusd/theseus/upgrades/appup"
+)
+
+// File is theseus.toml: what the operator decides. It is read when the daemon starts.
+//
+//	[service.visits]
+//	upgrade = "auto"                 # or "stage", the default: a dropped package becomes a release, and waits
+//	within  = "^1"                   # auto only to these versions; any if missing
+//	listen.http = "127.0.0.1:9000"   # instead of the manifest's address
+//	config = { greeting = "hello" }  # for the service itself
+type File struct {
+	Service map[string]ServiceFile `toml:"service"`
+}
+
+// ServiceFile is one service in theseus.toml.
+type ServiceFile struct {
+	Upgrade Upgrade           `toml:"upgrade"`
+	Within  Range             `toml:"within"`
+	Listen  map[string]string `toml:"listen"`
+	Config  map[string]any    `toml:"config"`
+}
+
+// Upgrade says what becomes of a dropped package.
+type Upgrade string
+
+// Stage makes a release and waits; Auto upgrades to it.
+const (
+	Stage Upgrade = "stage"
+	Auto  Upgrade = "auto"
+)
+
+// UnmarshalText accepts the two words and nothing else.
+func (u *Upgrade) UnmarshalText(text []byte) error {
+	*u = Upgrade(text)
+	if *u != Stage && *u != Auto {
+		return fmt.Errorf(`upgrade is %q, not "auto" or "stage"`, text)
+	}
+	return nil
+}
+
+// Range is a semver range.
+type Range string
+
+// UnmarshalText accepts what semver does.
+func (r *Range) UnmarshalText(text []byte) error {
+	*r = Range(text)
+	if _, err := semver.NewConstraint(string(text)); err != nil {
+		return fmt.Errorf(`%q is no range of versions; write "^1", "~2.1" or ">= 1.2, < 2"`, text)
+	}
+	return nil
+}
+
+// Load reads theseus.toml. A missing one is empty; what is wrong in it is an *appup.ParseError with line and caret.
+func Load(path string) (*File, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &File{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &File{}
+	if err := appup.Decode(filepath.Base(path), text, f); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// settings are for the host.
+func (f *File) settings(service string) host.Settings {
+	s := f.Service[service]
+	out := host.Settings{Listen: s.Listen}
+	if len(s.Config) > 0 {
+		out.Config, _ = json.Marshal(s.Config) // TOML has nothing that JSON has not
+	}
+	return out
+}
+
+// rule is for the drop folder.
+func (f *File) rule(service string) watch.Rule {
+	s := f.Service[service]
+	return watch.Rule{Auto: s.Upgrade == Auto, Constraint: string(s.Within)}
+}
