@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
 )
@@ -56,6 +57,10 @@ func (f *flight) conclude(s State, cause error) {
 	ev := f.event(string(s))
 	if cause != nil {
 		ev.Reason = cause.Error()
+	}
+	if s.Ended() {
+		worst, detail := f.pauses()
+		ev.Took, ev.Detail = worst.Seconds(), detail
 	}
 	f.feeds.send(f.e.must(record{Event: ev}))
 	f.last = s
@@ -123,11 +128,14 @@ func (f *flight) backOnce(ctx context.Context, m *move) error {
 	if err := f.revive(ctx, m); err != nil {
 		return err
 	}
+	began := time.Now()
 	paired := f.yield(ctx, m)
-	return f.call(ctx, m, stepTakeOver, backBudget, func(ctx context.Context) error {
+	err := f.call(ctx, m, stepTakeOver, backBudget, func(ctx context.Context) error {
 		_, err := m.old.Activate(ctx, nil, paired)
 		return err
 	})
+	m.pause = time.Since(began)
+	return err
 }
 
 // revive starts the old version again if its process is gone.
@@ -161,10 +169,6 @@ func (f *flight) pairBack(ctx context.Context, m *move) {
 // over.
 func (f *flight) yield(ctx context.Context, m *move) bool {
 	if !m.served || !alive(m.new) {
-		return false
-	}
-	if m.stuck {
-		kill(ctx, m.new)
 		return false
 	}
 	if m.heir != nil {

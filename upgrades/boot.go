@@ -20,8 +20,6 @@ func (e *Engine) Boot(ctx context.Context) error {
 	if err := e.closed(); err != nil {
 		return err
 	}
-	e.setBooting(true)
-	defer e.setBooting(false)
 	name, first := e.bootRelease()
 	if name == "" {
 		return nil
@@ -39,12 +37,6 @@ func (e *Engine) Boot(ctx context.Context) error {
 	}
 	_, err = e.append(record{Event: control.Event{Kind: Booted, To: name, Text: ps.text()}})
 	return err
-}
-
-func (e *Engine) setBooting(on bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.booting = on
 }
 
 // bootRelease is the release that serves, or the newest if none ever did.

@@ -45,15 +45,14 @@ type Engine struct {
 	life context.Context // of the upgrade under way
 	kill context.CancelCauseFunc
 
-	depart sync.Mutex // one upgrade is planned and begun at a time
+	depart sync.Mutex // one upgrade is planned and begun at a time, and not while services are being booted
 	quiet  sync.Mutex // held while nobody serves, and by those who would write to the journal meanwhile
 	books  sync.Mutex // orders what is written to the journal
 	owed   [][]byte   // records that hold already and that the journal has refused so far; under books
 
-	mu      sync.Mutex
-	reg     *registry
-	flight  *flight // nil if none is
-	booting bool
+	mu     sync.Mutex
+	reg    *registry
+	flight *flight // nil if none is
 }
 
 // New returns the engine of the instance that the journal tells of. It touches nothing: call Recover, then Boot.

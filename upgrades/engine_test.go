@@ -61,9 +61,9 @@ func added(w *world) (first, second []release.Package) {
 }
 
 var scenarios = []scenario{
-	{name: "update", before: one("2.0.0", upFrom1), thorough: !raced, want: Permanent},
+	{name: "update", before: one("2.0.0", upFrom1), thorough: true, want: Permanent},
 	{name: "load", before: one("1.1.0", strings.Replace(upFrom1, "probation", "do = \"load\"\nprobation", 1)), want: Permanent},
-	{name: "sick", before: one("2.0.0", upFrom1), thorough: !raced, sick: "2.0.0", want: RolledBack},
+	{name: "sick", before: one("2.0.0", upFrom1), thorough: true, sick: "2.0.0", want: RolledBack},
 	{name: "asked", before: one("2.0.0", upFrom1), ask: true, want: RolledBack},
 	{name: "down", before: one("2.0.0", upFrom1), down: true, want: Permanent},
 	{name: "down and sick", before: one("2.0.0", upFrom1), down: true, sick: "1.0.0", want: RolledBack},
@@ -184,6 +184,9 @@ func TestUpgradeEndsWell(t *testing.T) {
 				if n := w.lost(); n > 0 != s.cut {
 					t.Errorf("connections were cut %d times", n)
 				}
+				if u := w.unsettled(); len(u) > 0 {
+					t.Errorf("older shapes are still written: %v", u)
+				}
 				story := w.story()
 				d = rest(w)
 				defer d.end()
@@ -198,9 +201,10 @@ func TestUpgradeEndsWell(t *testing.T) {
 // Whatever one call answers, one version of each service serves at the end and the journal has one outcome.
 func TestEveryFailure(t *testing.T) {
 	acts := []act{fail, failAfter, busy, die, dieAfter, hang, freeze}
-	for _, s := range scenarios {
+	for offset, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
-			for k := range calls(t, s) {
+			n := calls(t, s)
+			for k := offset % every(); k < n; k += every() {
 				for _, a := range acts {
 					failOnce(t, s, k, a)
 				}
@@ -262,9 +266,10 @@ func (w *world) liveFaults(e *Engine) []string {
 // A daemon that ends at any instant leaves a journal from which the next one makes whole what it finds. The journal
 // alone decides: with the commit record the new versions win, without it the old ones do.
 func TestCrashAtEveryCall(t *testing.T) {
-	for _, s := range scenarios {
+	for offset, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
-			for k := range calls(t, s) {
+			n := calls(t, s)
+			for k := offset % every(); k < n; k += every() {
 				for _, a := range []act{crash, crashAfter} {
 					crashOnce(t, s, k, a, false)
 					crashOnce(t, s, k, a, true)
@@ -354,19 +359,31 @@ func (w *world) living() (ids []string) {
 	return ids
 }
 
-// stride thins out the pairs of crashes; which ones are left differs from scenario to scenario.
-const stride = 4
+// every and pairs thin out the calls that fail, and the pairs of crashes.
+func every() int {
+	if raced {
+		return 5
+	}
+	return 1
+}
+
+func (s scenario) pairs() int {
+	switch {
+	case raced:
+		return 16
+	case s.thorough:
+		return 1
+	default:
+		return 4
+	}
+}
 
 // The recovery crashes as well, at each of its own calls.
 func TestCrashInRecovery(t *testing.T) {
 	for offset, s := range scenarios {
-		stride := stride
-		if s.thorough {
-			stride = 1
-		}
 		t.Run(s.name, func(t *testing.T) {
 			n := calls(t, s)
-			for k := offset % stride; k < n; k += stride {
+			for k := offset % s.pairs(); k < n; k += s.pairs() { // not the same calls in each scenario
 				for j := 0; crashTwice(t, s, k, j); j++ {
 				}
 			}

@@ -22,7 +22,6 @@ const (
 	codeRehearsal  = "rehearsal"
 	codeAborted    = "aborted"
 	codeRolledBack = "rolled_back"
-	codeTooLate    = "too_late"
 	codeBadPackage = "bad_package"
 	codeInternal   = "internal"
 )
@@ -74,7 +73,8 @@ func (e *Engine) busy() error {
 		text := fmt.Sprintf("an upgrade from %s to %s is under way: %s", orNothing(u.From), u.To, u.Step)
 		return e.refuse(codeBusy, text, "wait for its end, or go back with: reltool rollback")
 	}
-	return e.refuse(codeBusy, "the services are being started", "try again in a moment")
+	return e.refuse(codeBusy, "the last upgrade is at its end: processes that are no longer needed are being stopped",
+		"try again in a moment")
 }
 
 func orNothing(release string) string {

@@ -46,7 +46,7 @@ func (e *Engine) free() error {
 		return err
 	}
 	e.mu.Lock()
-	taken := e.flight != nil || e.booting || e.reg.upgrade != nil
+	taken := e.flight != nil || e.reg.upgrade != nil
 	e.mu.Unlock()
 	if taken {
 		return e.busy()
@@ -100,7 +100,8 @@ func (f *flight) giveUp(ctx context.Context, cause error) error {
 func (f *flight) failure(code, what string, cause error) *control.Error {
 	e := f.e.refuse(code, fmt.Sprintf("the upgrade to %s was %s: %v", f.to, what, cause), "see: reltool history")
 	var step *StepError
-	if !errors.As(cause, &step) {
+	var asked *askedError
+	if errors.As(cause, &asked) || !errors.As(cause, &step) {
 		return e
 	}
 	if step.Step == stepRehearse {

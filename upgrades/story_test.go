@@ -95,6 +95,48 @@ func TestStandbyNeverCatchesUp(t *testing.T) {
 	})
 }
 
+// Where there is no way back the disk has the commit before the new version writes.
+func TestPowerFailsBeforeTheDiskHasTheCommit(t *testing.T) {
+	for _, manifest := range []string{upFrom1, oneWay} {
+		synctest.Test(t, func(t *testing.T) {
+			s := scenario{before: one("2.0.0", manifest)}
+			w := s.set(t)
+			d, _, _ := s.play(w, func(_ int, c string) act {
+				switch c {
+				case "journal sync":
+					return hang
+				case "activate visits 2.0.0":
+					return crashAfter
+				}
+				return well
+			})
+			d.end()
+			w.powerFails()
+			d = rest(w)
+			defer d.end()
+			if f := w.faults(d.e); len(f) > 0 {
+				t.Errorf("%s\n%s", strings.Join(f, "\n"), w.story())
+			}
+		})
+	}
+}
+
+func TestNewVersionDiesWhileTheDaemonIsAway(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		go func() { _ = d.e.Upgrade(t.Context(), control.UpgradeRequest{}, nil) }()
+		time.Sleep(3 * time.Second)
+		d.end()
+		w.with(func() { w.kill(w.active("visits")) })
+		w.calls = nil
+		d = rest(w)
+		defer d.end()
+		if slices.Contains(w.calls, "start visits 2.0.0") || slices.Contains(w.calls, "start visits 1.0.0") {
+			t.Error("the standby was not used")
+		}
+		wantServing(t, w, d, "1.0.0", "rolled_back")
+	})
+}
+
 func TestRehearsalFindsABadRow(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
 		w.script = on("rehearse visits 2.0.0", fail)
@@ -280,7 +322,7 @@ func TestRollbackBeforeTheCommit(t *testing.T) {
 		go func() { first <- d.e.Upgrade(t.Context(), control.UpgradeRequest{}, nil) }()
 		time.Sleep(time.Second)
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
-		wantCode(t, <-first, "rehearsal", "asked for")
+		wantCode(t, <-first, "aborted", "asked for")
 		wantServing(t, w, d, "1.0.0", "aborted")
 	})
 }

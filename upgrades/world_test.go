@@ -23,21 +23,17 @@ import (
 type world struct {
 	t testing.TB
 
-	mu       sync.Mutex
-	procs    []*proc
-	grounds  map[string]*ground
-	store    map[string]release.Package
-	sick     map[string]bool // versions that call themselves unhealthy
-	broken   map[string]bool // versions that do not start
-	records  []journal.Record
-	synced   int
-	wrong    []string
-	calls    []string
-	script   script
-	daemons  int
-	deaths   int
-	commits  int // records "committed" whose write returned
-	graceful bool
+	mu      sync.Mutex
+	procs   []*proc
+	grounds map[string]*ground
+	store   map[string]release.Package
+	sick    map[string]bool // versions that call themselves unhealthy
+	broken  map[string]bool // versions that do not start
+	records []journal.Record
+	synced  int
+	wrong   []string
+	calls   []string
+	script  script
 }
 
 // script says what goes wrong at the n-th call.
@@ -262,11 +258,10 @@ func (w *world) powerFails() {
 
 // daemon is one life of the daemon: after its crash every goroutine that calls out ends there.
 type daemon struct {
-	w      *world
-	e      *Engine
-	mu     sync.Mutex
-	lost   bool
-	silent bool
+	w    *world
+	e    *Engine
+	mu   sync.Mutex
+	lost bool
 }
 
 func (w *world) boot() *daemon {
@@ -274,7 +269,6 @@ func (w *world) boot() *daemon {
 	for _, g := range w.grounds {
 		g.taken, g.given = false, nil
 	}
-	w.daemons++
 	records := slices.Clone(w.records)
 	w.synced = len(w.records)
 	w.mu.Unlock()
@@ -623,6 +617,10 @@ func (l ledger) Write(payload []byte) (uint64, func() error, error) {
 		if a == fail || a == failAfter {
 			return errScripted
 		}
+		if a == hang {
+			time.Sleep(100 * time.Millisecond)
+			l.d.check()
+		}
 		l.d.w.with(func() { l.d.w.synced = max(l.d.w.synced, int(seq)) })
 		if a == crashAfter {
 			l.d.crash()
@@ -724,6 +722,16 @@ func (w *world) ledgerFaults(e *Engine) (list []string) {
 	}
 	if permanent != 1 {
 		list = append(list, fmt.Sprintf("%d permanent releases", permanent))
+	}
+	return list
+}
+
+// unsettled lists the services that still write a shape besides their own.
+func (w *world) unsettled() (list []string) {
+	for service, g := range w.grounds {
+		if p := w.active(service); p != nil && (p.peer != nil || len(g.shapes) == 0 || len(g.shapes[len(g.shapes)-1].also) > 0) {
+			list = append(list, service)
+		}
 	}
 	return list
 }

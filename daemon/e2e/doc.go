@@ -11,6 +11,9 @@
 //	kill9 daemon|keel|SERVICE        kill -9
 //	load start | load stop           eight connections that count visits; prints acked, failed, lost, extra
 //	mangle truncate|nobinary|arch    IN OUT: a package that is broken
+//	smalldisk SIZE                   puts the instance on a file system of its own, before start; if [smalldisk]
+//	filldisk                         fills that with $DIR/fill
+//	flood | flood check              counts visits until one is refused; are those that were not all there?
 //	exits CODE COMMAND...            runs a command, which must end with that code
 //
 // Nothing waits for a fixed time: what is awaited has a deadline.

@@ -33,6 +33,7 @@ type instance struct {
 	cmd        *exec.Cmd
 	ended      chan error
 	load       *loader
+	flooded    int // requests of flood that were taken
 }
 
 func instanceOf(ts *testscript.TestScript) *instance {
@@ -48,7 +49,7 @@ func (i *instance) configure() error {
 	if err := os.MkdirAll(filepath.Join(i.dir, "releases"), 0o755); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("[services.visits.listen]\nhttp = %q\n\n[services.cache.listen]\nresp = %q\n", i.http, i.resp)
+	text := fmt.Sprintf("service.cache.listen.resp = %q\nservice.visits.listen.http = %q\n", i.resp, i.http)
 	return os.WriteFile(filepath.Join(i.dir, "theseus.toml"), []byte(text), 0o644)
 }
 
@@ -70,7 +71,8 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		_ = log.Close()
 	}(i.cmd, i.ended)
 	ts.Defer(func() { i.end(ts) })
-	i.until(ts, "the daemon to answer", func(control.Status) bool { return true })
+	keel := i.cmd.Process.Pid // an earlier one may still be answering
+	i.until(ts, "the daemon to answer", func(s control.Status) bool { return s.Keel == keel })
 }
 
 // end stops what still runs, whatever became of the script, and shows the log.

@@ -47,8 +47,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
+		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "stop": stop, "await": await, "kill9": kill9, "load": load, "mangle": mangle, "exits": exits,
+			"smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
 		},
 	})
 }

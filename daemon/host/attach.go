@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
@@ -25,13 +26,23 @@ func (h *Host) Attach(ctx context.Context) error {
 	if err := h.killStrays(ctx, records); err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
-	var live []record
-	for _, r := range records {
-		if h.attached(ctx, r) {
+	return sweepFiles(h.o.Run, h.attachAll(ctx, records))
+}
+
+// attachAll returns the records whose processes are with us now.
+func (h *Host) attachAll(ctx context.Context, records []record) (live []record) {
+	var wg sync.WaitGroup
+	with := make([]bool, len(records))
+	for i, r := range records {
+		wg.Go(func() { with[i] = h.attached(ctx, r) })
+	}
+	wg.Wait()
+	for i, r := range records {
+		if with[i] {
 			live = append(live, r)
 		}
 	}
-	return sweepFiles(h.o.Run, live)
+	return live
 }
 
 // attached reports whether the process of a record is with us now.

@@ -78,6 +78,9 @@ func (a answer) fill(v *control.ServiceStatus) {
 	if a.silent > 2*pingEvery {
 		v.Reason = fmt.Sprintf("has not answered for %s", a.silent.Round(time.Second))
 	}
+	if v.State == "" && a.st.Role == upgrades.Active {
+		v.State = stateRunning // attached, and not given yet
+	}
 	v.Version, v.Command = a.in.pkg.Version, command(a.in.pkg)
 	v.PID, v.Started, v.RSS = a.in.record.PID, a.in.record.Started, proc.RSS(a.in.record.PID)
 	v.Epoch, v.Rows, v.LogBytes, v.Connections = a.st.Epoch, a.st.Rows, a.st.LogBytes, a.st.Connections

@@ -183,7 +183,11 @@ func (f *Folder) handle(ctx context.Context) {
 	if len(paths) == 0 || ctx.Err() != nil {
 		return
 	}
-	for path, err := range f.Handle(ctx, paths) {
+	refused := f.Handle(ctx, paths)
+	if ctx.Err() != nil {
+		return // what was refused now is found again at the next start
+	}
+	for path, err := range refused {
 		f.refused(path, err, come[filepath.Base(path)])
 	}
 }

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,12 +34,12 @@ type Engine interface {
 // Rule is what theseus.toml says of one service.
 type Rule struct {
 	Auto       bool   // upgrade by itself; else a release is only announced
-	Constraint string // semver range that Auto is bound to; any version if empty
+	Constraint string // semver range that Auto is bound to; any version but pre-releases if empty
 }
 
 // Policy makes releases out of dropped packages. Its Handle is the Handler of a Folder.
 //
-// Of one service the highest version of those that came together counts. A version that is in some release already
+// Of one service the highest version of those that came together counts, a pre-release only if there is no other. A version that is in some release already
 // makes no new one, so a package that was rolled back is not tried again because it still lies in the folder. The
 // first release of an empty instance is started at once. Any other one is applied only if every change in it is
 // upwards and within a rule that says auto; else the log announces it.
@@ -59,7 +60,7 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 			refused[path] = err
 			continue
 		}
-		if old, ok := best[pkg.Name]; !ok || higher(pkg.Version, old.pkg.Version) {
+		if old, ok := best[pkg.Name]; !ok || better(pkg.Version, old.pkg.Version) {
 			best[pkg.Name] = arrival{path, pkg}
 		}
 	}
@@ -165,16 +166,29 @@ func (p *Policy) allows(service, version string) bool {
 		return false
 	}
 	rule := p.Rule(service)
-	if !rule.Auto || rule.Constraint == "" {
-		return rule.Auto
+	if !rule.Auto {
+		return false
 	}
-	within, err := semver.NewConstraint(rule.Constraint)
+	within, err := semver.NewConstraint(cmp.Or(rule.Constraint, "*"))
 	if err != nil {
 		p.log().Error("upgrade rule is no semver range", "service", service, "range", rule.Constraint, "error", err)
 		return false
 	}
 	v, err := semver.NewVersion(version)
 	return err == nil && within.Check(v)
+}
+
+// better prefers what is no pre-release, then what is higher.
+func better(a, b string) bool {
+	if pre := preRelease(a); pre != preRelease(b) {
+		return !pre
+	}
+	return higher(a, b)
+}
+
+func preRelease(version string) bool {
+	v, err := semver.NewVersion(version)
+	return err != nil || v.Prerelease() != ""
 }
 
 // higher compares versions; what is no version is never higher.

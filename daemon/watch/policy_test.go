@@ -117,6 +117,16 @@ func TestPolicy(t *testing.T) {
 			name: "the highest of each service counts", files: "visits-9.0.0.tpk visits-10.0.0.tpk visits-2.0.0.tpk",
 			built: control.Built{From: "v1", To: "v1"}, want: "build visits 10.0.0 by releases/",
 		},
+		{
+			name: "a pre-release does not stand in the way of a version", files: "visits-2.0.1-bad.tpk visits-2.0.0.tpk",
+			built: control.Built{From: "v1", To: "v1"}, want: "build visits 2.0.0 by releases/",
+		},
+		{
+			name: "auto is not for pre-releases", files: "visits-2.0.1-bad.tpk", rule: auto,
+			built: control.Built{From: "v1", To: "v2", New: true,
+				Changes: []control.Change{{Service: "visits", From: "1.0.0", To: "2.0.1-bad"}}},
+			want: "build visits 2.0.1-bad by releases/", log: "release v2 is ready",
+		},
 		{name: "bad ones are left out", files: "bad-1.0.0.tpk", want: ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -247,7 +247,7 @@ func (g *Group) Hangup() {
 	case standby:
 		return
 	case serving:
-		g.stopAll()
+		g.stopAll(g.limit)
 	}
 	g.hangup()
 }

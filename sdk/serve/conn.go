@@ -68,6 +68,7 @@ type gate struct {
 	detached bool   // goes to the peer, or back to the idle set; the socket is not ours to touch
 	handed   bool   // to the peer
 	closed   bool
+	free     bool // from parks: hijacked
 
 	filter func([]byte) (skip, n int) // see framer.pass; nil: everything passes
 	into   []byte                     // where the read in progress reads to
@@ -84,10 +85,13 @@ func (c *gate) init(g *Group, l *link, self liveConn) {
 
 // attach gives the gate its socket.
 func (c *gate) attach(nc net.Conn) {
+	raw, _ := nc.(syscall.Conn).SyscallConn() // never fails for an open TCP or unix connection
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nc = nc
-	c.raw, _ = nc.(syscall.Conn).SyscallConn() // never fails for an open TCP or unix connection
+	c.nc, c.raw = nc, raw
+	c.l.conn, c.l.fd = c, -1
 }
 
 // atRest takes note that nothing is in hand. The lock is held.
@@ -112,7 +116,7 @@ func (c *gate) stop(p *park) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed:
+	case c.closed || c.free:
 	case c.waiting && !c.writing && !c.detached:
 		c.park = p
 	default:
@@ -309,9 +313,6 @@ func (c *gate) end() {
 	c.g.leave(c)
 }
 
-// enter makes a connection live. The group's lock is held, and it is not parked.
-func (g *Group) enter(c liveConn) { g.live[c] = struct{}{} }
-
 // leave forgets a connection that has ended, and says whether the peer had a duplicate.
 func (g *Group) leave(c *gate) (told bool) {
 	g.mu.Lock()
@@ -331,24 +332,29 @@ func (g *Group) detach(c *gate, unread, unsent []byte) {
 		return
 	}
 	c.detached = true
-	nc, raw := c.nc, c.raw
 	c.mu.Unlock()
-	fd, err := dupOf(raw)
-	_ = nc.Close()
+	g.keep(c, unread, unsent)
+	_ = c.nc.Close()
+}
+
+// keep is the part of detach under the group's lock: all of the time the peer can be given a duplicate.
+func (g *Group) keep(c *gate, unread, unsent []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	defer c.gone()
+	l := c.l
 	delete(g.live, c.self)
-	c.l.fd, c.l.unread, c.l.unsent = fd, unread, unsent
-	switch {
-	case err != nil:
-		g.log.Error("a connection could not be kept", "listener", c.l.door.name, "error", err)
-		g.drop(c.l, hangup)
-	case c.l.dropped:
-		closeQuietly(fd)
-	default:
-		g.rest(c.l)
+	if l.dropped {
+		return
 	}
+	fd, err := l.dup()
+	if err != nil {
+		g.log.Error("a connection could not be kept", "listener", l.door.name, "error", err)
+		g.drop(l, hangup)
+		return
+	}
+	l.conn, l.fd, l.unread, l.unsent = nil, fd, unread, unsent
+	g.rest(l)
 }
 
 // rest puts a link with a descriptor into the idle set; one with words is served at once, or when the group serves.

@@ -6,13 +6,17 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // acceptor is what TCP and unix listeners have in common.
 type acceptor interface {
 	net.Listener
 	SetDeadline(t time.Time) error
+	syscall.Conn
 }
 
 // A door is a listener and what is behind it.
@@ -70,24 +74,43 @@ func (d *door) start() {
 		d.open.Do(d.http.start)
 	}
 	_ = d.ln.SetDeadline(time.Time{})
-	d.ended = make(chan struct{})
-	go d.accept(d.ended)
+	if d.ended == nil {
+		d.ended = make(chan struct{})
+		go d.accept(d.ended)
+	}
 }
 
-// stop returns when no connection is being accepted any more. The listener stays open.
-func (d *door) stop() {
+// stop returns when no connection is being accepted any more, or late with false. The listener stays open.
+func (d *door) stop(late <-chan time.Time) bool {
 	if d.ended == nil {
-		return
+		return true
 	}
 	_ = d.ln.SetDeadline(past)
-	<-d.ended
-	d.ended = nil
+	select {
+	case <-d.ended:
+		d.ended = nil
+		return true
+	case <-late:
+		return false
+	}
+}
+
+// unblock makes the listener non-blocking. It always should be; but whoever passes a listening socket on with
+// File().Fd(), in any process that has it, makes it blocking for all of them, and an accept that waits in the kernel
+// cannot be stopped.
+func (d *door) unblock() {
+	raw, err := d.ln.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { _ = unix.SetNonblock(int(fd), true) })
 }
 
 func (d *door) accept(ended chan struct{}) {
 	defer close(ended)
 	pause := time.Duration(0)
 	for {
+		d.unblock()
 		nc, err := d.ln.Accept()
 		switch {
 		case err == nil:
@@ -126,10 +149,9 @@ func (d *door) welcome(nc net.Conn) {
 	c := d.liveConn(l)
 	c.base().attach(nc)
 	d.g.mu.Lock()
-	d.g.links[l] = struct{}{}
-	d.g.enter(c)
+	d.g.links[l], d.g.live[c] = struct{}{}, struct{}{}
 	if d.g.pair != nil {
-		d.g.pair.sayAhead(l, c)
+		d.g.pair.sayAhead(l)
 	}
 	d.g.mu.Unlock()
 	if d.http != nil {

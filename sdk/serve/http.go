@@ -162,7 +162,7 @@ func (c *httpConn) setState(s http.ConnState) {
 			c.atRest()
 		}
 	case http.StateHijacked:
-		c.doing = hijacked
+		c.doing, c.free = hijacked, true
 		c.framer = framer{}
 		c.released()
 	}

@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"io"
+	"net"
 	"os"
 	"time"
 
@@ -134,33 +136,44 @@ type waking struct {
 	g     *Group
 	l     *link
 	c     liveConn
-	fd    int
 	quiet bool // it has no words: the socket has something to say
 }
 
 // wake makes an idle link live. The group's lock is held; run must follow, without it.
 func (g *Group) wake(l *link) *waking {
-	w := &waking{g: g, l: l, fd: l.fd, c: l.door.liveConn(l), quiet: !l.spoken()}
+	w := &waking{g: g, l: l, c: l.door.liveConn(l), quiet: !l.spoken()}
 	delete(g.worded, l)
-	l.fd, l.unread, l.unsent = -1, nil, nil
-	g.enter(w.c)
+	l.unread, l.unsent = nil, nil
+	g.live[w.c] = struct{}{}
 	return w
 }
 
 func (w *waking) run() {
-	if w.quiet && saysEnd(w.fd) {
-		hangup(w.fd)
-		w.c.base().end()
+	err := w.open()
+	if err == nil {
+		w.l.door.serve(w.c)
 		return
 	}
-	nc, err := connOf(w.fd)
-	if err != nil {
+	if err != io.EOF {
 		w.g.log.Error("a connection could not be taken over", "listener", w.l.door.name, "error", err)
-		w.c.base().end()
-		return
+	}
+	w.c.base().end()
+}
+
+// open makes a net.Conn of the descriptor; on failure the connection is hung up.
+func (w *waking) open() error {
+	f := os.NewFile(uintptr(w.l.fd), "connection")
+	defer f.Close()
+	nc, err := net.Conn(nil), error(io.EOF)
+	if !w.quiet || !saysEnd(w.l.fd) {
+		nc, err = net.FileConn(f)
+	}
+	if err != nil {
+		_ = unix.Shutdown(w.l.fd, unix.SHUT_RDWR)
+		return err
 	}
 	w.c.base().attach(nc)
-	w.l.door.serve(w.c)
+	return nil
 }
 
 // saysEnd reports whether all that an idle client has to say is that it has left.

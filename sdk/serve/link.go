@@ -14,7 +14,8 @@ import (
 type link struct {
 	door    *door  // nil: this version has no listener of that name
 	id      uint64 // in the pair; 0: the peer has no duplicate
-	fd      int    // the descriptor while no goroutine serves it; -1 otherwise
+	fd      int    // the descriptor while no conn has it; -1 otherwise
+	conn    *gate  // that has the socket; nil: none
 	dropped bool
 	since   time.Time // when it became idle here
 
@@ -35,15 +36,16 @@ func dupOf(raw syscall.RawConn) (int, error) {
 	return fd, err
 }
 
-// connOf makes a net.Conn of a descriptor, which it takes.
-func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "connection")
-	defer f.Close()
-	nc, err := net.FileConn(f)
-	if err != nil {
-		_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+// dup duplicates the descriptor of a link, wherever it is now. The group's lock is held.
+func (l *link) dup() (int, error) {
+	switch {
+	case l.dropped:
+		return -1, net.ErrClosed
+	case l.conn != nil:
+		return dupOf(l.conn.raw)
 	}
-	return nc, err
+	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 3)
+	return fd, os.NewSyscallError("fcntl", err)
 }
 
 // hangup ends the connection for the client, although duplicates of the descriptor exist, and closes this one.
@@ -63,6 +65,7 @@ func (g *Group) forget(l *link) {
 	if l.fd >= 0 {
 		g.idle.remove(l)
 	}
+	l.conn = nil
 	if g.pair != nil && l.id != 0 {
 		delete(g.pair.byID, l.id)
 		if g.phase != standby {

@@ -20,7 +20,6 @@ type op struct {
 	id      uint64
 	data    []byte
 	link    *link      // of kindAhead
-	conn    liveConn   // that serves it; nil if nobody does
 	written chan error // of kindEnd
 }
 
@@ -194,12 +193,8 @@ func (g *Group) joinPair(p *pair) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pair = p
-	live := map[*link]liveConn{}
-	for c := range g.live {
-		live[c.base().l] = c
-	}
 	for l := range g.links {
-		p.sayAhead(l, live[l])
+		p.sayAhead(l)
 	}
 	p.say(op{kind: kindSync})
 	go p.write()
@@ -222,11 +217,11 @@ func (p *pair) say(o op) {
 }
 
 // sayAhead tells the peer of a connection. The group's lock is held.
-func (p *pair) sayAhead(l *link, c liveConn) {
+func (p *pair) sayAhead(l *link) {
 	p.last += 2
 	l.id = p.last
 	p.byID[l.id] = l
-	p.say(op{kind: kindAhead, id: l.id, link: l, conn: c})
+	p.say(op{kind: kindAhead, id: l.id, link: l})
 	if len(l.session) > 0 {
 		p.say(op{kind: kindSession, id: l.id, data: l.session})
 	}

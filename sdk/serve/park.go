@@ -23,7 +23,7 @@ func (g *Group) Park(ctx context.Context, budget time.Duration) error {
 	case standby:
 		return ErrNotServing
 	}
-	p := g.stopAll()
+	p := g.stopAll(budget)
 	if g.drain(ctx, p, budget) {
 		return nil
 	}
@@ -37,25 +37,36 @@ func (g *Group) is() phase {
 	return g.phase
 }
 
-// stopAll stops the listeners and every connection at its boundary.
-func (g *Group) stopAll() *park {
+// stopAll stops the listeners and every connection at its boundary. A listener that does not stop within budget counts
+// as work in hand.
+func (g *Group) stopAll(budget time.Duration) *park {
 	p := newPark()
 	g.mu.Lock()
 	g.phase, g.park = parked, p
 	close(*g.parking.Load())
 	doors := g.doors
 	g.mu.Unlock()
-	for _, d := range doors {
-		d.stop()
-	}
+	closed := closeDoors(doors, budget)
 	g.stopCollect()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for c := range g.live {
 		c.base().stop(p)
 	}
-	p.settle()
+	if closed {
+		p.settle()
+	}
 	return p
+}
+
+func closeDoors(doors map[string]*door, budget time.Duration) bool {
+	late := time.NewTimer(budget)
+	defer late.Stop()
+	closed := true
+	for _, d := range doors {
+		closed = d.stop(late.C) && closed
+	}
+	return closed
 }
 
 // drain waits until nothing is in hand; false if that takes too long.

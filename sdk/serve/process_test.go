@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/serve/resp"
 )
@@ -108,14 +110,30 @@ func listen(t testing.TB) *listeners {
 		if *ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
 		}
-		f, err := (*ln).(*net.TCPListener).File()
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := passable(t, (*ln).(*net.TCPListener))
 		l.files = append(l.files, f)
 		t.Cleanup(func() { f.Close(); (*ln).Close() })
 	}
 	return l
+}
+
+// passable duplicates a listener for a child process. File() would do so too, but passing such a file on makes the
+// socket blocking for everybody.
+func passable(t testing.TB, ln *net.TCPListener) *os.File {
+	t.Helper()
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f *os.File
+	_ = raw.Control(func(fd uintptr) {
+		d, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f = os.NewFile(uintptr(d), "listener")
+	})
+	return f
 }
 
 // process is a version of the service.
@@ -296,14 +314,15 @@ func TestTwentyHandoversBetweenProcesses(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		think time.Duration
-	}{{"busy clients", 0}, {"thinking clients", 20 * time.Millisecond}} {
+		swaps int
+	}{{"busy clients", 0, 20}, {"thinking clients", 20 * time.Millisecond, 5}} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := listen(t)
 			old := start(t, l, "v0")
 			old.do("arm")
 			ld := startLoad(t, l, 64, 50, tt.think)
 			var worst time.Duration
-			for i := range 20 {
+			for i := range tt.swaps {
 				next := start(t, l, fmt.Sprintf("v%d", i+1))
 				pairUp(t, old, next)
 				time.Sleep(30 * time.Millisecond)
@@ -323,7 +342,152 @@ func TestTwentyHandoversBetweenProcesses(t *testing.T) {
 				t.Errorf("connections served, ahead: %s; want 114 0", n)
 			}
 			ld.end(t)
-			t.Logf("slowest of 20 handovers: %v", worst)
+			t.Logf("slowest handover: %v", worst)
 		})
+	}
+}
+
+// ask is one exchange on a fresh or known connection.
+func ask(t testing.TB, nc net.Conn, r *bufio.Reader, id string) {
+	t.Helper()
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	if err := askHTTP(nc, r, id); err != nil {
+		t.Fatalf("%s: %v", id, err)
+	}
+}
+
+func connect(t testing.TB, l *listeners) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	nc, err := net.Dial("tcp", l.http.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return nc, bufio.NewReader(nc)
+}
+
+func TestServingProcessIsKilled(t *testing.T) {
+	l := listen(t)
+	old, next := start(t, l, "v1"), start(t, l, "v2")
+	old.do("arm")
+	nc, r := connect(t, l)
+	ask(t, nc, r, "before")
+	pairUp(t, old, next)
+	old.kill()
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := r.ReadByte(); err == nil || os.IsTimeout(err) {
+		t.Fatalf("the connection of a dead process goes on: %v", err)
+	}
+	if _, _, err := next.try("await"); err == nil {
+		t.Fatal("an end marker of a dead process came")
+	}
+	next.do("arm")
+	nc, r = connect(t, l)
+	ask(t, nc, r, "after")
+	if _, n := next.do("count"); n != "1 0" {
+		t.Fatalf("connections: %s, want 1 0", n)
+	}
+}
+
+func TestStandbyIsKilled(t *testing.T) {
+	for _, after := range []string{"pair", "park", "finish"} {
+		t.Run("after "+after, func(t *testing.T) {
+			l := listen(t)
+			old, next := start(t, l, "v1"), start(t, l, "v2")
+			old.do("arm")
+			nc, r := connect(t, l)
+			ask(t, nc, r, "before")
+			pairUp(t, old, next)
+			if after != "pair" {
+				old.do("park")
+			}
+			if after == "finish" {
+				old.do("finish")
+			}
+			next.kill()
+			old.do("arm")
+			ask(t, nc, r, "the same connection goes on")
+
+			third := start(t, l, "v3")
+			pairUp(t, old, third)
+			swap(old, third)
+			ask(t, nc, r, "and changes process later")
+		})
+	}
+}
+
+// The peer dies with the connections in its hands, after they were handed over: they end, new ones are served.
+func TestSuccessorIsKilledWhileItServes(t *testing.T) {
+	l := listen(t)
+	old, next := start(t, l, "v1"), start(t, l, "v2")
+	old.do("arm")
+	nc, r := connect(t, l)
+	ask(t, nc, r, "before")
+	pairUp(t, old, next)
+	swap(old, next)
+	ask(t, nc, r, "after")
+	next.kill()
+	old.do("arm")
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := r.ReadByte(); err == nil || os.IsTimeout(err) {
+		t.Fatalf("the connection of a dead process goes on: %v", err)
+	}
+	nc, r = connect(t, l)
+	ask(t, nc, r, "new")
+}
+
+// The successor does not get as far as Arm, alive or not: the old version takes everything back, and the successor
+// cannot take it any more.
+func TestTakenBack(t *testing.T) {
+	l := listen(t)
+	old, next := start(t, l, "v1"), start(t, l, "v2")
+	old.do("arm")
+	nc, r := connect(t, l)
+	ask(t, nc, r, "before")
+	if _, err := io.WriteString(nc, "POST /half HTTP/1.1\r\nHo"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	pairUp(t, old, next)
+	for range 3 {
+		old.do("park")
+		old.do("finish")
+		next.do("await")
+		old.do("arm")
+		if _, _, err := next.try("arm"); err == nil {
+			t.Fatal("both processes serve")
+		}
+	}
+	swap(old, next)
+	_, err := io.WriteString(nc, "st: x\r\nContent-Length: 1\r\n\r\nb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := io.ReadAll(resp.Body); string(b) != "/half b" || resp.Header.Get("X-Version") != "v2" {
+		t.Fatalf("%q by %s", b, resp.Header.Get("X-Version"))
+	}
+}
+
+func TestFinishWithoutPeer(t *testing.T) {
+	l := listen(t)
+	old := start(t, l, "v1")
+	old.do("arm")
+	nc, r := connect(t, l)
+	ask(t, nc, r, "before")
+	old.do("park")
+	if _, _, err := old.try("finish"); err == nil {
+		t.Fatal("handed over to nobody")
+	}
+	old.do("arm")
+	ask(t, nc, r, "taken back")
+	old.do("park")
+	_, _, _ = old.try("finish")
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := r.ReadByte(); err == nil || os.IsTimeout(err) {
+		t.Fatalf("a connection without anybody was not hung up: %v", err)
 	}
 }

@@ -140,7 +140,7 @@ func (p *pair) tellAhead(ops []op) error {
 	var fds []int
 	defer func() { closeAll(fds) }()
 	for _, o := range ops {
-		fd, err := p.dup(o)
+		fd, err := p.dup(o.link)
 		if errors.Is(err, net.ErrClosed) {
 			continue
 		}
@@ -155,30 +155,11 @@ func (p *pair) tellAhead(ops []op) error {
 	return p.send(appendArrivals(nil, as), fds)
 }
 
-// dup duplicates the descriptor of an op's connection, wherever it is now.
-func (p *pair) dup(o op) (int, error) {
+// dup is a duplicate of a connection's descriptor; net.ErrClosed if the connection has ended.
+func (p *pair) dup(l *link) (int, error) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
-	if o.link.dropped {
-		return -1, net.ErrClosed
-	}
-	if o.link.fd >= 0 {
-		return unix.FcntlInt(uintptr(o.link.fd), unix.F_DUPFD_CLOEXEC, 3)
-	}
-	return p.dupLive(o)
-}
-
-// dupLive duplicates the descriptor of a connection that a goroutine serves; the group's lock is held.
-func (p *pair) dupLive(o op) (int, error) {
-	b := o.conn.base()
-	b.mu.Lock()
-	raw := b.raw
-	b.mu.Unlock()
-	fd, err := dupOf(raw)
-	if err != nil && !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
-		return -1, net.ErrClosed
-	}
-	return fd, err
+	return l.dup()
 }
 
 // flight is how long to wait when too many descriptors are under way.

@@ -38,6 +38,9 @@ func startInstance(ctx context.Context, theseusd, dir string, packages ...string
 			return nil, err
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "theseus.toml"), []byte(anyPort), 0o600); err != nil {
+		return nil, err
+	}
 	client, err := control.Dial(dir)
 	if err != nil {
 		return nil, err
@@ -56,17 +59,21 @@ func startInstance(ctx context.Context, theseusd, dir string, packages ...string
 	return in, nil
 }
 
-// copyFile makes a copy that is an hour old: a drop folder leaves files alone that somebody may still be writing.
+// anyPort lets the services listen where they disturb nobody.
+const anyPort = `
+[service.visits]
+listen.http = "127.0.0.1:0"
+
+[service.cache]
+listen.resp = "127.0.0.1:0"
+`
+
 func copyFile(from, to string) error {
 	text, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(to, text, 0o600); err != nil {
-		return err
-	}
-	old := time.Now().Add(-time.Hour)
-	return os.Chtimes(to, old, old)
+	return os.WriteFile(to, text, 0o600)
 }
 
 // booted waits until n services run, and learns their addresses.

@@ -173,7 +173,9 @@ func drillPackages(ctx context.Context, dir string) (p drill.Packages, err error
 }
 
 func drillPackage(ctx context.Context, s source, dir string, hurry bool) (string, error) {
-	s.text = drill.Manifest(s.text, hurry)
+	if hurry {
+		s.text = drill.Manifest(s.text)
+	}
 	return pack(ctx, s, dir)
 }
 
