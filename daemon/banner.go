@@ -26,18 +26,26 @@ func (d *Daemon) banner() {
 		table(&b, services)
 	}
 	fmt.Fprintf(&b, "\nIn a second terminal:\n")
-	for _, line := range slices.Concat(d.environment(), d.verbs(services), nextSteps) {
+	for _, line := range d.environment() {
 		fmt.Fprintf(&b, "    %s\n", line)
 	}
+	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	for _, s := range slices.Concat(d.verbs(services), nextSteps) {
+		fmt.Fprintf(w, "    %s\t%s\n", s.call, s.short)
+	}
+	w.Flush()
 	fmt.Fprintf(&b, "\n^C stops all.\n\n")
 	_, _ = d.cfg.Banner.Write([]byte(b.String())) // nobody may be reading, which is fine
 }
 
-var nextSteps = []string{
-	"reltool status             what runs",
-	"reltool build              make the next release of what has changed",
-	"reltool upgrade            show the plan; with --apply do it",
-	"reltool rollback           and back",
+// step is something to type.
+type step struct{ call, short string }
+
+var nextSteps = []step{
+	{"reltool status", "what runs"},
+	{"reltool build", "make the next release of what has changed"},
+	{"reltool upgrade", "show the plan; with --apply do it"},
+	{"reltool rollback", "and back"},
 }
 
 func table(b *strings.Builder, services []api.ServiceStatus) {
@@ -78,8 +86,8 @@ func (d *Daemon) environment() []string {
 }
 
 // verbs shows one of each service.
-func (d *Daemon) verbs(services []api.ServiceStatus) []string {
-	var lines []string
+func (d *Daemon) verbs(services []api.ServiceStatus) []step {
+	var steps []step
 	for _, s := range services {
 		for _, in := range d.host.Instances(s.Name) {
 			verbs := in.Describe().Verbs
@@ -87,9 +95,9 @@ func (d *Daemon) verbs(services []api.ServiceStatus) []string {
 				continue
 			}
 			call := strings.TrimSpace(s.Command + " " + verbs[0].Name + " " + verbs[0].Args)
-			lines = append(lines, fmt.Sprintf("%-26s %s", call, verbs[0].Short))
+			steps = append(steps, step{call, verbs[0].Short})
 			break
 		}
 	}
-	return lines
+	return steps
 }

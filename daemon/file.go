@@ -35,32 +35,37 @@ type ServiceFile struct {
 }
 
 // Upgrade says what becomes of a dropped package.
-type Upgrade string
+type Upgrade uint8
 
-// Stage makes a release and waits; Auto upgrades to it.
+// Stage makes a release, and waits; Auto upgrades to it.
 const (
-	Stage Upgrade = "stage"
-	Auto  Upgrade = "auto"
+	Stage Upgrade = iota
+	Auto
 )
 
 // UnmarshalText accepts the two words and nothing else.
 func (u *Upgrade) UnmarshalText(text []byte) error {
-	*u = Upgrade(text)
-	if *u != Stage && *u != Auto {
+	switch string(text) {
+	case "stage":
+		*u = Stage
+	case "auto":
+		*u = Auto
+	default:
 		return fmt.Errorf(`upgrade is %q, not "auto" or "stage"`, text)
 	}
 	return nil
 }
 
-// Range is a semver range.
-type Range string
+// Range is a semver range; the zero value is every version. It is no string: those the TOML library does not have
+// checked.
+type Range struct{ text string }
 
 // UnmarshalText accepts what semver does.
 func (r *Range) UnmarshalText(text []byte) error {
-	*r = Range(text)
 	if _, err := semver.NewConstraint(string(text)); err != nil {
 		return fmt.Errorf(`%q is no range of versions; write "^1", "~2.1" or ">= 1.2, < 2"`, text)
 	}
+	r.text = string(text)
 	return nil
 }
 
@@ -93,5 +98,5 @@ func (f *File) settings(service string) host.Settings {
 // rule is for the drop folder.
 func (f *File) rule(service string) watch.Rule {
 	s := f.Service[service]
-	return watch.Rule{Auto: s.Upgrade == Auto, Constraint: string(s.Within)}
+	return watch.Rule{Auto: s.Upgrade == Auto, Constraint: s.Within.text}
 }

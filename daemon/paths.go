@@ -98,7 +98,8 @@ func private(dir string) error {
 		return fmt.Errorf("%s is no directory", dir)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d, and we are %d: start theseusd as the same user as before", dir, st.Uid, os.Geteuid())
+		return fmt.Errorf("%s belongs to user %d, and we are %d: start theseusd as the same user as before",
+			dir, st.Uid, os.Geteuid())
 	}
 	return os.Chmod(dir, 0o700)
 }

@@ -12,6 +12,9 @@ import (
 
 // abort ends an upgrade before its commit: the old versions serve, as they did all along.
 func (f *flight) abort(ctx context.Context, cause error) error {
+	if err := f.e.closed(); err != nil {
+		return err
+	}
 	err := f.backAll(ctx)
 	if cerr := f.e.closed(); cerr != nil {
 		return cerr
@@ -25,6 +28,9 @@ func (f *flight) abort(ctx context.Context, cause error) error {
 // rollBack ends an upgrade after its commit with the old versions. Only if one of them cannot be brought back, and
 // the new ones can serve, does the upgrade stand.
 func (f *flight) rollBack(ctx context.Context, cause error) error {
+	if err := f.e.closed(); err != nil {
+		return err
+	}
 	if f.state() != RollingBack {
 		f.conclude(RollingBack, cause)
 	}
@@ -59,8 +65,7 @@ func (f *flight) conclude(s State, cause error) {
 		ev.Reason = cause.Error()
 	}
 	if s.Ended() {
-		worst, detail := f.pauses()
-		ev.Took, ev.Detail = worst.Seconds(), detail
+		ev.Text, ev.Took = f.pauseText()
 	}
 	f.feeds.send(f.e.must(record{Event: ev}))
 	f.last = s
@@ -195,7 +200,7 @@ func (f *flight) clear(ctx context.Context) {
 
 // stop ends a process in order, or by force; nothing depends on it any more.
 func (f *flight) stop(ctx context.Context, m *move, in Instance) {
-	if !alive(in) {
+	if !alive(in) || ctx.Err() != nil {
 		return
 	}
 	if err := f.call(ctx, m, stepStop, stopBudget, in.Stop); err != nil {

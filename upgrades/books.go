@@ -101,6 +101,11 @@ func (e *Engine) apply(rec record) error {
 
 // report logs a record. Not so in write: nobody serves then, and a log can be slow.
 func (e *Engine) report(rec record) {
-	e.log.Info(rec.Kind, "upgrade", rec.Upgrade, "from", rec.From, "to", rec.To, "service", rec.Service,
-		"text", rec.Text, "reason", rec.Reason)
+	var more []any
+	for _, kv := range [][2]string{{"service", rec.Service}, {"text", rec.Text}, {"reason", rec.Reason}, {"by", rec.By}} {
+		if kv[1] != "" {
+			more = append(more, kv[0], kv[1])
+		}
+	}
+	e.log.With("from", rec.From, "to", rec.To).Info(rec.Kind, more...)
 }

@@ -323,12 +323,7 @@ func (s scenario) checkOutcome(t *testing.T, w *world, decided bool, where strin
 	if !decided {
 		want = Aborted
 	}
-	last := ""
-	for _, kind := range w.kinds() {
-		if State(kind).Ended() && next[State(kind)] == nil && (kind == string(Permanent) || kind == string(Aborted) || kind == string(RolledBack)) {
-			last = kind
-		}
-	}
+	last := w.last()
 	if s.ask && decided && last == string(Permanent) {
 		return // nobody asks a second time
 	}
@@ -351,6 +346,8 @@ func restsAgain(t *testing.T, w *world, where string) {
 }
 
 func (w *world) living() (ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.procs {
 		if !p.dead() {
 			ids = append(ids, p.id)
@@ -362,7 +359,7 @@ func (w *world) living() (ids []string) {
 // every and pairs thin out the calls that fail, and the pairs of crashes.
 func every() int {
 	if raced {
-		return 5
+		return 7
 	}
 	return 1
 }
@@ -370,7 +367,7 @@ func every() int {
 func (s scenario) pairs() int {
 	switch {
 	case raced:
-		return 16
+		return 40
 	case s.thorough:
 		return 1
 	default:

@@ -215,9 +215,9 @@ func (f *flight) call(ctx context.Context, m *move, step string, budget time.Dur
 }
 
 // kill ends a process by force and waits until it is gone; what is not gone then is past help, and the log is fenced
-// against it.
+// against it. When ctx has ended already, because the engine was closed, everything stays as it is.
 func kill(ctx context.Context, in Instance) {
-	if !alive(in) {
+	if !alive(in) || ctx.Err() != nil {
 		return
 	}
 	_ = within(ctx, forceBudget, in.Stop)

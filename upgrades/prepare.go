@@ -199,8 +199,8 @@ func (f *flight) rehearseAll(ctx context.Context) error {
 		}
 		rec.Rehearsals[m.Service] = s
 		rec.Done += r.Rows
-		texts = append(texts, fmt.Sprintf("%s: %s rows there and back, %s change, %s lose what is declared",
-			m.Service, count(r.Rows), count(r.Changed), count(r.Lossy)))
+		texts = append(texts, fmt.Sprintf("%s: %s there and back, %s changed, %s with a declared loss",
+			m.Service, plural(r.Rows, "row"), count(r.Changed), count(r.Lossy)))
 		return nil
 	})
 	if err != nil {

@@ -33,7 +33,8 @@ func prepareSteps(c change, rows uint64) []control.PlanStep {
 		list = append(list, control.PlanStep{Service: c.Service, Name: name, Text: text})
 	}
 	if c.Down && len(c.migrates()) > 0 {
-		add("shadow", fmt.Sprintf("%s %s writes %s rows in the shapes of %s as well", c.Service, c.From, count(rows), c.To))
+		add("shadow", fmt.Sprintf("%s %s writes %s in the shapes of %s as well",
+			c.Service, c.From, plural(rows, "row"), c.To))
 	}
 	if c.live() || c.Do == doStart {
 		add("start", startText(c))
@@ -64,7 +65,7 @@ func rehearseText(c change, rows uint64) string {
 	for _, t := range tables {
 		names = append(names, fmt.Sprintf("%s %d -> %d", t.Table, t.From, t.To))
 	}
-	return fmt.Sprintf("take %s rows there and back, and compare: %s", count(rows), strings.Join(names, ", "))
+	return fmt.Sprintf("take %s there and back, and compare: %s", plural(rows, "row"), strings.Join(names, ", "))
 }
 
 func switchText(c change) string {
@@ -109,6 +110,14 @@ func count(n uint64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// plural counts things.
+func plural(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return count(n) + " " + what + "s"
 }
 
 func span(d time.Duration) string { return d.Round(time.Millisecond).String() }

@@ -137,6 +137,34 @@ func TestNewVersionDiesWhileTheDaemonIsAway(t *testing.T) {
 	})
 }
 
+// Closing the engine in the middle of a switch leaves every process as it is.
+func TestCloseInTheMiddle(t *testing.T) {
+	for _, call := range []string{
+		"start visits 2.0.0", "rehearse visits 2.0.0", "release visits 1.0.0", "activate visits 2.0.0", "health visits 2.0.0",
+	} {
+		story(t, func(t *testing.T, w *world, d *daemon) {
+			w.with(func() { w.script = on(call, hang) })
+			ended := make(chan error, 1)
+			go func() { ended <- d.e.Upgrade(t.Context(), control.UpgradeRequest{}, nil) }()
+			time.Sleep(500 * time.Millisecond)
+			living := w.living()
+			d.e.Close()
+			if err := <-ended; !errors.Is(err, ErrClosed) {
+				t.Errorf("%s: the upgrade ended with %v", call, err)
+			}
+			if !slices.Equal(living, w.living()) {
+				t.Errorf("%s: %v became %v", call, living, w.living())
+			}
+			w.with(func() { w.script = nil })
+			d = rest(w)
+			defer d.end()
+			if f := w.faults(d.e); len(f) > 0 || w.lost() > 0 {
+				t.Errorf("%s: %v, connections were cut %d times\n%s", call, f, w.lost(), w.story())
+			}
+		})
+	}
+}
+
 func TestRehearsalFindsABadRow(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
 		w.script = on("rehearse visits 2.0.0", fail)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -196,6 +197,21 @@ func (f *flight) shadowsOf(m *move) map[string]int32 {
 		return nil
 	}
 	return shadows(m.new.Describe(), m.from.Describe)
+}
+
+// pauseText tells the pauses to people: "pause: visits 2.5ms".
+func (f *flight) pauseText() (text string, worst float64) {
+	var list []string
+	for _, m := range f.moves {
+		if m.pause > 0 {
+			list = append(list, m.Service+" "+m.pause.Round(10*time.Microsecond).String())
+			worst = max(worst, m.pause.Seconds())
+		}
+	}
+	if len(list) > 0 {
+		text = "pause: " + strings.Join(list, ", ")
+	}
+	return text, worst
 }
 
 // pauses are the measured moments in which nobody served.

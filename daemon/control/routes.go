@@ -62,8 +62,10 @@ func (s *Server) route(paths map[string]map[string]answerer, w http.ResponseWrit
 func (s *Server) find(paths map[string]map[string]answerer, w http.ResponseWriter, r *http.Request) error {
 	p := peerOf(r.Context())
 	if !s.may(p) {
-		return &api.Error{Code: "forbidden", Message: fmt.Sprintf("%s may not control this daemon", p.name()),
-			Hint: "use the account the daemon runs as, or root"}
+		return &api.Error{
+			Code: "forbidden", Message: fmt.Sprintf("%s may not control this daemon", p.name()),
+			Hint: "use the account the daemon runs as, or root",
+		}
 	}
 	methods, ok := paths[r.URL.Path]
 	if !ok {

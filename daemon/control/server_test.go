@@ -67,6 +67,7 @@ func (f *fake) Current() (string, string) { return "v1", "permanent" }
 func (f *fake) InProgress() *api.Upgrade {
 	return &api.Upgrade{From: "v1", To: "v2", Step: "probation"}
 }
+
 func (f *fake) Services() []api.ServiceStatus {
 	return []api.ServiceStatus{{Name: "visits", Version: "1.0.0"}}
 }

@@ -9,7 +9,7 @@
 //	await release NAME               until there is such a release
 //	await file PATH                  until there is such a file
 //	kill9 daemon|keel|SERVICE        kill -9
-//	load start | load stop           eight connections that count visits; prints acked, failed, lost, extra
+//	load start [cache] | load stop   eight connections that count visits, or INCR; prints acked, failed, lost, extra
 //	mangle truncate|nobinary|arch    IN OUT: a package that is broken
 //	smalldisk SIZE                   puts the instance on a file system of its own, before start; if [smalldisk]
 //	filldisk                         fills that with $DIR/fill

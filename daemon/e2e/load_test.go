@@ -2,11 +2,9 @@ package e2e
 
 import (
 	"bufio"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +26,7 @@ type loader struct {
 
 // worker is one connection and one user, whose count it knows.
 type worker struct {
+	protocol
 	addr, user    string
 	conn          net.Conn
 	in            *bufio.Reader
@@ -36,26 +35,29 @@ type worker struct {
 	why           error         // the first failure
 }
 
-// load starts and stops the load of a script.
+// load starts and stops the load of a script: on visits, or on the cache.
 func load(ts *testscript.TestScript, neg bool, args []string) {
 	i := instanceOf(ts)
+	what := strings.Join(args, " ")
 	switch {
-	case !neg && len(args) == 1 && args[0] == "start" && i.load == nil:
-		i.load = startLoad(ts, i.http)
-	case !neg && len(args) == 1 && args[0] == "stop" && i.load != nil:
+	case !neg && what == "start" && i.load == nil:
+		i.load = startLoad(ts, i.http, visitsOverHTTP{})
+	case !neg && what == "start cache" && i.load == nil:
+		i.load = startLoad(ts, i.resp, countersOverRESP{})
+	case !neg && what == "stop" && i.load != nil:
 		i.load.end()
 		fmt.Fprintln(ts.Stdout(), i.load.result(ts))
 		i.load = nil
 	default:
-		ts.Fatalf("usage: load start, then load stop")
+		ts.Fatalf("usage: load start [cache], then load stop")
 	}
 }
 
 // startLoad returns when every worker had an answer.
-func startLoad(ts *testscript.TestScript, addr string) *loader {
+func startLoad(ts *testscript.TestScript, addr string, p protocol) *loader {
 	l, began := &loader{}, time.Now().UnixNano() // users that nobody counted before
 	for n := range l.workers {
-		w := &worker{addr: addr, user: fmt.Sprintf("load%d.%d", began, n), first: make(chan struct{})}
+		w := &worker{protocol: p, addr: addr, user: fmt.Sprintf("load%d.%d", began, n), first: make(chan struct{})}
 		l.workers[n] = w
 		l.wg.Go(func() { w.run(&l.stop) })
 	}
@@ -111,35 +113,16 @@ func (w *worker) run(stop *atomic.Bool) {
 
 // hit is one request; the connection stays.
 func (w *worker) hit() error {
-	_, err := w.roundTrip(http.MethodPost)
+	_, err := w.roundTrip(true)
 	return err
 }
 
-func (w *worker) roundTrip(method string) (count int64, err error) {
+func (w *worker) roundTrip(add bool) (count int64, err error) {
 	if err := w.dial(); err != nil {
 		return 0, err
 	}
 	_ = w.conn.SetDeadline(time.Now().Add(answerLimit))
-	request := "%s /visits/%s HTTP/1.1\r\nHost: visits\r\nContent-Length: 0\r\n\r\n"
-	if _, err := fmt.Fprintf(w.conn, request, method, w.user); err != nil {
-		return 0, err
-	}
-	res, err := http.ReadResponse(w.in, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close() //nolint:errcheck // it is read to its end
-	var answer struct{ Count int64 }
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
-		return 0, err
-	}
-	switch {
-	case res.StatusCode != http.StatusOK:
-		return 0, errors.New(res.Status)
-	case res.Close:
-		return 0, errors.New("the server ends the connection")
-	}
-	return answer.Count, nil
+	return w.ask(w.conn, w.in, w.user, add)
 }
 
 func (w *worker) dial() error {
@@ -165,5 +148,5 @@ func (w *worker) drop() {
 func (w *worker) count() (int64, error) {
 	w.drop()
 	defer w.drop()
-	return w.roundTrip(http.MethodGet)
+	return w.roundTrip(false)
 }

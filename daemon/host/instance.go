@@ -28,6 +28,7 @@ const (
 	attachTimeout = 2 * time.Second
 	stopPatience  = 10 * time.Second // for an orderly stop, if the caller has more
 	termPatience  = 2 * time.Second  // after SIGTERM
+	deathTime     = 200 * time.Millisecond
 )
 
 // instance is one process of one version.
@@ -39,6 +40,7 @@ type instance struct {
 	handle *proc.Handle
 	client *plugin.Client
 	svc    wire.ServiceClient
+	over   chan struct{} // closed when nothing is left to clean up after the process, or the host is closed
 
 	mu     sync.Mutex
 	last   upgrades.Status
@@ -51,6 +53,7 @@ var _ upgrades.Instance = (*instance)(nil)
 func (h *Host) instance(p release.Package, handle *proc.Handle, client *plugin.Client, svc wire.ServiceClient, r record) *instance {
 	in := &instance{
 		host: h, pkg: p, desc: p.Describe, record: r, handle: handle, client: client, svc: svc, answer: time.Now(),
+		over: make(chan struct{}),
 	}
 	h.service(p.Name).add(in)
 	go in.watch(h.life)
@@ -59,6 +62,7 @@ func (h *Host) instance(p release.Package, handle *proc.Handle, client *plugin.C
 
 // watch pings the process, which is also the sign of life that its lease waits for, and cleans up after its death.
 func (in *instance) watch(ctx context.Context) {
+	defer close(in.over)
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
@@ -256,13 +260,13 @@ func (in *instance) Settle(ctx context.Context) error {
 func (in *instance) Stop(ctx context.Context) error {
 	asked, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
-	if _, err := in.svc.Stop(asked, &wire.StopRequest{}); err == nil && in.handle.Wait(asked) == nil {
+	if _, err := in.svc.Stop(asked, &wire.StopRequest{}); err == nil && in.ended(asked) == nil {
 		return nil
 	}
 	_ = in.handle.Signal(syscall.SIGTERM) // to one that is gone it means nothing
 	warned, cancel := context.WithTimeout(ctx, termPatience)
 	defer cancel()
-	if in.handle.Wait(warned) == nil {
+	if in.ended(warned) == nil {
 		return nil
 	}
 	in.host.log.Warn("killing a process that does not stop", "service", in.pkg.Name, "pid", in.record.PID)
@@ -274,7 +278,24 @@ func (in *instance) kill() error {
 	_ = in.handle.Signal(syscall.SIGKILL)
 	ctx, cancel := context.WithTimeout(context.Background(), proc.KillTimeout)
 	defer cancel()
-	return in.handle.Wait(ctx)
+	return in.ended(ctx)
+}
+
+// ended returns nil when the process is gone and its traces are too.
+func (in *instance) ended(ctx context.Context) error {
+	if err := in.handle.Wait(ctx); err != nil {
+		return err
+	}
+	<-in.over
+	return nil
+}
+
+// deathbed waits for a process whose connection has broken off to be dead, so that we can tell how it ended.
+func (in *instance) deathbed() {
+	select {
+	case <-in.Done():
+	case <-time.After(deathTime):
+	}
 }
 
 // fail turns a gRPC error into one of ours.
@@ -284,6 +305,9 @@ func (in *instance) fail(call string, err error) error {
 	}
 	where := fmt.Sprintf("%s %s, pid %d: %s", in.pkg.Name, in.pkg.Version, in.record.PID, call)
 	s, _ := status.FromError(err)
+	if s.Code() == codes.Unavailable {
+		in.deathbed()
+	}
 	switch {
 	case isDone(in):
 		return fmt.Errorf("%s: %w (%s)", where, upgrades.ErrGone, in.exit())

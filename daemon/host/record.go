@@ -2,7 +2,9 @@ package host
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +67,9 @@ func readRecords(run string) ([]record, error) {
 	var list []record
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // its process has just ended
+		}
 		if err != nil {
 			return nil, err
 		}

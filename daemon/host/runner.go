@@ -28,6 +28,7 @@ type process struct {
 	env    []string                    // go-plugin's
 	stdout *os.File                    // read end, for the handshake; nil if attached
 	handle atomic.Pointer[proc.Handle] // nil until it is started
+	doomed atomic.Bool                 // Kill was called, perhaps before the start
 }
 
 // spec is what a new process needs.
@@ -91,6 +92,9 @@ func (p *process) exec(stdin, stdout *os.File) error {
 		return err
 	}
 	p.handle.Store(handle)
+	if p.doomed.Load() {
+		_ = handle.Signal(syscall.SIGKILL)
+	}
 	return nil
 }
 
@@ -149,8 +153,9 @@ func (p *process) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Kill ends the process by force.
+// Kill ends the process by force, also one that is being started at this moment.
 func (p *process) Kill(ctx context.Context) error {
+	p.doomed.Store(true)
 	h := p.handle.Load()
 	if h == nil {
 		return nil

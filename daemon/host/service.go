@@ -40,6 +40,7 @@ type service struct {
 	reason    string
 	restarts  int
 	recent    []time.Time // restarts within the period
+	trouble   string      // why the last restart failed
 }
 
 // newService is taken until it is given.
@@ -87,11 +88,11 @@ func (s *service) restart(ctx context.Context, dead upgrades.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.reason = err.Error()
+		s.trouble, s.reason = err.Error(), err.Error()
 		s.host.log.Error("restart failed", "service", s.name, "error", err)
 		return
 	}
-	s.serving, s.state, s.reason = in, stateRunning, ""
+	s.serving, s.state, s.reason, s.trouble = in, stateRunning, "", ""
 	s.restarts++
 	s.host.log.Info("service restarted", "service", s.name, "pid", in.record.PID, "took", time.Since(began))
 }
@@ -116,11 +117,14 @@ func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
 	r := limits(dead.Package())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	how := exitOf(dead)
+	how := s.trouble
+	if how == "" {
+		how = exitOf(dead)
+	}
 	s.recent = slices.DeleteFunc(s.recent, func(t time.Time) bool { return now.Sub(t) > time.Duration(r.Period) })
 	if len(s.recent) >= r.Intensity {
 		s.state = stateFailed
-		s.reason = fmt.Sprintf("restarted %d times in %s, then died again (%s)", len(s.recent), time.Duration(r.Period), how)
+		s.reason = fmt.Sprintf("%d restarts within %s did not help: %s", len(s.recent), time.Duration(r.Period), how)
 		s.host.log.Error("SERVICE FAILED: it is not restarted any more", "service", s.name,
 			"version", dead.Package().Version, "reason", s.reason, "hint", "reltool upgrade, reltool rollback, or restart theseusd")
 		return false
@@ -171,7 +175,7 @@ func (s *service) give(in upgrades.Instance, turn int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serving, s.taken, s.turn = in, false, turn
-	s.recent, s.reason = nil, ""
+	s.recent, s.reason, s.trouble = nil, "", ""
 	s.state = stateRunning
 	if in == nil {
 		s.state = ""

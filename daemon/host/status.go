@@ -139,10 +139,7 @@ func (s *service) stop(ctx context.Context) error {
 	list := s.alive()
 	errs := make([]error, len(list))
 	for i, in := range list {
-		wg.Go(func() {
-			errs[i] = in.Stop(ctx)
-			in.record.forget(s.host.o.Run)
-		})
+		wg.Go(func() { errs[i] = in.Stop(ctx) })
 	}
 	wg.Wait()
 	if len(list) > 0 {

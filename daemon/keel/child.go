@@ -37,6 +37,7 @@ func (k *keel) start() {
 	k.restart = nil
 	c, err := k.spawn()
 	if err != nil {
+		k.failures++
 		k.log.Error("the daemon could not be started", "error", err)
 		k.later(0)
 		return
@@ -67,8 +68,14 @@ func (k *keel) spawn() (*child, error) {
 	return &child{pid: pid, conn: ours, started: time.Now()}, nil
 }
 
-// program is the daemon's path. It is looked up by name each time, so a new binary put there becomes the next daemon;
-// when the file is gone the keel's own program, which the kernel still has, must do.
+// patience is how many daemons in a row may die before they are ready until the program itself is in doubt.
+const patience = 3
+
+// own is the program that this process runs, also when its file has been replaced.
+const own = "/proc/self/exe"
+
+// program is the daemon's path. It is looked up by name each time, so a new binary put there becomes the next daemon.
+// When the file is gone, or daemons made of it never get ready, the keel's own program must do.
 func (k *keel) program() (string, error) {
 	if k.cfg.Path != "" {
 		return k.cfg.Path, nil
@@ -77,8 +84,8 @@ func (k *keel) program() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); err != nil {
-		return "/proc/self/exe", nil
+	if _, err := os.Stat(path); err != nil || (k.failures >= patience && k.failures%2 == 1) {
+		return own, nil
 	}
 	return path, nil
 }

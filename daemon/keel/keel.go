@@ -11,6 +11,8 @@
 //
 // When things break:
 //   - the daemon dies or is silent for Silence: it is started again, after Backoff, doubling. Services go on.
+//   - the daemon's program was replaced by one that does not get ready: after a few deaths every other start uses the
+//     program that the keel itself runs.
 //   - the daemon ends by itself before any daemon was ever ready: the keel ends with the daemon's exit code, for
 //     nothing runs yet that could be lost.
 //   - SIGTERM or SIGINT: the daemon is told to stop in order and has Grace for it; what then still lives below the
@@ -81,6 +83,7 @@ type keel struct {
 	inbox    chan message
 	restart  <-chan time.Time // nil unless a restart is due
 	backoff  time.Duration
+	failures int  // deaths since a daemon was last ready
 	ready    bool // some daemon was ready once
 	stopping bool
 	deadline <-chan time.Time // of the orderly stop

@@ -141,6 +141,11 @@ func launch(t *testing.T, run string, modes ...string) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launchProgram(t, exe, run, modes...)
+}
+
+func launchProgram(t *testing.T, exe, run string, modes ...string) *instance {
+	t.Helper()
 	cmd := exec.Command(exe, append([]string{"keel", run}, modes...)...)
 	cmd.Stderr = t.Output()
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else the race detector holds up every exit
@@ -337,6 +342,34 @@ func TestSecondKeelIsRefused(t *testing.T) {
 	if !errors.As(err, &locked) || locked.PID != strconv.Itoa(i.cmd.Process.Pid) {
 		t.Errorf("%v does not name %d", err, i.cmd.Process.Pid)
 	}
+}
+
+func TestBrokenNewProgramIsPassedOver(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed := filepath.Join(t.TempDir(), "theseusd")
+	if err := os.WriteFile(installed, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	i := launchProgram(t, installed, t.TempDir())
+	old := i.daemon()
+	broken := installed + ".new"
+	if err := os.WriteFile(broken, []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(broken, installed); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	i.anotherThan(old)
 }
 
 func TestDaemonThatRefusesToBeginEndsTheKeel(t *testing.T) {

@@ -100,7 +100,7 @@ func (k *keel) becomeReady() {
 	if !k.ready {
 		k.systemd.ready()
 	}
-	k.ready = true
+	k.ready, k.failures = true, 0
 }
 
 func (k *keel) reply(m message, r reply, fd int) {

@@ -47,6 +47,7 @@ func (k *keel) died(ws syscall.WaitStatus) (end bool, err error) {
 	if !k.ready && ws.Exited() && ws.ExitStatus() != 0 {
 		return true, errors.Join(&ExitError{Code: ws.ExitStatus()}, k.sweep())
 	}
+	k.failures++
 	wait := k.later(life)
 	k.log.Error("the daemon died; services go on", "how", proc.ExitText(ws), "after", life, "restart_in", wait)
 	return false, nil

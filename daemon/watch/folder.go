@@ -3,10 +3,9 @@
 //	releases/visits-2.0.0.tpk ──complete──▶ Handler ──▶ store, release vN, and an upgrade if the rule says auto
 //	         └── refused ──▶ releases/rejected/visits-2.0.0.tpk and .reason
 //
-// A file counts when it is called NAME-VERSION.tpk and is complete: it was renamed into the folder, or its writer has
-// closed it. The folder is also read at start, every 30 seconds and when the kernel has dropped events. What is found
-// so may still be copied: it is taken if it is a whole package, and refused only when nobody has touched it for two
-// seconds. Hidden files, signatures, folders and every other name are ignored. Each file is handled once; one that
+// A file counts when it is called NAME-VERSION.tpk. One that was renamed into the folder is whole and is taken at once.
+// The folder is also read at start, every 30 seconds and when the kernel has dropped events. One that is still being
+// copied is no whole package yet: a file is refused only when nobody has touched it for two seconds. Hidden files, signatures, folders and every other name are ignored. Each file is handled once; one that
 // could not be handled for want of something else, as disk space, is tried again at the next reading. Accepted files
 // stay where they are.
 package watch
@@ -14,7 +13,6 @@ package watch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -46,24 +44,31 @@ type Folder struct {
 	Gather time.Duration // packages that arrive within it belong together; DefaultGather if 0
 	Logger *slog.Logger  // nothing is logged if nil
 
-	open  func(dir string) (source, error) // of events; inotify if nil
+	open  func(dir string) (source, error) // of events; fsnotify's if nil
 	now   func() time.Time                 // time.Now if nil
 	seen  map[string]stamp
-	come  map[string]bool  // not handled yet; true if it is known to be complete
+	come  map[string]bool  // not handled yet; true if nobody touches it any more
 	young <-chan time.Time // when to look again at what may still be copied; nil if there is nothing
 }
 
-// Run watches until ctx ends. The folder is made if it is missing.
+// Run watches until ctx ends. The folder is made if it is missing. Where the kernel cannot tell of files, the folder
+// is only read every now and then, which the log says.
 func (f *Folder) Run(ctx context.Context, ready func()) error {
 	f.defaults()
 	src, err := f.open(f.Dir)
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", f.Dir, err)
+		src = f.deafened(err)
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	ready()
 	f.rescan(ctx, src)
-	return f.loop(ctx, src)
+	return f.loop(ctx, &src)
+}
+
+// deafened goes on without events.
+func (f *Folder) deafened(err error) source {
+	f.Logger.Error("the kernel does not tell of new packages", "dir", f.Dir, "read_every", f.Every, "error", err)
+	return deaf{f.Dir}
 }
 
 func (f *Folder) defaults() {
@@ -74,7 +79,7 @@ func (f *Folder) defaults() {
 		f.Logger = slog.New(slog.DiscardHandler)
 	}
 	if f.open == nil {
-		f.open = openInotify
+		f.open = openNotify
 	}
 	if f.now == nil {
 		f.now = time.Now
@@ -89,7 +94,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-func (f *Folder) loop(ctx context.Context, src source) error {
+func (f *Folder) loop(ctx context.Context, src *source) error {
 	tick := time.NewTicker(f.Every)
 	defer tick.Stop()
 	var gathered <-chan time.Time
@@ -98,18 +103,20 @@ func (f *Folder) loop(ctx context.Context, src source) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
-			f.rescan(ctx, src)
+			f.rescan(ctx, *src)
 		case <-f.young:
 			f.young = nil
-			f.rescan(ctx, src)
+			f.rescan(ctx, *src)
 		case <-gathered:
 			gathered = nil
 			f.handle(ctx)
-		case e, ok := <-src.Events():
+		case e, ok := <-(*src).Events():
 			if !ok {
-				return fmt.Errorf("watch %s: %w", f.Dir, src.Err())
+				_ = (*src).Close()
+				*src = f.deafened((*src).Err())
+				continue
 			}
-			if f.note(ctx, src, e) && gathered == nil {
+			if f.note(ctx, *src, e) && gathered == nil {
 				gathered = time.After(f.Gather)
 			}
 		}
@@ -127,7 +134,7 @@ func (f *Folder) note(ctx context.Context, src source, e event) bool {
 		f.hint(e.name)
 		return false
 	}
-	f.come[e.name] = true
+	f.come[e.name] = false
 	return true
 }
 

@@ -40,6 +40,13 @@ func (k *taker) handle(_ context.Context, paths []string) map[string]error {
 	return refused
 }
 
+// answer is what it says of a package from now on.
+func (k *taker) answer(name string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.say[name] = err
+}
+
 // all is what was handled so far: one call a line.
 func (k *taker) all() string {
 	k.mu.Lock()
@@ -49,6 +56,19 @@ func (k *taker) all() string {
 		lines = append(lines, strings.Join(c, " "))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// settled runs a folder as watched does and returns when its first reading is over.
+func settled(t *testing.T, k *taker, f *Folder) {
+	t.Helper()
+	seed := filepath.Join(f.Dir, "seed-1.0.0.tpk")
+	put(t, seed, "")
+	f.Handle = k.handle
+	watched(t, f)
+	k.wait(t)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.calls = nil
 }
 
 // watched runs a folder with the kernel's own events.
@@ -84,7 +104,7 @@ func (k *taker) wait(t *testing.T) {
 
 func TestRenamedFileIsHandledOnce(t *testing.T) {
 	dir, k := t.TempDir(), newTaker()
-	watched(t, &Folder{Dir: dir, Handle: k.handle})
+	settled(t, k, &Folder{Dir: dir})
 	put(t, filepath.Join(dir, ".x"), "package")
 	if err := os.Rename(filepath.Join(dir, ".x"), filepath.Join(dir, "visits-2.0.0.tpk")); err != nil {
 		t.Fatal(err)
@@ -97,35 +117,27 @@ func TestRenamedFileIsHandledOnce(t *testing.T) {
 	}
 }
 
-func TestFileBeingWrittenWaitsForItsEnd(t *testing.T) {
+func TestFileBeingCopiedIsNotRefused(t *testing.T) {
 	dir, k := t.TempDir(), newTaker()
-	put(t, filepath.Join(dir, "a-1.0.0.tpk"), "")
-	watched(t, &Folder{Dir: dir, Handle: k.handle})
-	k.wait(t) // the reading at start is over
-	f, err := os.Create(filepath.Join(dir, "visits-2.0.0.tpk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString("half"); err != nil {
-		t.Fatal(err)
-	}
-	put(t, filepath.Join(dir, "cache-1.0.0.tpk"), "whole") // by the time this one is handled, the other one was seen
+	settled(t, k, &Folder{Dir: dir, Settle: 200 * time.Millisecond})
+	k.answer("visits-2.0.0.tpk", &release.RejectError{File: "visits-2.0.0.tpk", Reason: "it is truncated"})
+	path := filepath.Join(dir, "visits-2.0.0.tpk")
+	put(t, path, "half")
 	k.wait(t)
-	if got := k.all(); got != "a-1.0.0.tpk\ncache-1.0.0.tpk" {
-		t.Fatalf("got %q", got)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	k.answer("visits-2.0.0.tpk", nil)
+	put(t, path, "half and half")
 	k.wait(t)
-	if got := k.all(); got != "a-1.0.0.tpk\ncache-1.0.0.tpk\nvisits-2.0.0.tpk" {
+	if got := k.all(); got != "visits-2.0.0.tpk\nvisits-2.0.0.tpk" {
 		t.Errorf("got %q", got)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("it was set aside: %v", err)
 	}
 }
 
 func TestPackagesThatComeTogetherAreHandledTogether(t *testing.T) {
 	dir, k := t.TempDir(), newTaker()
-	watched(t, &Folder{Dir: dir, Handle: k.handle, Gather: 300 * time.Millisecond})
+	settled(t, k, &Folder{Dir: dir, Gather: 300 * time.Millisecond})
 	for _, name := range []string{"visits-10.0.0.tpk", "visits-9.0.0.tpk", "cache-1.0.0.tpk"} {
 		put(t, filepath.Join(dir, name), name)
 	}
@@ -150,7 +162,7 @@ func TestOtherNamesAreIgnored(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "visits-5.0.0.tpk")); err != nil {
 		t.Fatal(err)
 	}
-	watched(t, &Folder{Dir: dir, Handle: k.handle, Settle: time.Nanosecond})
+	settled(t, k, &Folder{Dir: dir, Settle: time.Nanosecond})
 	for _, name := range others {
 		put(t, filepath.Join(dir, name), name+" again")
 	}
@@ -163,10 +175,11 @@ func TestOtherNamesAreIgnored(t *testing.T) {
 
 func TestRefusedPackageIsSetAside(t *testing.T) {
 	dir, k := t.TempDir(), newTaker()
-	k.say["visits-2.0.0.tpk"] = &release.RejectError{File: "visits-2.0.0.tpk", Reason: "it is truncated"}
-	watched(t, &Folder{Dir: dir, Handle: k.handle})
+	k.answer("visits-2.0.0.tpk", &release.RejectError{File: "visits-2.0.0.tpk", Reason: "it is truncated"})
+	settled(t, k, &Folder{Dir: dir, Settle: 50 * time.Millisecond})
 	put(t, filepath.Join(dir, "visits-2.0.0.tpk"), "half")
 	k.wait(t)
+	k.wait(t) // again, when nobody has touched it any more
 	put(t, filepath.Join(dir, "zebra-1.0.0.tpk"), "") // handled after the other one was set aside
 	k.wait(t)
 	if _, err := os.Stat(filepath.Join(dir, "visits-2.0.0.tpk")); !os.IsNotExist(err) {
@@ -284,6 +297,27 @@ func TestOverflowReadsTheFolderAtOnce(t *testing.T) {
 			t.Fatalf("got %q", got)
 		}
 	})
+}
+
+func TestWithoutTheKernelTheFolderIsStillRead(t *testing.T) {
+	for name, open := range map[string]func() (source, error){
+		"it never told": func() (source, error) { return nil, errors.New("too many watches") },
+		"it ended": func() (source, error) {
+			src := &silent{events: make(chan event)}
+			close(src.events)
+			return src, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, k := t.TempDir(), newTaker()
+			watched(t, &Folder{
+				Dir: dir, Handle: k.handle, Every: 10 * time.Millisecond,
+				open: func(string) (source, error) { return open() },
+			})
+			put(t, filepath.Join(dir, "visits-1.0.0.tpk"), "")
+			k.wait(t)
+		})
+	}
 }
 
 func TestFailureIsTriedAgainAndThenNoMore(t *testing.T) {

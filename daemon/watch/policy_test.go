@@ -91,14 +91,18 @@ func TestPolicy(t *testing.T) {
 		},
 		{
 			name: "never downwards", files: "visits-1.0.0.tpk", rule: auto,
-			built: control.Built{From: "v2", To: "v3", New: true,
-				Changes: []control.Change{{Service: "visits", From: "2.0.0", To: "1.0.0"}}},
+			built: control.Built{
+				From: "v2", To: "v3", New: true,
+				Changes: []control.Change{{Service: "visits", From: "2.0.0", To: "1.0.0"}},
+			},
 			want: "build visits 1.0.0 by releases/", log: "release v3 is ready",
 		},
 		{
 			name: "never when a service would go", files: "visits-2.0.0.tpk", rule: auto,
-			built: control.Built{From: "v2", To: "v3", New: true,
-				Changes: append([]control.Change{{Service: "old", From: "1.0.0"}}, up...)},
+			built: control.Built{
+				From: "v2", To: "v3", New: true,
+				Changes: append([]control.Change{{Service: "old", From: "1.0.0"}}, up...),
+			},
 			want: "build visits 2.0.0 by releases/",
 		},
 		{
@@ -123,8 +127,10 @@ func TestPolicy(t *testing.T) {
 		},
 		{
 			name: "auto is not for pre-releases", files: "visits-2.0.1-bad.tpk", rule: auto,
-			built: control.Built{From: "v1", To: "v2", New: true,
-				Changes: []control.Change{{Service: "visits", From: "1.0.0", To: "2.0.1-bad"}}},
+			built: control.Built{
+				From: "v1", To: "v2", New: true,
+				Changes: []control.Change{{Service: "visits", From: "1.0.0", To: "2.0.1-bad"}},
+			},
 			want: "build visits 2.0.1-bad by releases/", log: "release v2 is ready",
 		},
 		{name: "bad ones are left out", files: "bad-1.0.0.tpk", want: ""},
@@ -132,8 +138,10 @@ func TestPolicy(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := &shop{built: tc.built, releases: []control.Release{{Name: "v1", Services: tc.has}}}
 			var log bytes.Buffer
-			p := Policy{Store: s, Engine: s, Rule: func(string) Rule { return tc.rule },
-				Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			p := Policy{
+				Store: s, Engine: s, Rule: func(string) Rule { return tc.rule },
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			}
 			p.Handle(t.Context(), strings.Fields(tc.files))
 			if got := strings.Join(s.did, "; "); got != tc.want {
 				t.Errorf("did %q, want %q", got, tc.want)

@@ -54,11 +54,9 @@ func (g *Group) claim() error {
 
 // dropStrangers hangs up connections of listeners that this version does not have. The group's lock is held.
 func (g *Group) dropStrangers() {
-	for l := range g.links {
-		if l.door == nil {
-			g.log.Warn("a connection of an unknown listener is closed")
-			g.drop(l, hangup)
-		}
+	for l := range g.strangers {
+		g.log.Warn("a connection of an unknown listener is closed")
+		g.drop(l, hangup)
 	}
 }
 
@@ -181,7 +179,7 @@ func (g *Group) letGo(said []spoken) int {
 	}
 	p.handed = true
 	close(p.done)
-	g.leaving = make(chan struct{})
+	g.leaving = &leaving{hurry: make(chan struct{}, 1), done: make(chan struct{})}
 	go g.withdraw(said, g.leaving)
 	return len(g.links) - bound(said)
 }
@@ -195,9 +193,25 @@ func bound(said []spoken) (n int) {
 	return n
 }
 
+// leaving is the time in which goroutines still have sockets that were handed over. They cannot use them any more, so
+// there is no hurry, and the processor belongs to the process that serves now.
+type leaving struct {
+	hurry chan struct{} // somebody waits
+	done  chan struct{}
+}
+
+// ease is how long sockets may stay with goroutines that cannot use them.
+const ease = 50 * time.Millisecond
+
 // withdraw takes the sockets from the goroutines that served them.
-func (g *Group) withdraw(said []spoken, done chan struct{}) {
-	defer close(done)
+func (g *Group) withdraw(said []spoken, l *leaving) {
+	defer close(l.done)
+	timer := time.NewTimer(ease)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.hurry:
+	}
 	for _, s := range said {
 		if s.portable {
 			g.detach(s.c, s.unread, s.unsent)
@@ -210,11 +224,16 @@ func (g *Group) withdraw(said []spoken, done chan struct{}) {
 // waitLeaving returns when no goroutine has a socket that was handed over.
 func (g *Group) waitLeaving() {
 	g.mu.Lock()
-	c := g.leaving
+	l := g.leaving
 	g.mu.Unlock()
-	if c != nil {
-		<-c
+	if l == nil {
+		return
 	}
+	select {
+	case l.hurry <- struct{}{}:
+	default:
+	}
+	<-l.done
 }
 
 // hangupLater hangs up a group that stays parked after a failed Finish.

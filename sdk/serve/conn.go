@@ -83,15 +83,19 @@ func (c *gate) init(g *Group, l *link, self liveConn) {
 	c.try = c.tryRead
 }
 
-// attach gives the gate its socket.
-func (c *gate) attach(nc net.Conn) {
+// attach gives the gate its socket; false if it was closed before it had one.
+func (c *gate) attach(nc net.Conn) bool {
 	raw, _ := nc.(syscall.Conn).SyscallConn() // never fails for an open TCP or unix connection
 	c.g.mu.Lock()
 	defer c.g.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
 	c.nc, c.raw = nc, raw
 	c.l.conn, c.l.fd = c, -1
+	return true
 }
 
 // atRest takes note that nothing is in hand. The lock is held.
@@ -291,6 +295,9 @@ func (c *gate) close() error {
 	c.released()
 	c.mu.Unlock()
 	told := c.g.leave(c)
+	if nc == nil {
+		return nil // attach comes too late
+	}
 	if told {
 		_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
 	}

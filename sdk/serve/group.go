@@ -30,18 +30,20 @@ type Group struct {
 
 	parking atomic.Pointer[chan struct{}] // closed while parking
 
-	mu      sync.Mutex // guards what follows; taken before a connection's own lock
-	phase   phase
-	doors   map[string]*door
-	links   map[*link]struct{}    // every connection known here, whoever serves it
-	live    map[liveConn]struct{} // those that a goroutine of this process serves
-	pair    *pair                 // nil: alone
-	park    *park                 // of the phase parked
-	idle    *idleSet              // connections without a goroutine
-	worded  map[*link]struct{}    // those of them that have unread or unsent bytes
-	leaving chan struct{}         // closed when what was handed over is let go of here; nil at first
-	armed   uint64                // how often
-	grace   *time.Timer           // after a failed Finish
+	mu        sync.Mutex // guards what follows; taken before a connection's own lock
+	phase     phase
+	doors     map[string]*door
+	links     map[*link]struct{}    // every connection known here, whoever serves it
+	live      map[liveConn]struct{} // those that a goroutine of this process serves
+	pair      *pair                 // nil: alone
+	park      *park                 // of the phase parked
+	idle      *idleSet              // connections without a goroutine
+	worded    map[*link]struct{}    // those of them that have unread or unsent bytes
+	strangers map[*link]struct{}    // those of listeners that are not here
+	leaving   *leaving              // what was handed over; nil at first
+	armed     uint64                // how often
+	wanted    uint64                // pairs asked for and left: a peer that comes for an earlier one is too late
+	grace     *time.Timer           // after a failed Finish
 }
 
 // phase is what the process does with its listeners and connections.
@@ -63,7 +65,7 @@ func NewGroup(o Options) *Group {
 	}
 	g := &Group{
 		log: o.Logger, limit: o.Limit,
-		doors: map[string]*door{}, links: map[*link]struct{}{}, live: map[liveConn]struct{}{}, worded: map[*link]struct{}{},
+		doors: map[string]*door{}, links: map[*link]struct{}{}, live: map[liveConn]struct{}{}, worded: map[*link]struct{}{}, strangers: map[*link]struct{}{},
 		idle: newIdleSet(),
 	}
 	g.reopenParking()

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,28 +12,39 @@ import (
 
 // An idleSet holds the connections that need no goroutine: disarmed ones, which the peer serves, and armed ones that
 // have not said a word since they came. They wait in an epoll instance of their own, so arming any number of them is
-// one step, and a standby is not woken by its peer's traffic: nobody looks at the instance until collect runs.
+// one step, and a standby is not woken by its peer's traffic: nobody looks at the instance until collect runs. (The
+// runtime's poller could look at it too, but the kernel walks through the whole set when one epoll instance joins
+// another.)
 type idleSet struct {
-	ep     int
-	links  map[int32]*link
-	file   *os.File // the collector's view of ep; nil: nobody looks
-	ended  chan struct{}
-	events [128]unix.EpollEvent
+	ep    int
+	bell  int // an eventfd in ep, to end a collect
+	links map[int32]*link
+	ended chan struct{} // of collect; nil: none runs
 }
 
 func newIdleSet() *idleSet {
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		panic("serve: " + os.NewSyscallError("epoll_create1", err).Error())
+	s := &idleSet{links: map[int32]*link{}}
+	var err error
+	if s.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err == nil {
+		if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
+			err = s.watch(s.bell, unix.EPOLLIN)
+		}
 	}
-	return &idleSet{ep: ep, links: map[int32]*link{}}
+	if err != nil {
+		panic(fmt.Sprintf("serve: no epoll: %v", err)) // out of descriptors before anything was served
+	}
+	return s
+}
+
+func (s *idleSet) watch(fd int, events uint32) error {
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.ep, unix.EPOLL_CTL_ADD, fd, &ev))
 }
 
 // add takes a link with a descriptor in. The group's lock is held.
 func (s *idleSet) add(l *link) error {
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(l.fd)}
-	if err := unix.EpollCtl(s.ep, unix.EPOLL_CTL_ADD, l.fd, &ev); err != nil {
-		return os.NewSyscallError("epoll_ctl", err)
+	if err := s.watch(l.fd, unix.EPOLLIN|unix.EPOLLRDHUP); err != nil {
+		return err
 	}
 	l.since = time.Now()
 	s.links[int32(l.fd)] = l
@@ -48,87 +60,58 @@ func (s *idleSet) remove(l *link) {
 	_ = unix.EpollCtl(s.ep, unix.EPOLL_CTL_DEL, l.fd, nil)
 }
 
-// ready returns links that have something to say, and takes them out. The group's lock is held.
-func (s *idleSet) ready() []*link {
-	n, err := unix.EpollWait(s.ep, s.events[:], 0)
-	if err != nil || n <= 0 {
-		return nil
-	}
-	links := make([]*link, 0, n)
-	for _, ev := range s.events[:n] {
-		if l := s.links[ev.Fd]; l != nil {
-			s.remove(l)
-			links = append(links, l)
-		}
-	}
-	return links
-}
-
-// look makes the set readable through the runtime's poller.
-func (s *idleSet) look() error {
-	fd, err := unix.FcntlInt(uintptr(s.ep), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
-	s.file, s.ended = os.NewFile(uintptr(fd), "idle connections"), make(chan struct{})
-	return nil
-}
-
 // startCollect serves idle connections as soon as they speak. The group's lock is held.
-func (g *Group) startCollect() error {
-	if err := g.idle.look(); err != nil {
-		return err
-	}
-	go g.collect(g.idle.file, g.idle.ended)
-	return nil
+func (g *Group) startCollect() {
+	g.idle.ended = make(chan struct{})
+	go g.collect(g.idle.ended)
 }
 
-// stopCollect returns when no idle connection is being woken any more: those that were are live.
+// stopCollect returns when no idle connection is being woken any more: those that were are live. The group does not
+// serve now.
 func (g *Group) stopCollect() {
-	g.mu.Lock()
-	file, ended := g.idle.file, g.idle.ended
-	g.idle.file = nil
-	g.mu.Unlock()
-	if file == nil {
+	if g.idle.ended == nil {
 		return
 	}
-	_ = file.SetReadDeadline(past)
-	<-ended
+	one := [8]byte{1}
+	_, _ = unix.Write(g.idle.bell, one[:])
+	<-g.idle.ended
+	g.idle.ended = nil
+	_, _ = unix.Read(g.idle.bell, one[:])
 }
 
-func (g *Group) collect(file *os.File, ended chan struct{}) {
+func (g *Group) collect(ended chan struct{}) {
 	defer close(ended)
-	defer file.Close()
-	raw, err := file.SyscallConn()
-	if err != nil {
-		g.log.Error("idle connections cannot be watched", "error", err)
-		return
-	}
+	var events [128]unix.EpollEvent
 	for {
-		var woken []*waking
-		if err := raw.Read(func(uintptr) bool { return g.collectOnce(&woken) }); err != nil {
+		n, err := unix.EpollWait(g.idle.ep, events[:], -1)
+		if err != nil && err != unix.EINTR {
+			g.log.Error("idle connections cannot be watched", "error", err)
 			return
 		}
+		woken, more := g.woken(events[:max(n, 0)])
 		for _, w := range woken {
 			go w.run()
 		}
+		if !more {
+			return
+		}
 	}
 }
 
-// collectOnce makes connections live that have something to say; false if there are none.
-func (g *Group) collectOnce(woken *[]*waking) bool {
+// woken makes connections live that have something to say; false if the group does not serve any more.
+func (g *Group) woken(events []unix.EpollEvent) (all []*waking, more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.phase != serving {
-		return false
+		return nil, false
 	}
-	for _, l := range g.idle.ready() {
-		*woken = append(*woken, g.wake(l))
+	for _, ev := range events {
+		if l := g.idle.links[ev.Fd]; l != nil {
+			g.idle.remove(l)
+			all = append(all, g.wake(l))
+		}
 	}
-	return len(*woken) > 0
+	return all, true
 }
 
 // A waking connection is live, so a park waits for it, and gets its net.Conn and its goroutine now.
@@ -162,18 +145,22 @@ func (w *waking) run() {
 
 // open makes a net.Conn of the descriptor; on failure the connection is hung up.
 func (w *waking) open() error {
-	f := os.NewFile(uintptr(w.l.fd), "connection")
+	fd := w.l.fd
+	f := os.NewFile(uintptr(fd), "connection")
 	defer f.Close()
 	nc, err := net.Conn(nil), error(io.EOF)
-	if !w.quiet || !saysEnd(w.l.fd) {
+	if !w.quiet || !saysEnd(fd) {
 		nc, err = net.FileConn(f)
 	}
-	if err != nil {
-		_ = unix.Shutdown(w.l.fd, unix.SHUT_RDWR)
-		return err
+	if err == nil && w.c.base().attach(nc) {
+		return nil
 	}
-	w.c.base().attach(nc)
-	return nil
+	_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+	if err == nil {
+		_ = nc.Close()
+		err = io.EOF
+	}
+	return err
 }
 
 // saysEnd reports whether all that an idle client has to say is that it has left.

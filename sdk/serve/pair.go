@@ -57,9 +57,11 @@ func (g *Group) Pair(ctx context.Context, path string, listen bool) error {
 	g.waitLeaving()
 	g.mu.Lock()
 	g.unpairLocked()
+	g.wanted++
+	wanted := g.wanted
 	g.mu.Unlock()
 	if listen {
-		return g.listenPair(path)
+		return g.listenPair(path, wanted)
 	}
 	return g.dialPair(ctx, path)
 }
@@ -67,7 +69,7 @@ func (g *Group) Pair(ctx context.Context, path string, listen bool) error {
 // joinLimit is how long a listening side waits for the other one.
 const joinLimit = 10 * time.Second
 
-func (g *Group) listenPair(path string) error {
+func (g *Group) listenPair(path string, wanted uint64) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("serve: pair: %w", err)
 	}
@@ -76,15 +78,15 @@ func (g *Group) listenPair(path string) error {
 		return fmt.Errorf("serve: pair: %w", err)
 	}
 	_ = ln.SetDeadline(time.Now().Add(joinLimit))
-	go g.acceptPair(ln)
+	go g.acceptPair(ln, wanted)
 	return nil
 }
 
-func (g *Group) acceptPair(ln *net.UnixListener) {
+func (g *Group) acceptPair(ln *net.UnixListener, wanted uint64) {
 	defer ln.Close()
 	conn, err := ln.AcceptUnix()
 	if err == nil {
-		err = g.greetFirst(conn)
+		err = g.greetFirst(conn, wanted)
 	}
 	if err != nil {
 		g.log.Warn("no pair", "error", err)
@@ -92,38 +94,45 @@ func (g *Group) acceptPair(ln *net.UnixListener) {
 }
 
 // greetFirst is the listening side's greeting: it hears who serves, and says whose the connections are.
-func (g *Group) greetFirst(conn *net.UnixConn) error {
+func (g *Group) greetFirst(conn *net.UnixConn, wanted uint64) error {
 	g.turn.Lock()
 	defer g.turn.Unlock()
 	p := newPair(g, conn, 0)
-	theirs, _, err := p.hear()
+	err := g.greetBack(p, wanted)
 	if err != nil {
-		conn.Close()
-		return err
-	}
-	w, f, err := newWord()
-	if err != nil {
-		conn.Close()
-		return err
-	}
-	defer f.Close()
-	mine := g.is() != standby
-	if mine && theirs.serving {
-		conn.Close()
-		return fmt.Errorf("%w: both processes serve", ErrProtocol)
-	}
-	if mine {
-		w.v.Store(holds)
-	} else if theirs.serving {
-		w.v.Store(holds + 1)
-	}
-	p.word = w
-	if err := p.send(appendHello(nil, greeting{protocol, mine}), []int{int(f.Fd())}); err != nil {
 		conn.Close()
 		return err
 	}
 	g.joinPair(p)
 	return nil
+}
+
+func (g *Group) greetBack(p *pair, wanted uint64) error {
+	theirs, _, err := p.hear()
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	mine, late := g.phase != standby, g.wanted != wanted
+	g.mu.Unlock()
+	switch {
+	case late:
+		return fmt.Errorf("%w: too late", ErrProtocol)
+	case mine && theirs.serving:
+		return fmt.Errorf("%w: both processes serve", ErrProtocol)
+	}
+	w, f, err := newWord()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	p.word = w
+	if mine {
+		w.v.Store(holds)
+	} else if theirs.serving {
+		w.v.Store(holds + 1)
+	}
+	return p.send(appendHello(nil, greeting{protocol, mine}), []int{int(f.Fd())})
 }
 
 func (g *Group) dialPair(ctx context.Context, path string) error {
@@ -280,7 +289,9 @@ func (p *pair) claim(late <-chan time.Time) bool {
 		p.waitEnd(late)
 	}
 	p.rearm()
-	p.say(op{kind: kindBegin}) // a marker that this process may have sent is void
+	if !theirs {
+		p.say(op{kind: kindBegin}) // a marker that this process may have sent is void
+	}
 	return true
 }
 
@@ -331,6 +342,7 @@ func (g *Group) Unpair() {
 	g.waitLeaving()
 	g.mu.Lock()
 	p := g.pair
+	g.wanted++
 	g.mu.Unlock()
 	if p != nil {
 		p.sayBye()

@@ -129,9 +129,7 @@ func (g *Group) unpark() {
 func (g *Group) serve() {
 	g.phase = serving
 	g.armed++
-	if err := g.startCollect(); err != nil {
-		g.log.Error("idle connections cannot be watched", "error", err)
-	}
+	g.startCollect()
 	g.rouse()
 	for _, d := range g.doors {
 		d.start()

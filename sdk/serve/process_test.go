@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -243,11 +244,13 @@ func startLoad(t testing.TB, l *listeners, https, resps int, think time.Duration
 
 func (ld *load) run(nc net.Conn, id int, exchange func(net.Conn, *bufio.Reader, string) error, think time.Duration) {
 	r := bufio.NewReader(nc)
+	wait := time.Duration(rand.Int64N(int64(think) + 1))
 	for i := 0; ; i++ {
 		select {
 		case <-ld.stop:
 			return
-		case <-time.After(think):
+		case <-time.After(wait):
+			wait = think
 		}
 		_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
 		began := time.Now()
@@ -406,12 +409,12 @@ func TestStandbyIsKilled(t *testing.T) {
 			}
 			next.kill()
 			old.do("arm")
-			ask(t, nc, r, "the same connection goes on")
+			ask(t, nc, r, "the-same-connection-goes-on")
 
 			third := start(t, l, "v3")
 			pairUp(t, old, third)
 			swap(old, third)
-			ask(t, nc, r, "and changes process later")
+			ask(t, nc, r, "and-changes-process-later")
 		})
 	}
 }
@@ -483,11 +486,61 @@ func TestFinishWithoutPeer(t *testing.T) {
 		t.Fatal("handed over to nobody")
 	}
 	old.do("arm")
-	ask(t, nc, r, "taken back")
+	ask(t, nc, r, "taken-back")
 	old.do("park")
 	_, _, _ = old.try("finish")
 	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := r.ReadByte(); err == nil || os.IsTimeout(err) {
 		t.Fatalf("a connection without anybody was not hung up: %v", err)
+	}
+}
+
+// 9,000 connections change process at one instant, while each of them asks now and then.
+func TestNineThousandConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many connections")
+	}
+	const n = 9000
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < n+500 {
+		t.Skipf("at most %d descriptors here", limit.Cur)
+	}
+	l := listen(t)
+	old, next := start(t, l, "v1"), start(t, l, "v2")
+	old.do("arm")
+	ld := &load{stop: make(chan struct{})}
+	for id := range n {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+id%8))}}
+		nc, err := d.Dial("tcp", l.resp.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ld.wg.Go(func() { defer nc.Close(); ld.run(nc, id, askRESP, 1500*time.Millisecond) })
+	}
+	eventually(t, func() bool { _, c := old.do("count"); return c == fmt.Sprint(n, " 0") })
+	took := time.Now()
+	pairUp(t, old, next)
+	t.Logf("descriptors went ahead in %v", time.Since(took))
+	for i := range 4 {
+		time.Sleep(time.Second)
+		_, ahead := next.do("count")
+		ld.worst.Store(0)
+		pause := swap(old, next)
+		time.Sleep(200 * time.Millisecond)
+		t.Logf("handover %d: %v; ahead %s; slowest request around it %v", i, pause, ahead, time.Duration(ld.worst.Load()))
+		old, next = next, old
+	}
+	if _, c := old.do("count"); c != fmt.Sprint(n, " 0") {
+		t.Errorf("connections: %s, want %d 0", c, n)
+	}
+	ld.end(t)
+}
+
+func eventually(t testing.TB, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it never happened")
+		}
 	}
 }

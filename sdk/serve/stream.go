@@ -15,7 +15,7 @@ import (
 // MaxSession is the most bytes a session may have.
 const MaxSession = 32 << 10
 
-// A Conn is a connection of a Stream listener. Like a net.Conn it has one reader and one writer at a time.
+// A Conn is a connection of a Stream listener. One goroutine reads, as a rule the handler's; any may write.
 type Conn struct {
 	gate
 
@@ -84,7 +84,7 @@ func (c *Conn) restart() {
 
 // lastFlush gives a slow client a limited time to take what the handler wrote before it returned.
 func (c *Conn) lastFlush() {
-	timer := time.AfterFunc(c.g.limit, func() { _ = c.nc.SetDeadline(past); _ = c.close() })
+	timer := time.AfterFunc(c.g.limit, func() { _ = c.close() })
 	defer timer.Stop()
 	_ = c.Flush()
 }
@@ -139,21 +139,27 @@ func (c *Conn) ReadMore(held, free []byte) (int, error) {
 }
 
 // Write writes all of p. While this version is about to hand over, what a slow client does not take at once is kept
-// and travels with the connection.
+// and travels with the connection. A connection that has been handed over fails with ErrHandover.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	if err := c.flush(); err != nil {
+	if err := c.send(p); err != nil {
 		return 0, err
 	}
-	return len(p), c.send(p)
+	return len(p), nil
 }
 
-// Flush returns when the client's side of the connection has taken all that was written.
+// Flush returns when the client's side of the connection has taken all that was written, or a handover begins.
 func (c *Conn) Flush() error {
+	c.mu.Lock()
+	none := len(c.out) == 0
+	c.mu.Unlock()
+	if none {
+		return nil
+	}
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	return c.flush()
+	return c.send(nil)
 }
 
 // Handover offers the connection to the next version, with what was read and not used and what was not written yet.
@@ -244,44 +250,48 @@ func (c *Conn) resumed() bool {
 	return false
 }
 
-// flush sends out. The write lock is held.
-func (c *Conn) flush() error {
-	c.mu.Lock()
-	out := c.out
-	c.out = nil
-	c.writing = len(out) > 0
-	c.mu.Unlock()
-	if len(out) == 0 {
-		return nil
-	}
-	return c.send(out)
-}
-
-// send writes p, and keeps in out what it cannot write because of a park. The write lock is held.
+// send writes out and p, and keeps in out what it cannot write because of a park. The write lock is held.
 func (c *Conn) send(p []byte) error {
-	if !c.beginSend() {
-		return net.ErrClosed
-	}
-	for {
+	p, err := c.beginSend(p)
+	for err == nil {
 		failed := error(nil)
-		err := c.raw.Write(func(fd uintptr) bool {
+		werr := c.raw.Write(func(fd uintptr) bool {
 			p, failed = writeSome(int(fd), p)
 			return len(p) == 0 || failed != nil || c.stopping()
 		})
 		if failed != nil {
-			err = failed
+			werr = failed
 		}
-		if c.endSend(p, err) {
+		if c.endSend(p, werr) {
 			return failed
 		}
 	}
+	return err
 }
 
-func (c *Conn) beginSend() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.writing = !c.detached && !c.closed
-	return c.writing
+// beginSend takes what is to be written, out before p; while the connection is parked it waits for the decision.
+func (c *Conn) beginSend(p []byte) ([]byte, error) {
+	for {
+		c.mu.Lock()
+		stop := c.park
+		switch {
+		case c.closed:
+			c.mu.Unlock()
+			return nil, net.ErrClosed
+		case c.detached:
+			c.mu.Unlock()
+			return nil, ErrHandover
+		case stop == nil:
+			if len(c.out) > 0 {
+				p = append(c.out, p...)
+			}
+			c.out, c.writing = nil, true
+			c.mu.Unlock()
+			return p, nil
+		}
+		c.mu.Unlock()
+		<-stop.done
+	}
 }
 
 // endSend says whether a send is over: all written, failed, or put off by a park.

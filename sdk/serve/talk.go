@@ -366,6 +366,9 @@ func (p *pair) register(a arrival, fd int) {
 	}
 	l := &link{door: p.g.doors[a.name], id: a.id, fd: fd}
 	p.byID[a.id], p.g.links[l] = l, struct{}{}
+	if l.door == nil {
+		p.g.strangers[l] = struct{}{}
+	}
 	p.g.rest(l)
 }
 

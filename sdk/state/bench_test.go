@@ -108,7 +108,7 @@ func fill(tb testing.TB, t *Table[[]byte], rows int) {
 
 // BenchmarkActivate switches to and fro between two stores under 50,000 writes/s; the time must not grow with rows.
 func BenchmarkActivate(b *testing.B) {
-	for _, rows := range []int{1_000, 1_000_000} {
+	for _, rows := range []int{1_000, 1_000_000, 4_000_000} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) { benchActivate(b, rows) })
 	}
 }

@@ -7,11 +7,10 @@ import (
 	"path/filepath"
 )
 
-// bound is how far a segment can be read now, and what follows it.
+// bound is how far a segment can be read now, and what follows it; nil if there is nothing (yet).
 type bound struct {
 	end  uint64
-	scan bool     // nobody knows the end: it is where the records end
-	next *segment // nil if there is none (yet)
+	next *segment
 }
 
 // first opens the first segment of the log, nil if there is no log yet.

@@ -92,6 +92,8 @@ func (s *Store) wasteful() bool {
 
 // compact empties all segments before the active one, by writing their rows again at the end, and deletes them.
 func (s *Store) compact(ctx context.Context) error {
+	s.compacting.Lock()
+	defer s.compacting.Unlock()
 	if !s.lock.exclude() { // somebody reads the log: the segments could not be deleted
 		return nil
 	}
@@ -107,7 +109,7 @@ func (s *Store) compact(ctx context.Context) error {
 	if err := s.empty(ctx, base.id); err != nil {
 		return err
 	}
-	if _, err := s.syncLog(); err != nil {
+	if err := s.syncFrom(base.id); err != nil {
 		return err
 	}
 	return s.deleteBefore(base.id)

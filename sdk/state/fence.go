@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 )
 
 // Activation is how a store became the writer.
@@ -41,7 +43,7 @@ func (s *Store) Activate(ctx context.Context, shadows map[string]int32) (Activat
 
 // prepareEpoch does all that can fail before anybody is disturbed.
 func (s *Store) prepareEpoch(shadows map[string]int32) error {
-	if err := s.readable(); err != nil {
+	if err := errors.Join(s.poisoned(), s.readable()); err != nil {
 		return err
 	}
 	if err := s.prepareSpare(); err != nil {
@@ -73,7 +75,9 @@ func (s *Store) takeOver(ctx context.Context) (delta uint64, err error) {
 // fenceLog ends the rights of the writer and reads the log to its final tail.
 func (s *Store) fenceLog(ctx context.Context) (delta uint64, err error) {
 	for {
-		s.fenceLast()
+		if err := s.fenceLast(); err != nil {
+			return delta, err
+		}
 		n, more, err := s.advanceSegment(ctx)
 		delta += n
 		if err != nil || !more {
@@ -82,12 +86,31 @@ func (s *Store) fenceLog(ctx context.Context) (delta uint64, err error) {
 	}
 }
 
-// fenceLast sets the fence bit of the segment at the cursor, unless the log goes on behind it.
-func (s *Store) fenceLast() {
+// fenceLast sets the fence bit of the last segment of the epoch, so that what is left to read is finite.
+func (s *Store) fenceLast() error {
 	g, _, ended := s.cursor.get()
-	if g != nil && !ended && g.local && !word(g.commit().Load()).has(sealed) {
-		g.commit().Or(uint64(fenced)) // a seal that comes in between leaves both bits, and sealed counts
+	if g == nil || ended || !g.local || fence(g) {
+		return nil
 	}
+	for i := g.id.next(); ; i = i.next() {
+		later, err := openSegment(s.dir, i, s.boot)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // reading will find out what is missing
+		}
+		if err != nil {
+			return err
+		}
+		last := fence(later)
+		if err := later.unmap(); last || err != nil {
+			return err
+		}
+	}
+}
+
+// fence sets the fence bit of a segment, unless the log goes on behind it: then it returns false. A seal that comes
+// before the fence leaves both bits, and the seal counts.
+func fence(g *segment) bool {
+	return !word(g.commit().Load()).has(sealed) && !word(g.commit().Or(uint64(fenced))).has(sealed)
 }
 
 // beginEpoch publishes the first segment of the next epoch behind the cursor. fs.ErrExist means that another process
@@ -95,6 +118,7 @@ func (s *Store) fenceLast() {
 func (s *Store) beginEpoch() error {
 	g, off, ended := s.cursor.get()
 	if g == nil {
+		s.seed.Store(rand.Uint64())
 		return s.publishEpoch(id{}, 0)
 	}
 	if !ended {

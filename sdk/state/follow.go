@@ -32,18 +32,25 @@ func (c *cursor) end(g *segment, off uint64) {
 	c.seg, c.off, c.ended = g, off, true
 }
 
-// advance reads the log to its present end and returns the number of changes. The caller holds s.follow.
-func (s *Store) advance(ctx context.Context) (n uint64, err error) {
-	for {
-		m, more, err := s.advanceSegment(ctx)
-		n += m
-		if err != nil || !more {
-			return n, err
+// readAll reads the log to where its end was when it began: a writer may be faster than any reader.
+func (s *Store) readAll(ctx context.Context) error {
+	list, err := listSegments(s.dir)
+	if err != nil {
+		return err
+	}
+	for more := true; more; {
+		if _, more, err = s.advanceSegment(ctx); err != nil {
+			return err
+		}
+		if g, _, _ := s.cursor.get(); more && g != nil && len(list) > 0 && list[len(list)-1].less(g.id) {
+			return nil
 		}
 	}
+	return nil
 }
 
-// advanceSegment reads to the end of one segment; more says that another one follows.
+// advanceSegment reads to the present end of one segment and returns the number of changes; more says that another
+// segment follows. The caller holds s.follow.
 func (s *Store) advanceSegment(ctx context.Context) (n uint64, more bool, err error) {
 	g, off, ended := s.cursor.get()
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 )
@@ -77,4 +78,17 @@ func awaitSpare(tb testing.TB, s *Store) {
 		defer s.w.mu.Unlock()
 		return s.w.spare != nil
 	})
+}
+
+var noContext = context.Background()
+
+// memDir is a directory in memory where there is one, for tests that make very many logs.
+func memDir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "state")
+	if err != nil {
+		return tb.TempDir()
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }

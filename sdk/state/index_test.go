@@ -70,7 +70,7 @@ func TestSpanSurvivesGrowth(t *testing.T) {
 				stays[s]++
 			}
 		})
-		for range 20 {
+		for i := 0; i < 20 && x.live < 5000; i++ {
 			x.insert(slotOf(r.Uint32N(tagLimit), r.Uint64N(1<<30)+5000))
 		}
 	}

@@ -21,10 +21,14 @@ func (s *Store) boundForeign(g *segment) (bound, error) {
 		}
 	}
 	w := word(g.commit().Load())
-	if w.valid(g.size) && w&(fenced|sealed) != 0 {
+	switch {
+	case w.valid(g.size) && w.has(sealed): // its writer died before it could tell the successor
+		next, err := s.optional(g.id.next(), g.id)
+		return bound{end: w.position(), next: next}, s.unlessLost(err)
+	case w.valid(g.size) && w.has(fenced):
 		return bound{end: w.position()}, nil
 	}
-	return bound{end: g.size, scan: true}, nil
+	return bound{end: g.size}, nil // nobody knows: it is where the records end
 }
 
 // boundBy takes the end of g from the segment i, if that follows g and knows it.

@@ -45,16 +45,25 @@ func (s *Store) followLoop(ctx context.Context) error {
 // catchUp reads what is new in the log.
 func (s *Store) catchUp(ctx context.Context) error {
 	s.yieldFenced()
+	for {
+		if more, err := s.catchUpSegment(ctx); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// catchUpSegment reads to the end of one segment, and lets others who want to move the cursor come between.
+func (s *Store) catchUpSegment(ctx context.Context) (more bool, err error) {
 	s.follow.Lock()
 	defer s.follow.Unlock()
 	if s.closed.Load() {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	if s.Writer() {
-		return nil
+		return false, nil
 	}
-	_, err := s.advance(ctx)
-	return err
+	_, more, err = s.advanceSegment(ctx)
+	return more, err
 }
 
 // idle waits, or until the role has changed.

@@ -61,7 +61,8 @@ type Store struct {
 
 	moving sync.Mutex // held while rows that were built without a lock are brought into the log
 
-	settling atomic.Bool // rows of older shapes are to be rewritten
+	compacting sync.Mutex
+	settling   atomic.Bool // rows of older shapes are to be rewritten
 }
 
 // Registrar is what a table is registered with: a Store, or the set-up of a service.
@@ -139,7 +140,7 @@ func (s *Store) Load(ctx context.Context) (uint64, error) {
 	if err := s.lock.share(ctx); err != nil {
 		return 0, err
 	}
-	if _, err := s.advance(ctx); err != nil {
+	if err := s.readAll(ctx); err != nil {
 		return 0, err
 	}
 	if err := s.nothingBeyond(); err != nil {

@@ -34,10 +34,11 @@ func (s *Store) waitSynced(end uint64) error {
 		reached, err := s.syncLog()
 		y.mu.Lock()
 		y.running = false
-		if err == nil {
-			y.done = max(y.done, reached)
-		}
 		y.cond.Broadcast()
+		if err != nil {
+			return err
+		}
+		y.done = max(y.done, reached)
 	}
 	return nil
 }
@@ -58,13 +59,21 @@ func (s *Store) syncLog() (reached uint64, err error) {
 	}
 	s.mapped.RLock()
 	defer s.mapped.RUnlock()
-	if err := s.syncSegments(s.unsynced()); err != nil {
-		s.w.mu.Lock()
-		defer s.w.mu.Unlock()
-		s.w.poison = fmt.Errorf("state: a sync failed, nothing is written any more: %w", err)
-		return 0, s.w.poison
+	if s.closed.Load() {
+		return 0, ErrClosed
 	}
-	return reached, nil
+	return reached, s.poisonIf(s.syncSegments(s.unsynced()))
+}
+
+// poisonIf ends all writing after a sync that failed: the kernel has forgotten what it could not write.
+func (s *Store) poisonIf(err error) error {
+	if err == nil {
+		return nil
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.w.poison = fmt.Errorf("state: a sync failed, nothing is written any more: %w", err)
+	return s.w.poison
 }
 
 // unsynced returns the segments, latest first, of which something may not be on disk. Segments are synced in order, so
@@ -100,9 +109,33 @@ func (s *Store) syncSegment(g *segment) error {
 			return err
 		}
 	}
-	if err := unix.Msync(g.mem[:(tail+pageSize-1)&^(pageSize-1)], unix.MS_SYNC); err != nil {
-		return fmt.Errorf("sync %s: %w", g.path, err)
+	if err := g.flush(tail); err != nil {
+		return err
 	}
 	raise(g.synced(), tail)
 	return nil
+}
+
+// flush brings the segment to disk up to a position.
+func (g *segment) flush(tail uint64) error {
+	if err := unix.Msync(g.mem[:(tail+pageSize-1)&^(pageSize-1)], unix.MS_SYNC); err != nil {
+		return fmt.Errorf("sync %s: %w", g.path, err)
+	}
+	return nil
+}
+
+// syncFrom brings the segments from base on to disk. They are not marked as synced, because those before may not be;
+// but those before are not needed any more.
+func (s *Store) syncFrom(base id) error {
+	s.mapped.RLock()
+	defer s.mapped.RUnlock()
+	for _, g := range s.segments() {
+		if g.id.less(base) {
+			continue
+		}
+		if err := g.flush(word(g.commit().Load()).position()); err != nil {
+			return s.poisonIf(err)
+		}
+	}
+	return s.poisonIf(syncDir(s.dir))
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/theseusd/theseus/sdk/control"
 )
 
-// change is an upgrade or a rollback while it goes on. It knows when each kind of event came.
+// change is an upgrade or a rollback while it goes on. It knows the first event of each kind.
 type change struct {
 	mu    sync.Mutex
-	at    map[string]time.Time
+	seen  map[string]control.Event
 	wake  chan struct{}
 	done  chan struct{}
 	err   error
@@ -30,7 +30,7 @@ func (in *instance) rollback(ctx context.Context) *change { return in.follow(ctx
 type changer func(context.Context, control.UpgradeRequest, func(control.Event)) error
 
 func (in *instance) follow(ctx context.Context, run changer, to string) *change {
-	c := &change{at: map[string]time.Time{}, wake: make(chan struct{}, 1), done: make(chan struct{}), begun: time.Now()}
+	c := &change{seen: map[string]control.Event{}, wake: make(chan struct{}, 1), done: make(chan struct{}), begun: time.Now()}
 	go func() {
 		defer close(c.done)
 		c.err = run(ctx, control.UpgradeRequest{To: to, By: "drill"}, c.see)
@@ -41,8 +41,8 @@ func (in *instance) follow(ctx context.Context, run changer, to string) *change 
 
 func (c *change) see(e control.Event) {
 	c.mu.Lock()
-	if _, seen := c.at[e.Kind]; !seen {
-		c.at[e.Kind] = e.Time
+	if _, seen := c.seen[e.Kind]; !seen {
+		c.seen[e.Kind] = e
 	}
 	c.mu.Unlock()
 	select {
@@ -55,17 +55,24 @@ func (c *change) see(e control.Event) {
 func (c *change) when(kind string) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t, ok := c.at[kind]; ok {
-		return t
+	if e, ok := c.seen[kind]; ok {
+		return e.Time
 	}
 	return c.ended
+}
+
+// took is the time that the first event of that kind tells, 0 if there was none.
+func (c *change) took(kind string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.seen[kind].Took * float64(time.Second))
 }
 
 // reached waits for an event of that kind.
 func (c *change) reached(ctx context.Context, kind string) error {
 	for {
 		c.mu.Lock()
-		_, ok := c.at[kind]
+		_, ok := c.seen[kind]
 		c.mu.Unlock()
 		if ok {
 			return nil

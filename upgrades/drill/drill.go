@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -24,8 +25,9 @@ type Options struct {
 	Theseusd string       // path of the binary
 	Packages Packages     // what is upgraded
 	Sizes    []int        // rows at which the pause is measured; 1k, 100k and 1M if empty
-	Rows     int          // of the scenarios that look at every row; 1M if 0
+	Rows     int          // of the scenarios that look at every row; the largest of Sizes if 0, but at most 1M
 	Reps     int          // upgrades and rollbacks at each size; 5 if 0
+	Quick    bool         // compare with one window without an upgrade at each size, not with one for each upgrade
 	Rate     int          // rows written a second beside the probe; 50,000 if 0
 	Upgrades int          // under open connections; 20 if 0
 	Only     []string     // names of scenarios; all if empty
@@ -42,7 +44,7 @@ func (o Options) withDefaults() Options {
 	if len(o.Sizes) == 0 {
 		o.Sizes = []int{1000, 100_000, 1_000_000}
 	}
-	o.Rows = or(o.Rows, 1_000_000)
+	o.Rows = or(o.Rows, min(1_000_000, slices.Max(o.Sizes)))
 	o.Reps = or(o.Reps, 5)
 	o.Rate = or(o.Rate, 50_000)
 	o.Upgrades = or(o.Upgrades, 20)
@@ -89,6 +91,7 @@ type drill struct {
 	Options
 	dir    string
 	report *Report
+	all    []*instance
 	big    *instance // with Rows rows, shared by the scenarios that look at each
 	ledger *ledger   // of big
 }
@@ -103,7 +106,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	d := &drill{Options: o, dir: dir, report: newReport()}
-	defer func() { err = errors.Join(err, d.closeBig()) }()
+	defer func() { err = errors.Join(err, d.stop()) }()
 	for _, s := range scenarios {
 		if !o.wants(s.name) {
 			continue
@@ -128,7 +131,11 @@ func (o Options) wants(name string) bool {
 
 // fresh starts an instance with visits 1.0.0 and the cache, in a folder of its own.
 func (d *drill) fresh(ctx context.Context, name string) (*instance, error) {
-	return startInstance(ctx, d.Theseusd, filepath.Join(d.dir, name), d.Packages.Visits1, d.Packages.Cache1)
+	in, err := startInstance(ctx, d.Theseusd, filepath.Join(d.dir, name), d.Packages.Visits1, d.Packages.Cache1)
+	if err == nil {
+		d.all = append(d.all, in)
+	}
+	return in, err
 }
 
 // bigOne is the instance with Rows rows, loaded at its first use.
@@ -144,9 +151,11 @@ func (d *drill) bigOne(ctx context.Context) (*instance, *ledger, error) {
 	return in, d.ledger, fill(ctx, in.http, d.ledger)
 }
 
-func (d *drill) closeBig() error {
-	if d.big == nil {
-		return nil
+// stop ends what a scenario has left running.
+func (d *drill) stop() error {
+	var errs []error
+	for _, in := range d.all {
+		errs = append(errs, in.stop())
 	}
-	return d.big.stop()
+	return errors.Join(errs...)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -20,7 +21,8 @@ const patience = 30 * time.Second
 type httpConn struct {
 	conn net.Conn
 	in   *bufio.Reader
-	out  bytes.Buffer
+	out  []byte
+	body []byte
 }
 
 func dialHTTP(addr string) (*httpConn, error) {
@@ -35,25 +37,25 @@ func (c *httpConn) close() { _ = c.conn.Close() }
 
 // put adds a request to those that flush sends.
 func (c *httpConn) put(method, path string, body []byte) {
-	fmt.Fprintf(&c.out, "%s %s HTTP/1.1\r\nHost: drill\r\n", method, path)
+	c.out = append(append(append(c.out, method...), ' '), path...)
+	c.out = append(c.out, " HTTP/1.1\r\nHost: drill\r\n"...)
 	if method == "POST" {
-		fmt.Fprintf(&c.out, "Content-Length: %d\r\n", len(body))
+		c.out = append(strconv.AppendInt(append(c.out, "Content-Length: "...), int64(len(body)), 10), "\r\n"...)
 	}
-	c.out.WriteString("\r\n")
-	c.out.Write(body)
+	c.out = append(append(c.out, "\r\n"...), body...)
 }
 
 func (c *httpConn) flush() error {
 	_ = c.conn.SetDeadline(time.Now().Add(patience))
-	_, err := c.conn.Write(c.out.Bytes())
-	c.out.Reset()
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
 	return err
 }
 
 // errClosing is an answer after which the server hangs up: the connection did not survive.
 var errClosing = errors.New("the server answered Connection: close")
 
-// next reads the answer to the oldest request that has none.
+// next reads the answer to the oldest request that has none. The body is good until the next call.
 func (c *httpConn) next() (status int, body []byte, err error) {
 	line, err := c.in.ReadSlice('\n')
 	if err != nil {
@@ -69,9 +71,9 @@ func (c *httpConn) next() (status int, body []byte, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	body = make([]byte, length)
-	_, err = io.ReadFull(c.in, body)
-	return status, body, err
+	c.body = slices.Grow(c.body[:0], length)[:length]
+	_, err = io.ReadFull(c.in, c.body)
+	return status, c.body, err
 }
 
 // header reads up to the empty line and returns the length of the body.

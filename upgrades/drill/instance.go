@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,6 +22,7 @@ type instance struct {
 	cmd        *exec.Cmd
 	log        *tail
 	gone       chan struct{}
+	stop       func() error // ends theseusd and its services; once
 }
 
 const (
@@ -46,6 +48,7 @@ func startInstance(ctx context.Context, theseusd, dir string, packages ...string
 		return nil, err
 	}
 	in := &instance{Client: client, dir: dir, log: new(tail), gone: make(chan struct{})}
+	in.stop = sync.OnceValue(in.end)
 	in.cmd = exec.Command(theseusd, "--dir", dir)
 	in.cmd.Stdout, in.cmd.Stderr = in.log, in.log
 	in.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -148,8 +151,7 @@ func (in *instance) release(ctx context.Context, file string) (string, error) {
 	return built.To, err
 }
 
-// stop ends theseusd and its services.
-func (in *instance) stop() error {
+func (in *instance) end() error {
 	in.Close()
 	_ = in.cmd.Process.Signal(syscall.SIGTERM)
 	select {

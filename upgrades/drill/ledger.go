@@ -14,7 +14,16 @@ func newLedger(rows int) *ledger {
 }
 
 // user is the name of row i.
-func user(i int) string { return fmt.Sprintf("user-%07d", i) }
+func user(i int) string { return string(appendUser(nil, i)) }
+
+func appendUser(b []byte, i int) []byte {
+	const digits = 7
+	b = append(b, "user-0000000"...)
+	for at := len(b) - 1; i > 0 && at >= len(b)-digits; at, i = at-1, i/10 {
+		b[at] = byte('0' + i%10)
+	}
+	return b
+}
 
 // total counts the acknowledged visits.
 func (l *ledger) total() (n uint64) {

@@ -24,3 +24,11 @@ func TestLedgerCheck(t *testing.T) {
 		}
 	})
 }
+
+func TestNamesOfRows(t *testing.T) {
+	for i, want := range map[int]string{0: "user-0000000", 7: "user-0000007", 1234567: "user-1234567", 9999999: "user-9999999"} {
+		if got := user(i); got != want {
+			t.Errorf("row %d is %s, want %s", i, got, want)
+		}
+	}
+}

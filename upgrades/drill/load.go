@@ -59,7 +59,7 @@ func visit(c *httpConn, l *ledger, first, n int, around bool) (next int, err err
 	next = first
 	for len(list) < n && next < len(l.acked) {
 		list = append(list, next)
-		body = append(append(body, user(next)...), '\n')
+		body = append(appendUser(body, next), '\n')
 		if next += writers; next >= len(l.acked) && around {
 			next %= writers
 		}

@@ -42,7 +42,7 @@ func pauses(ctx context.Context, d *drill) error {
 }
 
 // sample is one upgrade and its rollback.
-type sample struct{ upgrade, rollback, whole, quiet, ready time.Duration }
+type sample struct{ upgrade, rollback, ownUp, ownDown, whole, quiet, ready time.Duration }
 
 func (d *drill) pauseAt(ctx context.Context, line *Line, size int) (p Pause, err error) {
 	in, l, finish, err := d.sized(ctx, size)
@@ -62,7 +62,7 @@ func (d *drill) pauseAt(ctx context.Context, line *Line, size int) (p Pause, err
 	var samples []sample
 	for len(samples) < d.Reps && err == nil {
 		var s sample
-		s, err = d.backAndForth(ctx, in, client, to)
+		s, err = backAndForth(ctx, in, client, to, !d.Quick || len(samples) == 0)
 		samples = append(samples, s)
 	}
 	_, perr := client.stop()
@@ -89,8 +89,9 @@ func (d *drill) sized(ctx context.Context, size int) (in *instance, l *ledger, f
 	return in, l, in.stop, nil
 }
 
-// backAndForth upgrades, rolls back in the probation, and then watches the client for as long without either.
-func (d *drill) backAndForth(ctx context.Context, in *instance, client *probe, to string) (s sample, err error) {
+// backAndForth upgrades and rolls back in the probation; with compare it then watches the client for as long without
+// either.
+func backAndForth(ctx context.Context, in *instance, client *probe, to string, compare bool) (s sample, err error) {
 	up := in.upgrade(ctx, to)
 	if err := up.reached(ctx, string(upgrades.Probation)); err != nil {
 		return s, err
@@ -107,15 +108,16 @@ func (d *drill) backAndForth(ctx context.Context, in *instance, client *probe, t
 		return s, err
 	}
 	end := time.Now()
-	if err := pass(ctx, end.Sub(up.begun)); err != nil {
-		return s, err
-	}
 	s.upgrade = client.longest(up.when(string(upgrades.Switching)), up.when(string(upgrades.Probation)))
 	s.rollback = client.longest(down.begun, down.ended)
+	s.ownUp, s.ownDown = up.took("serving"), up.took(string(upgrades.RolledBack))
 	s.whole = client.longest(up.begun, end)
-	s.quiet = client.longest(end, time.Now())
 	s.ready = up.when(string(upgrades.Switching)).Sub(up.begun)
-	return s, nil
+	if compare {
+		err = pass(ctx, end.Sub(up.begun))
+		s.quiet = client.longest(end, time.Now())
+	}
+	return s, err
 }
 
 // pass lets time go by.
@@ -128,23 +130,41 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// median of a sorted list, in milliseconds.
+func median(list []time.Duration) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	return ms(list[len(list)/2])
+}
+
 func summary(size int, all []sample) Pause {
 	of := func(f func(sample) time.Duration) []time.Duration {
-		list := make([]time.Duration, len(all))
-		for i, s := range all {
-			list[i] = f(s)
+		var list []time.Duration
+		for _, s := range all {
+			if d := f(s); d > 0 { // what was not measured is 0
+				list = append(list, d)
+			}
 		}
 		slices.Sort(list)
 		return list
 	}
-	median := func(list []time.Duration) float64 { return ms(list[len(list)/2]) }
 	return Pause{
 		Rows: size, Reps: len(all),
 		Upgrade:  median(of(func(s sample) time.Duration { return s.upgrade })),
 		Rollback: median(of(func(s sample) time.Duration { return s.rollback })),
-		Worst:    ms(slices.Max(of(func(s sample) time.Duration { return max(s.upgrade, s.rollback) }))),
+		OwnUp:    median(of(func(s sample) time.Duration { return s.ownUp })),
+		OwnDown:  median(of(func(s sample) time.Duration { return s.ownDown })),
+		Worst:    worst(all),
 		Whole:    median(of(func(s sample) time.Duration { return s.whole })),
 		Quiet:    median(of(func(s sample) time.Duration { return s.quiet })),
 		Seconds:  median(of(func(s sample) time.Duration { return s.ready })) / 1000,
 	}
+}
+
+func worst(all []sample) (d float64) {
+	for _, s := range all {
+		d = max(d, ms(s.upgrade), ms(s.rollback))
+	}
+	return d
 }

@@ -32,13 +32,16 @@ type Line struct {
 
 // Pause is what a closed-loop client saw at one size, in milliseconds: its longest gap while the versions switched, in
 // the whole time from the beginning of the upgrade to the end of the rollback, and in equally long time with neither.
-// Each is the median of the repetitions; Worst is the longest switch of all.
+// Each is the median of the repetitions; Worst is the longest switch of all. The daemon's own figures are from the old
+// version's last request to the new one's first.
 type Pause struct {
 	Rows     int     `json:"rows"`
 	Reps     int     `json:"reps"`
 	Rate     float64 `json:"writes_per_second"` // reached beside it
 	Upgrade  float64 `json:"upgrade_ms"`
 	Rollback float64 `json:"rollback_ms"`
+	OwnUp    float64 `json:"daemon_upgrade_ms"`
+	OwnDown  float64 `json:"daemon_rollback_ms"`
 	Worst    float64 `json:"worst_ms"`
 	Whole    float64 `json:"whole_ms"`
 	Quiet    float64 `json:"quiet_ms"`
@@ -93,9 +96,9 @@ func (l Line) verdict() string {
 // WriteText prints the report for a terminal.
 func (r *Report) WriteText(w io.Writer) {
 	for _, l := range r.Lines {
-		fmt.Fprintf(w, "%-6s  %-34s %s\n", l.verdict(), l.Name, l.Text)
+		fmt.Fprintf(w, "%-6s  %s\n        %s\n", l.verdict(), l.Name, l.Text)
 		if l.Goal != "" {
-			fmt.Fprintf(w, "%-6s  %-34s goal: %s\n", "", "", l.Goal)
+			fmt.Fprintf(w, "        goal: %s\n", l.Goal)
 		}
 		for _, b := range l.Broken {
 			fmt.Fprintf(w, "        ! %s\n", b)
@@ -103,11 +106,12 @@ func (r *Report) WriteText(w io.Writer) {
 	}
 	if len(r.Pauses) > 0 {
 		fmt.Fprintf(w, "\nthe longest gap a client saw, in ms (median of the repetitions)\n")
-		fmt.Fprintf(w, "%10s %5s %9s %9s %9s %9s %9s %9s %9s\n",
-			"rows", "reps", "writes/s", "upgrade", "rollback", "worst", "whole", "quiet", "ready in")
+		fmt.Fprintf(w, "%10s %5s %9s %9s %9s %9s %9s %9s %15s %9s\n",
+			"rows", "reps", "writes/s", "upgrade", "rollback", "worst", "whole", "quiet", "the daemon says", "ready in")
 		for _, p := range r.Pauses {
-			fmt.Fprintf(w, "%10d %5d %9.0f %9.2f %9.2f %9.2f %9.2f %9.2f %8.2fs\n",
-				p.Rows, p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, p.Seconds)
+			own := fmt.Sprintf("%.2f / %.2f", p.OwnUp, p.OwnDown)
+			fmt.Fprintf(w, "%10d %5d %9.0f %9.2f %9.2f %9.2f %9.2f %9.2f %15s %8.2fs\n",
+				p.Rows, p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, own, p.Seconds)
 		}
 	}
 	fmt.Fprintf(w, "\n%s; %.0f s\n", r.Machine, r.Took)
@@ -132,11 +136,11 @@ func (r *Report) WriteMarkdown(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\nLongest gap between two answers, ms, medians:\n\n"+
-		"| rows | reps | writes/s beside it | upgrade | rollback | worst of both "+
-		"| upgrade to rollback | no upgrade | ready to switch after |\n"+
-		"|---|---|---|---|---|---|---|---|---|\n")
+		"| rows | reps | writes/s beside it | upgrade | rollback | worst of both | upgrade to rollback | no upgrade "+
+		"| upgrade and rollback as the daemon measures | ready to switch after |\n"+
+		"|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, p := range r.Pauses {
-		fmt.Fprintf(w, "| %d | %d | %.0f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f s |\n",
-			p.Rows, p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, p.Seconds)
+		fmt.Fprintf(w, "| %d | %d | %.0f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f, %.2f | %.2f s |\n",
+			p.Rows, p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, p.OwnUp, p.OwnDown, p.Seconds)
 	}
 }

@@ -68,8 +68,10 @@ func choose(w wanted, running map[string]string) ([]source, error) {
 		return nil, err
 	}
 	if len(sources) == 0 {
-		return nil, &hinted{fmt.Errorf("there are no sources here: no plugins/*/%s", manifestName),
-			"run it in the checkout, or give folders: reltool build PATH"}
+		return nil, &hinted{
+			fmt.Errorf("there are no sources here: no plugins/*/%s", manifestName),
+			"run it in the checkout, or give folders: reltool build PATH",
+		}
 	}
 	return pick(sources, w, running)
 }
@@ -222,7 +224,7 @@ func orNothing(s string) string {
 func shorten(detail string) string {
 	head, shapes, ok := strings.Cut(detail, ": ")
 	old, next, two := strings.Cut(shapes, " -> ")
-	if !ok || !two || !isStruct(old) || !isStruct(next) {
+	if !ok || head == "" || !two || !isStruct(old) || !isStruct(next) {
 		return detail
 	}
 	var diff []string

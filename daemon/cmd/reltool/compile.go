@@ -35,6 +35,9 @@ func compile(ctx context.Context, dir, binary string) error {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return &hinted{fmt.Errorf("go build in %s failed", dir), string(out)}

@@ -22,7 +22,8 @@ type drillFlags struct {
 	full     bool
 	reps     int
 	only     []string
-	sizes    []int
+	rows     []int
+	upgrades int
 	markdown string
 }
 
@@ -36,14 +37,15 @@ upgrades it, rolls it back and kills its parts under clients that never retry. P
 checkout, for it builds the services. It ends with 1 if a promise is broken; a time that misses its goal is shown only.
 
 The scenarios are: ` + strings.Join(drill.Scenarios(), ", ") + `.`,
-		Example: "  reltool drill\n  reltool drill --full --markdown figures.md\n  reltool drill --only pause --sizes 1000,1000000",
+		Example: "  reltool drill\n  reltool drill --full --markdown figures.md\n  reltool drill --only pause --rows 1000,1000000",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return t.drill(cmd.Context(), f) },
 	}
 	flags := c.Flags()
 	flags.BoolVar(&f.full, "full", false, "all sizes, five repetitions: what BENCHMARKS.md shows")
 	flags.IntVar(&f.reps, "reps", 0, "upgrades and rollbacks at each size (default 3, with --full 5)")
-	flags.IntSliceVar(&f.sizes, "sizes", nil, "rows at which the pause is measured (default 1000,100000,1000000; --full adds 4000000)")
+	flags.IntSliceVar(&f.rows, "rows", nil, "sizes of the state (default 1000,100000,1000000; --full adds 4000000)")
+	flags.IntVar(&f.upgrades, "upgrades", 0, "upgrades under open connections (default 20)")
 	flags.StringSliceVar(&f.only, "only", nil, "run these scenarios only")
 	flags.StringVar(&f.markdown, "markdown", "", "also write the figures to this file, as Markdown")
 	return c
@@ -80,16 +82,18 @@ func (f drillFlags) check() error {
 			return &usageError{fmt.Sprintf("there is no scenario %q, only %s", name, strings.Join(drill.Scenarios(), ", "))}
 		}
 	}
-	for _, n := range f.sizes {
+	for _, n := range f.rows {
 		if n < 1 || n > 9_999_999 {
-			return &usageError{fmt.Sprintf("--sizes %d: want 1 to 9999999 rows", n)}
+			return &usageError{fmt.Sprintf("--rows %d: want 1 to 9999999 rows", n)}
 		}
 	}
 	return nil
 }
 
 func (f drillFlags) options(theseusd string, p drill.Packages, say func(string)) drill.Options {
-	o := drill.Options{Theseusd: theseusd, Packages: p, Sizes: f.sizes, Reps: f.reps, Only: f.only, Say: say}
+	o := drill.Options{
+		Theseusd: theseusd, Packages: p, Sizes: f.rows, Reps: f.reps, Upgrades: f.upgrades, Only: f.only, Quick: !f.full, Say: say,
+	}
 	if f.full && len(o.Sizes) == 0 {
 		o.Sizes = []int{1000, 100_000, 1_000_000, 4_000_000}
 	}

@@ -232,9 +232,18 @@ func TestShorten(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, tc := range [][2]string{
-		{seconds(0.00032), "320 µs"}, {seconds(0.0042), "4.2 ms"}, {seconds(0.25), "250 ms"}, {seconds(1.84), "1.8 s"},
-		{seconds(200), "3m20s"}, {bytes(512), "512 B"}, {bytes(1536), "1.5 KiB"}, {bytes(96 << 20), "96.0 MiB"},
-		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(12345678), "12,345,678"},
+		{seconds(0.00032), "320 µs"},
+		{seconds(0.0042), "4.2 ms"},
+		{seconds(0.25), "250 ms"},
+		{seconds(1.84), "1.8 s"},
+		{seconds(200), "3m20s"},
+		{bytes(512), "512 B"},
+		{bytes(1536), "1.5 KiB"},
+		{bytes(96 << 20), "96.0 MiB"},
+		{count(0), "0"},
+		{count(999), "999"},
+		{count(1000), "1,000"},
+		{count(12345678), "12,345,678"},
 	} {
 		if tc[0] != tc[1] {
 			t.Errorf("got %q, want %q", tc[0], tc[1])

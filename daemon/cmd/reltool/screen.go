@@ -23,9 +23,12 @@ func newScreen(f *os.File) screen {
 	if w, _, err := term.GetSize(fd); err == nil && w > 20 {
 		s.width = w
 	}
-	s.colour = s.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	s.colour = s.terminal && coloured(os.Getenv)
 	return s
 }
+
+// coloured is what the environment says of colours on a terminal.
+func coloured(env func(string) string) bool { return env("NO_COLOR") == "" && env("TERM") != "dumb" }
 
 // ink is a colour of a terminal.
 type ink string

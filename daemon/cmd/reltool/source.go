@@ -70,8 +70,10 @@ func findSources(paths []string) ([]source, error) {
 	for _, path := range paths {
 		here := glob(path, places)
 		if len(here) == 0 {
-			return nil, &hinted{fmt.Errorf("there is no %s in %s or below it", manifestName, path),
-				"the source of a service is a folder with main.go and " + manifestName}
+			return nil, &hinted{
+				fmt.Errorf("there is no %s in %s or below it", manifestName, path),
+				"the source of a service is a folder with main.go and " + manifestName,
+			}
 		}
 		found = append(found, here...)
 	}
@@ -163,8 +165,10 @@ func pickAll(byName map[string][]source, running map[string]string) []source {
 // pickOne finds one service's version; none is no error if what runs is the newest.
 func pickOne(versions []source, name, version, running string) ([]source, error) {
 	if len(versions) == 0 {
-		return nil, &hinted{fmt.Errorf("there is no source of %s", name),
-			"run it where plugins/ is, or give the folder: reltool build PATH"}
+		return nil, &hinted{
+			fmt.Errorf("there is no source of %s", name),
+			"run it where plugins/ is, or give the folder: reltool build PATH",
+		}
 	}
 	if version == "" {
 		if s, ok := newest(versions, running); ok {

@@ -91,26 +91,40 @@ func TestRun(t *testing.T) {
 		{"so is the first word", "theseus visits hit ada", 0, "hit ada\n", ""},
 		{"flags after the verb are the verb's", "visits hit --ttl 30s --help", 0, "hit --ttl|30s|--help\n", ""},
 		{"a link of another name than the service", "metricsctl hit x", 0, "hit x\n", ""},
-		{"no verb lists them", "visits", 0,
-			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", ""},
-		{"help lists them", "theseus visits --help", 0,
-			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", ""},
+		{
+			"no verb lists them", "visits", 0,
+			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", "",
+		},
+		{
+			"help lists them", "theseus visits --help", 0,
+			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", "",
+		},
 		{"no service lists them all", "theseus", 0, "metricsctl   show\nvisits       hit top\n", ""},
 		{"a verb that fails", "visits full", 1, "", "visits: the disk is full\nvisits: free some space\n"},
 		{"a verb called wrongly", "visits hit", 2, "", "visits: hit takes: hit USER\nvisits: usage: visits hit USER\n"},
 		{"an unknown verb", "visits fly", 2, "", "visits: visits 2.0.0 has no such verb\nvisits: its verbs: visits --help\n"},
-		{"an unknown service", "theseus chat send", 2, "",
-			`chat: no service has the command "chat" in ` + dir + "\nchat: there are: metricsctl visits\n"},
-		{"an unknown flag", "visits --fast hit", 2, "",
-			"visits: unknown flag --fast\nvisits: usage: visits [--dir DIR] VERB [ARGS...]\n"},
-		{"a flag without its value", "theseus --dir", 2, "",
-			"theseus: --dir needs a directory\ntheseus: usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus completion bash|zsh|fish\n"},
-		{"nobody is there", "visits --dir " + nobody + " hit ada", 3, "",
+		{
+			"an unknown service", "theseus chat send", 2, "",
+			`chat: no service has the command "chat" in ` + dir + "\nchat: there are: metricsctl visits\n",
+		},
+		{
+			"an unknown flag", "visits --fast hit", 2, "",
+			"visits: unknown flag --fast\nvisits: usage: visits [--dir DIR] VERB [ARGS...]\n",
+		},
+		{
+			"a flag without its value", "theseus --dir", 2, "",
+			"theseus: --dir needs a directory\ntheseus: usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus completion bash|zsh|fish\n",
+		},
+		{
+			"nobody is there", "visits --dir " + nobody + " hit ada", 3, "",
 			"visits: no daemon is running in " + nobody + "\nvisits: start it with: theseusd --dir " + nobody +
-				"   (another instance: --dir DIR or THESEUS_DIR)\n"},
-		{"nobody is there to be listed", "theseus --dir=" + nobody, 3, "",
+				"   (another instance: --dir DIR or THESEUS_DIR)\n",
+		},
+		{
+			"nobody is there to be listed", "theseus --dir=" + nobody, 3, "",
 			"theseus: no daemon is running in " + nobody + "\ntheseus: start it with: theseusd --dir " + nobody +
-				"   (another instance: --dir DIR or THESEUS_DIR)\n"},
+				"   (another instance: --dir DIR or THESEUS_DIR)\n",
+		},
 		{"completion", "theseus completion bash", 0, "complete -C 'theseus __complete' theseus metricsctl visits\n", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

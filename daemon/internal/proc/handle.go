@@ -38,7 +38,8 @@ func Open(id ID) (*Handle, error) {
 	return newHandle(id, fd)
 }
 
-// Adopt makes a handle of the pidfd of a process that this one has just started, and owns the descriptor.
+// Adopt makes a handle of the pidfd of a process that this one has just started, and owns the descriptor. If
+// it cannot, it kills the process.
 func Adopt(pid, pidfd int) (*Handle, error) {
 	id, err := Of(pid)
 	if errors.Is(err, ErrGone) {
@@ -48,6 +49,7 @@ func Adopt(pid, pidfd int) (*Handle, error) {
 		err = unix.SetNonblock(pidfd, true)
 	}
 	if err != nil {
+		_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
 		unix.Close(pidfd)
 		return nil, err
 	}

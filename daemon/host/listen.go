@@ -1,0 +1,114 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/theseusd/theseus/daemon/keel"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// controlListener is the name of a service's own unix socket.
+const controlListener = "control"
+
+const maxSocket = 107 // bytes of a unix socket's path
+
+// reserved is the daemon's own socket, control.sock.
+const reserved = "control"
+
+// addresses of the listeners of a version: the manifest's, unless theseus.toml says otherwise, and its own socket.
+func (h *Host) addresses(p release.Package) []keel.Address {
+	list := []keel.Address{{
+		Owner: p.Name, Name: controlListener, Network: "unix", Address: filepath.Join(h.o.Run, p.Name+".sock"),
+	}}
+	if p.Manifest == nil {
+		return list
+	}
+	other := h.o.Settings(p.Name).Listen
+	for _, l := range p.Manifest.Listen {
+		a := keel.Address{Owner: p.Name, Name: l.Name, Network: l.Network, Address: l.Address}
+		if o, ok := other[l.Name]; ok {
+			a.Address = o
+		}
+		if a.Network == "" {
+			a.Network = "tcp"
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+// listen gets duplicates of the listeners; the caller closes them in any case.
+func (h *Host) listen(ctx context.Context, p release.Package) (list []passed, err error) {
+	if p.Name == reserved || command(p) == reserved {
+		return nil, errors.New("no service and no command can be called control: that is the daemon's socket")
+	}
+	for _, a := range h.addresses(p) {
+		if a.Network == "unix" && len(a.Address) > maxSocket {
+			return list, fmt.Errorf("listener %q: %s is longer than the %d bytes that a unix socket may have", a.Name, a.Address, maxSocket)
+		}
+		l, err := h.o.Listeners.Listen(ctx, a)
+		if err != nil {
+			return list, fmt.Errorf("listener %q at %s: %w", a.Name, a.Address, err)
+		}
+		list = append(list, passed{bound{a, l.Addr}, l})
+	}
+	return list, nil
+}
+
+func closeAll(list []passed) {
+	for _, l := range list {
+		l.Close()
+	}
+}
+
+// retain has the listeners closed that nobody needs any more.
+func (h *Host) retain(s *service) {
+	var named []keel.Address
+	for _, in := range s.alive() {
+		for _, b := range in.record.Listeners {
+			named = append(named, b.Address)
+		}
+	}
+	s.mu.Lock()
+	if s.serving != nil {
+		named = append(named, h.addresses(s.serving.Package())...)
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(h.life, statusTimeout)
+	defer cancel()
+	if err := h.o.Listeners.Retain(ctx, s.name, named); err != nil {
+		h.log.Warn("listeners that nobody needs stay open", "service", s.name, "error", err)
+	}
+}
+
+// link gives the service's socket its command's name.
+func (h *Host) link(p release.Package) error {
+	word := command(p)
+	if word == p.Name {
+		return nil
+	}
+	link, target := filepath.Join(h.o.Run, word+".sock"), p.Name+".sock"
+	if to, err := os.Readlink(link); err == nil && to == target {
+		return nil
+	}
+	if info, err := os.Lstat(link); err == nil && info.Mode()&os.ModeSymlink == 0 {
+		return fmt.Errorf("the command %q has the name of another socket", word)
+	}
+	tmp := link + ".tmp"
+	_ = os.Remove(tmp)
+	if err := os.Symlink(target, tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, link)
+}
+
+func command(p release.Package) string {
+	if p.Manifest == nil || p.Manifest.Command == "" {
+		return p.Name
+	}
+	return p.Manifest.Command
+}
