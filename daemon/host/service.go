@@ -24,6 +24,9 @@ const (
 // restartBudget is for one start with activation: reading a long state log takes its time.
 const restartBudget = 2 * time.Minute
 
+// failedRest is how long a service that failed is left alone: what it lacked, as disk space, may be there again.
+const failedRest = 30 * time.Second
+
 // service is the supervision of one service.
 type service struct {
 	host *Host
@@ -48,7 +51,8 @@ func newService(h *Host, name string) *service {
 	return &service{host: h, name: name, wake: make(chan struct{}, 1), taken: true}
 }
 
-// supervise restarts the serving instance whenever it is dead, one for one.
+// supervise restarts the serving instance whenever it is dead, one for one. After too many restarts within the period
+// the service has failed, and is tried afresh every failedRest.
 func (s *service) supervise(ctx context.Context) {
 	for {
 		serving := s.watched()
@@ -62,7 +66,28 @@ func (s *service) supervise(ctx context.Context) {
 		case <-s.wake:
 		case <-died:
 			s.restart(ctx, serving)
+		case <-s.rested():
+			s.afresh()
 		}
+	}
+}
+
+// rested fires when a service that failed is to be tried again; it is nil for any other.
+func (s *service) rested() <-chan time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken || s.state != stateFailed {
+		return nil
+	}
+	return time.After(failedRest)
+}
+
+// afresh forgets the restarts that did not help.
+func (s *service) afresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.taken && s.state == stateFailed && s.serving != nil {
+		s.state, s.recent = stateRestarting, nil
 	}
 }
 
@@ -125,8 +150,8 @@ func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
 	if len(s.recent) >= r.Intensity {
 		s.state = stateFailed
 		s.reason = fmt.Sprintf("%d restarts within %s did not help: %s", len(s.recent), time.Duration(r.Period), how)
-		s.host.log.Error("SERVICE FAILED: it is not restarted any more", "service", s.name,
-			"version", dead.Package().Version, "reason", s.reason, "hint", "reltool upgrade, reltool rollback, or restart theseusd")
+		s.host.log.Error("SERVICE FAILED: too many restarts", "again_in", failedRest, "service", s.name,
+			"version", dead.Package().Version, "reason", s.reason, "hint", "reltool rollback, or reltool upgrade")
 		return false
 	}
 	s.recent = append(s.recent, now)

@@ -179,7 +179,7 @@ func TestRefusedPackageIsSetAside(t *testing.T) {
 	settled(t, k, &Folder{Dir: dir, Settle: 50 * time.Millisecond})
 	put(t, filepath.Join(dir, "visits-2.0.0.tpk"), "half")
 	k.wait(t)
-	k.wait(t) // again, when nobody has touched it any more
+	k.wait(t)                                         // again, when nobody has touched it any more
 	put(t, filepath.Join(dir, "zebra-1.0.0.tpk"), "") // handled after the other one was set aside
 	k.wait(t)
 	if _, err := os.Stat(filepath.Join(dir, "visits-2.0.0.tpk")); !os.IsNotExist(err) {

@@ -10,8 +10,8 @@ import (
 // idle connections. Arming a group that serves does nothing.
 //
 // If the paired process serves the connections and is alive, Arm waits a limited time for its end and then fails with
-// ErrServedElsewhere. If it died while it served them, they have been hung up, because a request may have been half
-// read, and Arm serves new connections.
+// ErrServedElsewhere. If it died while it served them, they ended with it, because a request may have been half read,
+// and Arm serves new connections.
 func (g *Group) Arm() error {
 	g.turn.Lock()
 	defer g.turn.Unlock()
@@ -144,10 +144,10 @@ func (g *Group) sayEnd() error {
 		err = ErrPeerGone
 		p.fail(err)
 	}
-	if err != nil && p.word.release(p.side) {
+	if err != nil && p.word.take(p.side) {
 		return err
 	}
-	return nil
+	return nil // the peer may even have armed before its marker was seen to be written
 }
 
 // joined is the pair, once both processes are in it.
@@ -240,10 +240,8 @@ func (g *Group) waitLeaving() {
 func (g *Group) hangupLater() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.grace == nil {
-		p := g.park
-		g.grace = time.AfterFunc(2*g.limit, func() { g.hangupParked(p) })
-	}
+	p := g.park
+	g.grace = time.AfterFunc(2*g.limit, func() { g.hangupParked(p) })
 }
 
 func (g *Group) hangupParked(p *park) {

@@ -12,7 +12,7 @@ import (
 )
 
 // maxQueue bounds what a silent peer may keep waiting; beyond it the peer counts as gone.
-const maxQueue = 1 << 17
+const maxQueue = 1 << 19
 
 // An op is something to tell the peer.
 type op struct {

@@ -413,8 +413,9 @@ func (g *Group) voidWords() {
 	clear(g.worded)
 }
 
-// bereft settles what the peer leaves behind. What it served goes with it, unless it left in order; what it gave away
-// before it died stays, for Arm.
+// bereft settles what the peer leaves behind. What it served is closed here without a word: if the peer is dead these
+// were the last descriptors, and the clients see the end; if only the conversation has failed, it serves on. What it
+// gave away stays, for Arm.
 func (g *Group) bereft(p *pair) {
 	g.waitLeaving()
 	g.mu.Lock()
@@ -422,17 +423,12 @@ func (g *Group) bereft(p *pair) {
 	if g.pair != p {
 		return
 	}
-	if g.phase != standby {
-		g.unpairLocked()
-		return
-	}
 	switch {
-	case !p.word.heldBy(1 - p.side):
-	case p.bye.Load():
+	case g.phase != standby || p.bye.Load() && p.word.heldBy(1-p.side):
 		g.unpairLocked()
-	default:
+	case p.word.heldBy(1 - p.side):
 		for l := range g.links {
-			g.drop(l, hangup)
+			g.drop(l, closeQuietly)
 		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // A word is the one place that says whose the connections are. It lies in memory that both processes map, and changes
-// hands by compare-and-swap, so the answer is never two processes, whichever of them is slow, stopped or dead.
+// hands by compare-and-swap, so the answer is never two processes, whichever of them is slow, stopped or dead. The
+// memory stays mapped, a page for each pair that a process has been in.
 //
 //	held by A ──A finishes──▶ given by A ──B arms──▶ held by B
 //	    ▲                        │
@@ -83,8 +84,5 @@ func (w *word) take(side uint64) bool {
 	}
 }
 
-// release makes sure that side holds what it gave, or says false because the other side has taken it already.
-func (w *word) release(side uint64) bool { return w.take(side) }
-
-// inherit takes over from a dead holder.
+// inherit takes over from a holder that does not talk any more; the connections that it has are not here.
 func (w *word) inherit(side uint64) { w.v.Store(holds + side) }

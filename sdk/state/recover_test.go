@@ -180,3 +180,32 @@ func TestALossOfPowerLosesTheNewestSegment(t *testing.T) {
 		t.Errorf("%d rows, %v", n, err)
 	}
 }
+
+func TestASealIsEnoughToGoOn(t *testing.T) {
+	dir := t.TempDir()
+	written(t, dir, 300)
+	patch(t, dir, id{1, 1}, offsetBefore, 0, 0, 0, 0, 0, 0, 0, 0) // its writer died before it wrote this
+	if n, err := load(t, dir, boots(2)); n != 300 || err != nil {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+func TestASecondLossOfPower(t *testing.T) {
+	dir := t.TempDir()
+	written(t, dir, 50)
+	for n := byte(2); n < 6; n++ {
+		s, kv := openBytes(t, dir, boots(n))
+		activate(t, s)
+		fill(t, kv, 60+10*int(n))
+		last := s.w.active.id
+		must(0, s.Close())
+		patch(t, dir, last, -10, 0xff)
+	}
+	s, kv := openBytes(t, dir, boots(9))
+	if n, err := s.Load(t.Context()); err != nil || n != 109 {
+		t.Fatalf("%d rows, %v", n, err)
+	}
+	if _, ok := kv.Get(fmt.Sprintf("user:%011d", 0)); !ok {
+		t.Error("the first row is gone")
+	}
+}
