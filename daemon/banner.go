@@ -21,6 +21,9 @@ func (d *Daemon) banner() {
 	switch {
 	case len(services) == 0:
 		fmt.Fprintf(&b, "\ntheseusd %s in %s runs no service yet: put packages into %s\n", Version, d.paths.Dir, d.paths.Releases)
+	case name == "":
+		fmt.Fprintf(&b, "\ntheseusd %s in %s, the first release is not up yet\n\n", Version, d.paths.Dir)
+		table(&b, services)
 	default:
 		fmt.Fprintf(&b, "\ntheseusd %s in %s, release %s (%s)\n\n", Version, d.paths.Dir, name, status)
 		table(&b, services)

@@ -181,8 +181,9 @@ func (d *Daemon) boot(ctx context.Context) error {
 	if err := d.adopt(ctx); err != nil {
 		d.log.Error("no first release", "error", err)
 	}
-	if err := d.engine.Boot(ctx); err != nil {
-		d.log.Error("not every service is up", "error", err)
+	booted := d.engine.Boot(ctx)
+	if booted != nil {
+		d.log.Error("not every service is up", "error", booted)
 	}
 	first, err := d.keel.Ready(ctx)
 	if err != nil {
@@ -191,7 +192,29 @@ func (d *Daemon) boot(ctx context.Context) error {
 	if first {
 		d.banner()
 	}
-	return d.folder().Run(ctx, func() {})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.bootAgain(ctx, booted) })
+	g.Go(func() error { return d.folder().Run(ctx, func() {}) })
+	return g.Wait()
+}
+
+// bootEvery is how often a boot is tried that did not bring every service up.
+const bootEvery = 5 * time.Second
+
+// bootAgain goes on until every service has come up: a first release counts as one that runs only then.
+func (d *Daemon) bootAgain(ctx context.Context, err error) error {
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(bootEvery):
+		}
+		if name, _ := d.engine.Current(); name != "" {
+			return nil // the host goes on by itself
+		}
+		err = d.engine.Boot(ctx)
+	}
+	return nil
 }
 
 func (d *Daemon) folder() *watch.Folder {

@@ -200,13 +200,17 @@ func (s *service) give(in upgrades.Instance, turn int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serving, s.taken, s.turn = in, false, turn
-	s.recent, s.reason, s.trouble = nil, "", ""
+	s.recent, s.trouble, s.reason = nil, s.reason, ""
 	s.state = stateRunning
-	if in == nil {
+	switch {
+	case in == nil:
 		s.state = ""
-	} else if isDone(in) {
-		s.state = stateRestarting
+	case isDone(in):
+		s.state, s.reason = stateRestarting, s.trouble // why it did not come up, if that was noted
+		s.nudge()
+		return
 	}
+	s.trouble = ""
 	s.nudge()
 }
 

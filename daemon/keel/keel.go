@@ -40,8 +40,9 @@ const (
 	DefaultGrace      = 30 * time.Second
 	DefaultBackoff    = 50 * time.Millisecond
 	DefaultMaxBackoff = 5 * time.Second
-	steadyLife        = 30 * time.Second // after so long a death is no part of a series any more
-	killGrace         = 5 * time.Second  // for the kernel to end what was killed
+	steadyLife        = 30 * time.Second      // after so long a death is no part of a series any more
+	killGrace         = 5 * time.Second       // for the kernel to end what was killed
+	sameWord          = 20 * time.Millisecond // a signal to the process and one to its group are one word, not two
 )
 
 // Config of a keel.
@@ -86,6 +87,7 @@ type keel struct {
 	failures int  // deaths since a daemon was last ready
 	ready    bool // some daemon was ready once
 	stopping bool
+	told     time.Time        // to stop
 	deadline <-chan time.Time // of the orderly stop
 }
 
@@ -195,12 +197,15 @@ func (k *keel) subscribe() (end func()) {
 
 // stop begins the orderly stop; the second time it kills.
 func (k *keel) stop(why string) (end bool, err error) {
+	if k.stopping && time.Since(k.told) < sameWord {
+		return false, nil
+	}
 	if k.stopping {
 		k.log.Warn("told again to stop: killing what is left", "by", why)
 		return true, k.force()
 	}
 	k.log.Info("stopping", "by", why)
-	k.stopping, k.restart = true, nil
+	k.stopping, k.told, k.restart = true, time.Now(), nil
 	k.systemd.stopping()
 	if k.child == nil {
 		return true, k.sweep()

@@ -357,7 +357,7 @@ func (g *Group) keep(c *gate, unread, unsent []byte) {
 	fd, err := l.dup()
 	if err != nil {
 		g.log.Error("a connection could not be kept", "listener", l.door.name, "error", err)
-		g.drop(l, hangup)
+		g.forget(l)
 		return
 	}
 	l.conn, l.fd, l.unread, l.unsent = nil, fd, unread, unsent
@@ -369,7 +369,7 @@ func (g *Group) keep(c *gate, unread, unsent []byte) {
 func (g *Group) rest(l *link) {
 	if err := g.idle.add(l); err != nil {
 		g.log.Error("a connection could not be kept", "error", err)
-		g.drop(l, hangup)
+		g.drop(l, closeQuietly)
 		return
 	}
 	if l.spoken() {

@@ -169,7 +169,7 @@ func echo(version string) http.HandlerFunc {
 		}
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
-			panic(err)
+			return // the client has left
 		}
 		fmt.Fprintf(w, "%s %s %s", r.Method, r.URL.RequestURI(), strings.TrimSpace(string(b)))
 	}

@@ -496,3 +496,58 @@ func TestReadDeadlineOfStream(t *testing.T) {
 		t.Fatalf("%q", line)
 	}
 }
+
+// The end of a pair is not the end of a connection, on whichever side and however it ends.
+func TestConnectionsOutliveThePair(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(w *two)
+	}{
+		{"the standby leaves", func(w *two) { w.next.Unpair() }},
+		{"the serving process leaves", func(w *two) { w.now.Unpair() }},
+		{"the standby loses it", func(w *two) { w.next.pair.fail(ErrProtocol) }},
+		{"the serving process loses it", func(w *two) { w.now.pair.fail(ErrProtocol) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, addr := httpTwo(t, echoes)
+			c := dial(t, addr)
+			c.get("/")
+			w.swap()
+			c.get("/")
+			tt.end(w)
+			eventually(t, "both are alone", func() bool {
+				_, ahead := w.next.Connections()
+				w.now.mu.Lock()
+				defer w.now.mu.Unlock()
+				return ahead == 0 && w.now.pair == nil
+			})
+			if got := c.get("/version"); got != "v2" {
+				t.Fatal(got)
+			}
+			join(t, w.now, w.next)
+			w.swap()
+			if got := c.get("/version"); got != "v1" {
+				t.Fatal(got)
+			}
+		})
+	}
+}
+
+// The server's own end does not end the listener.
+func TestAuthorClosesServer(t *testing.T) {
+	ln := listenTCP(t)
+	srv := &http.Server{Handler: echo("v1")}
+	g := NewGroup(Options{})
+	g.HTTP("http", ln, srv)
+	must(t, g.Arm())
+	defer g.Hangup()
+	c := dial(t, ln.Addr())
+	c.get("/")
+	must(t, srv.Close())
+	if !c.gone() {
+		t.Fatal("still there")
+	}
+	if !dial(t, ln.Addr()).gone() { // accepted, and let go
+		t.Fatal("served by a closed server")
+	}
+}

@@ -495,14 +495,14 @@ func TestFinishWithoutPeer(t *testing.T) {
 	}
 }
 
-// 9,000 connections change process at one instant, while each of them asks now and then.
-func TestNineThousandConnections(t *testing.T) {
+// Thousands of connections change process at one instant, while each of them asks now and then.
+func TestThousandsOfConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many connections")
 	}
-	const n = 9000
+	const n = crowdSize
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < n+500 {
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < uint64(n+500) {
 		t.Skipf("at most %d descriptors here", limit.Cur)
 	}
 	l := listen(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func benchActivate(b *testing.B, rows int) {
 	stop := make(chan struct{})
 	defer close(stop)
 	go write(stop, func() *Table[[]byte] { return tables[turn.Load()] })
-	var worst, total time.Duration
+	var took []time.Duration
 	var delta uint64
 	for b.Loop() {
 		next := 1 - turn.Load()
@@ -140,11 +141,11 @@ func benchActivate(b *testing.B, rows int) {
 			b.Fatal(err)
 		}
 		turn.Store(next)
-		took := time.Since(began)
-		total, worst, delta = total+took, max(worst, took), delta+a.Delta
+		took, delta = append(took, time.Since(began)), delta+a.Delta
 	}
-	b.ReportMetric(float64(total.Microseconds())/float64(b.N), "pause-µs/op")
-	b.ReportMetric(float64(worst.Microseconds()), "worst-µs")
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "pause-p50-µs")
+	b.ReportMetric(float64(took[len(took)*9/10].Nanoseconds())/1e3, "pause-p90-µs")
 	b.ReportMetric(float64(delta)/float64(b.N), "delta-rows/op")
 }
 

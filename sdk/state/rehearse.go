@@ -39,6 +39,7 @@ func (s *Store) Rehearse(ctx context.Context, progress func(done, total uint64))
 type rehearsal struct {
 	Rehearsal
 	digest [16]byte
+	buf    []byte
 	count  *counter
 }
 
@@ -97,12 +98,9 @@ func (h *rehearsal) back(t *rows, key string, value, rest []byte, was image) err
 }
 
 // mix adds a row to the digest, which does not depend on the order.
-func (h *rehearsal) mix(parts ...any) {
-	b, err := encoder.Marshal(parts)
-	if err != nil {
-		panic(err) // strings and bytes can be encoded
-	}
-	sum := xxh3.Hash128(b).Bytes()
+func (h *rehearsal) mix(table, key string, value []byte) {
+	h.buf = append(append(append(append(append(h.buf[:0], table...), 0), key...), 0), value...)
+	sum := xxh3.Hash128(h.buf).Bytes()
 	for i := range h.digest {
 		h.digest[i] ^= sum[i]
 	}

@@ -1,19 +1,19 @@
 // Package supervise keeps things running that may fail: it is OTP's supervisor, once, for goroutines, for processes of
 // the operating system and for actors alike.
 //
-//	                    ┌─────────── top ───────────┐  one_for_one
-//	                    │             │             │
-//	                   db           rooms         pool       rooms: rest_for_one, pool: simple_one_for_one
-//	               (permanent)     ┌──┴───┐      ┌──┼──┐
-//	                             index  chat     1  2  3
+//	                   ┌─────────── top ───────────┐  one_for_one
+//	                   │             │             │
+//	                  db           rooms         pool       rooms: rest_for_one, pool: simple_one_for_one
+//	              (permanent)     ┌──┴───┐      ┌──┼──┐
+//	                            index  chat     1  2  3
 //
-//	     start ──────▶ running ── ends, rule says restart ──▶ start again ── fails ──▶ restarting ─┐
-//	       │              │                                        ▲                               │
-//	     error            └── ends, rule says no ──▶ stopped       └── counted, tried again ◀──────┘
-//	       │                                         (temporary: forgotten)    │
-//	       ▼                                                                   ▼ more than Intensity in Period
-//	 those started before                                     the others are stopped in reverse order, and Run
-//	 are stopped in reverse                                   returns a shutdown: now the parent applies its rule
+//	    start ──────▶ running ── ends, rule says restart ──▶ start again ── fails ──▶ restarting ─┐
+//	      │              │                                        ▲                               │
+//	    error            └── ends, rule says no ──▶ stopped       └── counted, tried again ◀──────┘
+//	      │                                         (temporary: forgotten)    │
+//	      ▼                                                                   ▼ more than Intensity in Period
+//	those started before                                     the others are stopped in reverse order, and Run
+//	are stopped in reverse                                   returns a shutdown: now the parent applies its rule
 //
 // What a [Spec] says is checked whole, nested supervisors included, before anything starts: [New] returns one error
 // that names the place. A [Supervisor] is one goroutine, the one that called Run; nothing runs before that. Zero

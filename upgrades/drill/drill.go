@@ -74,6 +74,7 @@ var scenarios = []scenario{
 	{"rows", rows},
 	{"bad", bad},
 	{"kill-service", killService},
+	{"kill-new", killNew},
 	{"kill-daemon", killDaemon},
 }
 

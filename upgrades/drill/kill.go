@@ -31,11 +31,7 @@ func killService(ctx context.Context, d *drill) error {
 		return err
 	}
 	knocking := startKnocking(ctx, in.http)
-	killed := time.Now()
-	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
-		return err
-	}
-	back, err := firstAnswer(ctx, in.http, killed)
+	back, err := in.killServing(ctx, "visits", before.Version)
 	if err != nil {
 		return err
 	}

@@ -60,11 +60,15 @@ func (t *tool) releasesCommand() *cobra.Command {
 // showStatus prints the daemon in one line, then its services as a table.
 func (t *tool) showStatus(s control.Status) {
 	fmt.Fprintf(t.out, "theseusd %s in %s, pid %d, up %s\n", s.Version, s.Dir, s.PID, age(s.Started))
-	if s.Release == "" {
+	switch {
+	case s.Release == "" && len(s.Services) == 0:
 		fmt.Fprintln(t.out, "no release yet; build one with: reltool build")
 		return
+	case s.Release == "":
+		fmt.Fprintf(t.out, "the first release is not up yet\n\n")
+	default:
+		fmt.Fprintf(t.out, "release %s (%s)%s\n\n", t.out.paint(bold, s.Release), s.State, underWay(s.Upgrade))
 	}
-	fmt.Fprintf(t.out, "release %s (%s)%s\n\n", t.out.paint(bold, s.Release), s.State, underWay(s.Upgrade))
 	var tab table
 	tab.add(dim, "SERVICE", "VERSION", "STATE", "PID", "UP", "ROWS", "LOG", "CONNS", "RSS", "RESTARTS", "LISTENS")
 	for _, service := range s.Services {

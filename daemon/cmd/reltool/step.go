@@ -44,7 +44,7 @@ func facts(e control.Event) string {
 // pause says how long nobody served at the switch before a probation, service by service; nothing if e is no
 // probation or if none was measured.
 func pause(e control.Event) string {
-	if e.Kind != "probation" {
+	if e.Kind != "probation" && e.Kind != "rolled_back" {
 		return ""
 	}
 	var list []string

@@ -1,0 +1,10 @@
+package supervise
+
+import (
+	"context"
+)
+
+func untilStopped(ctx context.Context, _ *large) error {
+	<-ctx.Done()
+	return nil
+}
