@@ -415,6 +415,29 @@ func crashTwice(t *testing.T, s scenario, k, j int) (more bool) {
 	return more
 }
 
+func TestSchemaVersionThatServedKeepsItsShape(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		d := w.boot()
+		defer d.end()
+		mustBuild(t, d.e, []release.Package{w.pack("visits", "1.0.0", "")})
+		must(t, d.e.Boot(t.Context()))
+		mustBuild(t, d.e, []release.Package{w.pack("visits", "2.0.0", upFrom1)})
+		other := w.pack("visits", "2.0.1", upFrom1)
+		other.Describe.Tables[0].Shape = "{other:string}"
+		w.store[other.Digest] = other
+		mustBuild(t, d.e, []release.Package{other}) // 2.0.0 has written nothing yet
+		w.sick["2.0.0"] = true
+		wantCode(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{To: "v2"}, nil), "rolled_back", "")
+		_, err := d.e.Plan(t.Context(), "v3")
+		wantCode(t, err, "uncovered", "has served as {v2:string} in 2.0.0")
+		other.Version, other.Digest = "2.0.2", "visits@2.0.2"
+		w.store[other.Digest] = other
+		_, err = d.e.Build(t.Context(), []release.Package{other}, "test")
+		wantCode(t, err, "uncovered", "{other:string} here")
+	})
+}
+
 func TestErrorsForPeople(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -3,6 +3,7 @@ package upgrades
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +31,7 @@ type numbered struct {
 	built  time.Time
 	by     string
 	proven bool // was permanent once
+	served bool // its versions have written
 }
 
 // underway is an upgrade that has not ended.
@@ -250,6 +252,7 @@ func (n *numbered) move(actions ...release.Action) error {
 	}
 	n.status = s
 	n.proven = n.proven || s == release.Permanent
+	n.served = n.served || slices.Contains(actions, release.Install)
 	return nil
 }
 

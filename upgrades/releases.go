@@ -111,7 +111,7 @@ func (e *Engine) detail(from, to release.Package) ([]string, error) {
 	case err != nil:
 		return nil, e.refuseAppup(err)
 	}
-	return changeOf(relup, itemOf(from), itemOf(to)).detail(), nil
+	return changeOf(relup, itemOf(from), itemOf(to)).detail(), e.worn(to)
 }
 
 // number gives a set its release, a new one if there is none yet.
@@ -200,6 +200,9 @@ func (e *Engine) draw(from, to packages, name string) (change, error) {
 	relup, err := compile(old, now)
 	if err != nil {
 		return change{}, e.refuseAppup(err)
+	}
+	if err := e.worn(now); err != nil {
+		return change{}, err
 	}
 	return changeOf(relup, itemOf(old), itemOf(now)), nil
 }

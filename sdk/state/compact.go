@@ -50,8 +50,9 @@ func (s *Store) tend(ctx context.Context) error {
 	return s.compact(ctx)
 }
 
-// Settle ends the time in which an older version might come back: no more shadows are written, and in the background
-// rows of older shapes are written anew in this program's, and the log is compacted.
+// Settle ends the time in which another version might come back: no more shadows are written, and in the background
+// rows of older shapes, and rows that a newer version has written, are written anew by this program, and the log is
+// compacted. So what a version wrote that was rolled back is gone from the log.
 func (s *Store) Settle(context.Context) error {
 	if !s.Writer() {
 		return ErrNotWriter
@@ -63,14 +64,14 @@ func (s *Store) Settle(context.Context) error {
 	return nil
 }
 
-// rewriteOld writes the rows of older versions in this program's.
+// rewriteOld writes the rows of other versions in this program's.
 func (s *Store) rewriteOld(ctx context.Context) error {
 	for _, t := range s.all() {
 		if t.opaque {
 			continue
 		}
 		m := mover{t: t, build: t.rewrite, calm: true, mayGoOn: s.mayTend}
-		m.pick = func(it item) bool { return it.rec.version() < t.version }
+		m.pick = func(it item) bool { return it.rec.version() < t.version || it.rec.shadow() }
 		if err := m.run(ctx); err != nil {
 			return err
 		}
@@ -87,7 +88,7 @@ func (s *Store) wasteful() bool {
 	}
 	used, segments := s.size()
 	size := uint64(s.o.SegmentSize)
-	return used > 2*live+2*size || uint64(segments) > 8+3*(live/size)
+	return used > 2*live+2*size || uint64(segments) > 3+3*(live/size)
 }
 
 // compact empties all segments before the active one, by writing their rows again at the end, and deletes them.

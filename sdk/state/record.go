@@ -36,7 +36,6 @@ func (r record) size() uint64     { return uint64(binary.LittleEndian.Uint32(r))
 func (r record) sum() uint32      { return binary.LittleEndian.Uint32(r[4:]) }
 func (r record) expiry() uint64   { return binary.LittleEndian.Uint64(r[8:]) }
 func (r record) version() int     { return int(binary.LittleEndian.Uint16(r[16:])) }
-func (r record) flags() byte      { return r[18] }
 func (r record) nameLen() int     { return int(r[19]) }
 func (r record) keyLen() int      { return int(binary.LittleEndian.Uint32(r[20:])) }
 func (r record) restLen() int     { return int(binary.LittleEndian.Uint32(r[24:])) }

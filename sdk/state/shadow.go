@@ -84,7 +84,8 @@ func (t *rows) older() []int {
 func (t *rows) quiesce() {
 	for i := range t.shards {
 		t.shards[i].mu.Lock()
-		t.shards[i].mu.Unlock() //nolint:staticcheck // passing through is the purpose
+		//lint:ignore SA2001 passing through is the purpose
+		t.shards[i].mu.Unlock()
 	}
 }
 
