@@ -103,7 +103,7 @@ func TestRowsExpire(t *testing.T) {
 		stop()
 		<-done
 		must(0, s.Close())
-		s, kv = openBytes(t, dir, Options{})
+		s, _ = openBytes(t, dir, Options{})
 		if n := must(s.Load(t.Context())); n != 1 {
 			t.Errorf("%d rows came back", n)
 		}
