@@ -43,8 +43,6 @@ func listenTCP(t testing.TB) net.Listener {
 type two struct {
 	t         testing.TB
 	now, next *Group
-	addr, raw string
-	made      int
 	build     func(g *Group, name string)
 }
 

@@ -26,16 +26,28 @@ func TestSpecsAreCheckedWholeBeforeAnythingStarts(t *testing.T) {
 		want string // "" is no error
 	}{
 		{"nothing", Spec{}, ""},
-		{"duplicate below", Spec{Name: "top", Children: []ChildSpec{leaf, {ID: "sup", Tree: &Spec{Children: []ChildSpec{leaf, leaf}}}}},
-			"supervise: top/sup/leaf: duplicate child id"},
-		{"a supervisor in itself", Spec{Name: "top", Children: []ChildSpec{{ID: "sup", Tree: loop}}},
-			"supervise: top/sup/inner/again: a supervisor is its own descendant"},
+		{
+			"duplicate below",
+			Spec{Name: "top", Children: []ChildSpec{leaf, {ID: "sup", Tree: &Spec{Children: []ChildSpec{leaf, leaf}}}}},
+			"supervise: top/sup/leaf: duplicate child id",
+		},
+		{
+			"a supervisor in itself",
+			Spec{Name: "top", Children: []ChildSpec{{ID: "sup", Tree: loop}}},
+			"supervise: top/sup/inner/again: a supervisor is its own descendant",
+		},
 		{"one spec in two places", Spec{Children: []ChildSpec{{ID: "a", Tree: shared}, {ID: "b", Tree: shared}}}, ""},
 		{"strategy", Spec{Name: "top", Flags: Flags{Strategy: 9}}, "supervise: top: invalid strategy: found invalid(9)"},
-		{"period", Spec{Flags: Flags{Period: 300 * time.Millisecond}},
-			"supervise: invalid period: found 300ms, restarts are counted in whole seconds"},
-		{"no template", Spec{Name: "pool", Flags: Flags{Strategy: SimpleOneForOne}},
-			"supervise: pool: simple_one_for_one needs exactly one child spec, the template: found 0"},
+		{
+			"period",
+			Spec{Flags: Flags{Period: 300 * time.Millisecond}},
+			"supervise: invalid period: found 300ms, restarts are counted in whole seconds",
+		},
+		{
+			"no template",
+			Spec{Name: "pool", Flags: Flags{Strategy: SimpleOneForOne}},
+			"supervise: pool: simple_one_for_one needs exactly one child spec, the template: found 0",
+		},
 		{"no start", Spec{Name: "top", Children: []ChildSpec{{ID: "a"}}}, "supervise: top/a: missing start: set Start or Tree"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

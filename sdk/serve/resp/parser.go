@@ -15,15 +15,19 @@ const (
 	MaxInline = 64 << 10  // bytes of an inline command, or of a line with a length
 )
 
-// Protocol errors, as Redis words them.
-var (
-	errMultibulk    = errors.New("Protocol error: invalid multibulk length")
-	errBulk         = errors.New("Protocol error: invalid bulk length")
-	errInline       = errors.New("Protocol error: too big inline request")
-	errMultibulkBig = errors.New("Protocol error: too big mbulk count string")
-	errBulkBig      = errors.New("Protocol error: too big bulk count string")
-	errQuotes       = errors.New("Protocol error: unbalanced quotes in request")
-	errQuery        = errors.New("Protocol error: query is too big")
+// protocolError is what is wrong with a client's bytes, as Redis words it.
+type protocolError string
+
+func (e protocolError) Error() string { return "Protocol error: " + string(e) }
+
+const (
+	errMultibulk    = protocolError("invalid multibulk length")
+	errBulk         = protocolError("invalid bulk length")
+	errInline       = protocolError("too big inline request")
+	errMultibulkBig = protocolError("too big mbulk count string")
+	errBulkBig      = protocolError("too big bulk count string")
+	errQuotes       = protocolError("unbalanced quotes in request")
+	errQuery        = protocolError("query is too big")
 )
 
 // A parser finds commands in a buffer that grows at its end. It never looks at a byte of a large command twice.
