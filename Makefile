@@ -14,6 +14,8 @@ P     ?= 2#          packages that are built and tested at once
 FUZZ  ?= 20000#      inputs for each fuzz target
 BENCH ?= .#          benchmarks, as a regular expression
 COUNT ?= 1#          runs of each benchmark; benchstat wants 10
+ROWS  ?= 1000 100000 1000000# sizes of the state that `otp` measures
+REPS  ?= 5#          upgrades and downgrades at each of these sizes
 
 export GOFLAGS     := $(strip $(GOFLAGS) -p=$(P) -buildvcs=false)
 export CGO_ENABLED ?= 0
@@ -27,7 +29,7 @@ STARTED  := $(shell date +%s)
 PACKAGES = $$(go list ./... | grep -v '/daemon/e2e$$')
 say      = printf '\n== %s  %s\n' "$$(date +%T)" "$(1)"
 
-.PHONY: help run build test setup check format-check lint wire-check house unit race e2e fuzz bench drill cover generate format clean
+.PHONY: help run build test setup check format-check lint wire-check house unit race e2e fuzz bench drill otp cover generate format clean
 
 help: ## List the targets
 	@printf 'make TARGET, where TARGET is\n\n'
@@ -77,6 +79,13 @@ fuzz: ## Run every fuzz target with FUZZ inputs
 
 drill: build ## Show it: load, upgrade, verify, roll back, verify; prints the pauses
 	@bin/reltool drill
+
+otp: build ## The pause beside Erlang/OTP's release_handler, in one run (needs erlang-nox)
+	@$(call say,Erlang/OTP: release_handler)
+	upgrades/drill/otp/run.sh '$(ROWS)' '$(REPS)'
+	$(call say,Theseus: reltool drill)
+	rows='$(ROWS)'
+	bin/reltool drill --only pause --rows "$${rows// /,}" --reps '$(REPS)'
 
 bench: ## Run the benchmarks (BENCH=regexp, COUNT=10 for benchstat)
 	@go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m $(PACKAGES)
