@@ -67,7 +67,8 @@ func (f *flight) conclude(s State, cause error) {
 	if s.Ended() {
 		ev.Text, ev.Took = f.pauseText()
 	}
-	f.feeds.send(f.e.must(record{Event: ev}))
+	var asked *askedError
+	f.feeds.send(f.e.must(record{Event: ev, Asked: errors.As(cause, &asked)}))
 	f.last = s
 }
 

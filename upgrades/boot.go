@@ -43,7 +43,7 @@ func (e *Engine) Boot(ctx context.Context) error {
 func (e *Engine) bootRelease() (name string, first bool) {
 	e.read(func(r *registry) {
 		name = r.serving
-		if n := r.newest(); name == "" && n != nil && r.upgrade == nil {
+		if n, _ := r.newest(); name == "" && n != nil && r.upgrade == nil {
 			name, first = n.name, true
 		}
 	})

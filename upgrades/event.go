@@ -15,6 +15,7 @@ type record struct {
 	Plan       *control.Plan     `json:"plan,omitempty"`       // of an upgrade that was planned
 	Changes    []change          `json:"changes,omitempty"`    // likewise
 	Rehearsals map[string]sample `json:"rehearsals,omitempty"` // by service
+	Asked      bool              `json:"asked,omitempty"`      // of an end: somebody wanted it, it says nothing of the release
 }
 
 // item is one service of a release.

@@ -64,16 +64,19 @@ func path(from, to string) []string {
 
 // target resolves the name of a release and compares it with the one that serves.
 func (e *Engine) target(name string) (from, to string, down bool, err error) {
-	var now, then *numbered
+	var now, then, bad *numbered
 	var names []string
 	e.read(func(r *registry) {
 		now, then, names = r.find(r.serving), r.find(name), r.names()
 		if name == "" {
-			then = r.newest()
+			then, bad = r.newest()
 		}
 		from = r.serving
 	})
 	switch {
+	case then == nil && bad != nil:
+		err = e.refuse(codeNoRelease, bad.name+" was rolled back: "+bad.failed,
+			"build a better one with: reltool build; to try this one again: reltool upgrade "+bad.name)
 	case len(names) == 0:
 		err = e.refuse(codeNoRelease, "there is no release yet", "build one with: reltool build")
 	case then == nil && name == "":

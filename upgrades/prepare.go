@@ -199,8 +199,7 @@ func (f *flight) rehearseAll(ctx context.Context) error {
 		}
 		rec.Rehearsals[m.Service] = s
 		rec.Done += r.Rows
-		texts = append(texts, fmt.Sprintf("%s: %s there and back, %s changed, %s with a declared loss",
-			m.Service, plural(r.Rows, "row"), count(r.Changed), count(r.Lossy)))
+		texts = append(texts, fmt.Sprintf("%s: %s", m.Service, rehearsed(r)))
 		return nil
 	})
 	if err != nil {
@@ -211,6 +210,18 @@ func (f *flight) rehearseAll(ctx context.Context) error {
 		return &StepError{Step: stepJournal, Err: err}
 	}
 	return nil
+}
+
+// rehearsed says what a rehearsal has shown.
+func rehearsed(r Rehearsal) string {
+	text := fmt.Sprintf("%s read, none has another shape", plural(r.Rows, "row"))
+	if r.Changed > 0 {
+		text = fmt.Sprintf("%s up and down again: identical", plural(r.Changed, "row"))
+	}
+	if r.Lossy > 0 {
+		text += fmt.Sprintf(" but for %s, as its Step declares", count(r.Lossy))
+	}
+	return text
 }
 
 func (f *flight) rehearse(ctx context.Context, m *move) (r Rehearsal, s sample, err error) {

@@ -32,6 +32,7 @@ type numbered struct {
 	by     string
 	proven bool // was permanent once
 	served bool // its versions have written
+	failed string // why it was rolled back by itself; "" if it was not, or has done well since
 }
 
 // underway is an upgrade that has not ended.
@@ -109,6 +110,9 @@ func (r *registry) advance(rec record) error {
 	state, err := u.state.after(rec.Kind)
 	if err != nil {
 		return err
+	}
+	if to := r.find(u.to); to != nil && state.Ended() && state != Aborted && !rec.Asked {
+		to.failed = rec.Reason // none if it is permanent
 	}
 	if state == Planned {
 		return r.plan(rec)
@@ -227,18 +231,17 @@ func (r *registry) before() *numbered {
 	return nil
 }
 
-// newest is the newest release above the serving one, an unpacked one before an old one, or nil.
-func (r *registry) newest() *numbered {
-	var old *numbered
+// newest is the newest release above the serving one that has not failed, or nil. failed is the newest of those.
+func (r *registry) newest() (good, failed *numbered) {
 	for i := len(r.releases) - 1; i >= 0 && r.releases[i].name != r.serving; i-- {
 		switch n := r.releases[i]; {
-		case n.status == release.Unpacked:
-			return n
-		case old == nil:
-			old = n
+		case n.failed == "":
+			return n, failed
+		case failed == nil:
+			failed = n
 		}
 	}
-	return old
+	return nil, failed
 }
 
 // move takes a release through its statuses.
@@ -262,7 +265,7 @@ func (n *numbered) view() control.Release {
 	for name, it := range n.set {
 		services[name] = it.Version
 	}
-	return control.Release{Name: n.name, Status: n.status.String(), Services: services, Built: n.built, By: n.by}
+	return control.Release{Name: n.name, Status: n.status.String(), Services: services, Built: n.built, By: n.by, Failed: n.failed}
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

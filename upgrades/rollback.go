@@ -8,7 +8,8 @@ import (
 
 // Rollback goes back to the release before. During a probation that is the switch the other way, at once; before the
 // commit the upgrade is aborted; after it was made permanent it is an upgrade down. It returns nil when the release
-// before serves. A To in the request, if it is another one, makes it an upgrade to that.
+// before serves. A To in the request, if it is another one, makes it an upgrade down
+// to that; it is refused if it lies above.
 func (e *Engine) Rollback(ctx context.Context, req control.UpgradeRequest, emit func(control.Event)) error {
 	if f := e.current(); f != nil {
 		if req.To != "" && req.To != f.from {
@@ -30,6 +31,11 @@ func (e *Engine) Rollback(ctx context.Context, req control.UpgradeRequest, emit 
 			return err
 		}
 		req.To = name
+	}
+	if _, to, down, err := e.target(req.To); err != nil {
+		return err
+	} else if !down {
+		return e.refuse(codeNoRelease, to+" is above what runs now", "that is an upgrade: reltool upgrade "+to)
 	}
 	return e.Upgrade(ctx, req, emit)
 }

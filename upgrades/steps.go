@@ -65,7 +65,7 @@ func rehearseText(c change, rows uint64) string {
 	for _, t := range tables {
 		names = append(names, fmt.Sprintf("%s %d -> %d", t.Table, t.From, t.To))
 	}
-	return fmt.Sprintf("take %s there and back, and compare: %s", plural(rows, "row"), strings.Join(names, ", "))
+	return fmt.Sprintf("take %s up and down again, and compare: %s", plural(rows, "row"), strings.Join(names, ", "))
 }
 
 func switchText(c change) string {

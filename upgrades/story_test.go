@@ -254,6 +254,26 @@ func TestJournalIsFullAtTheEnd(t *testing.T) {
 	})
 }
 
+// A release that was rolled back because it failed is tried again only by its name.
+func TestFailedReleaseIsNotChosen(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		w.sick["2.0.0"] = true
+		wantCode(t, go2(d), "rolled_back", "unhealthy")
+		wantCode(t, second(d.e.Plan(t.Context(), "")), "no_release", "v2 was rolled back")
+		if list := d.e.Releases(); !strings.Contains(list[1].Failed, "unhealthy") {
+			t.Errorf("%+v", list)
+		}
+		wantCode(t, d.e.Rollback(t.Context(), control.UpgradeRequest{To: "v2"}, nil), "no_release", "above")
+		w.sick["2.0.0"] = false
+		must(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{To: "v2"}, nil))
+		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
+		p, err := d.e.Plan(t.Context(), "")
+		if err != nil || p.To != "v2" || d.e.Releases()[1].Failed != "" {
+			t.Errorf("one that did well since is chosen again: %+v, %v", p, err)
+		}
+	})
+}
+
 // What the journal refuses is not lost: it is written before the next record.
 func TestJournalIsFullOnTheWayBack(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
@@ -270,7 +290,7 @@ func TestJournalIsFullOnTheWayBack(t *testing.T) {
 			t.Fatalf("the journal ends in %s", got)
 		}
 		full, w.sick["2.0.0"] = false, false
-		must(t, go2(d))
+		must(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{To: "v2"}, nil))
 		wantServing(t, w, d, "2.0.0", "permanent")
 	})
 }

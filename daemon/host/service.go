@@ -151,7 +151,7 @@ func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
 		s.state = stateFailed
 		s.reason = fmt.Sprintf("%d restarts within %s did not help: %s", len(s.recent), time.Duration(r.Period), how)
 		s.host.log.Error("SERVICE FAILED: too many restarts", "again_in", failedRest, "service", s.name,
-			"version", dead.Package().Version, "reason", s.reason, "hint", "reltool rollback, or reltool upgrade")
+			"version", dead.Package().Version, "reason", s.reason, "hint", "if it does not come up by itself: reltool rollback, or an upgrade to a better version")
 		return false
 	}
 	s.recent = append(s.recent, now)

@@ -30,7 +30,7 @@ type ServiceStatus struct {
 	Command     string            `json:"command"`
 	State       string            `json:"state"` // starting, running, restarting, failed
 	Reason      string            `json:"reason,omitempty"`
-	PID         int               `json:"pid"`
+	PID         int               `json:"pid,omitempty"`
 	Started     time.Time         `json:"started,omitzero"`
 	Restarts    int               `json:"restarts"`
 	Epoch       uint64            `json:"epoch"`
@@ -57,6 +57,7 @@ type Release struct {
 	Services map[string]string `json:"services"` // name: version
 	Built    time.Time         `json:"built"`
 	By       string            `json:"by,omitempty"`
+	Failed   string            `json:"failed,omitempty"` // why it was rolled back by itself the last time
 }
 
 // Built answers POST /v1/releases.

@@ -195,7 +195,7 @@ func (s *Store) fill(p *Package) (m meta, err error) {
 	if text, err = s.text(*p, m, manifestFile); err != nil {
 		return m, err
 	}
-	if p.Manifest, err = appup.Parse(filepath.Join(p.Dir, manifestFile), text); err != nil {
+	if p.Manifest, err = appup.Parse(p.Name+"-"+p.Version+"/"+manifestFile, text); err != nil {
 		return m, err
 	}
 	if text, err = s.text(*p, m, describeFile); err != nil {

@@ -163,8 +163,8 @@ func (t *tool) showBuilt(b control.Built) error {
 	}
 	switch {
 	case len(b.Changes) == 0:
-		fmt.Fprintf(t.out, "nothing has changed: %s is the newest that can be built here\n", orNothing(b.To))
-		t.hint("a change needs a higher version in appup.toml and main.go")
+		fmt.Fprintf(t.out, "nothing to build: no source here has a higher version than what runs (%s)\n", orNothing(b.To))
+		t.hint("to build a change, raise the version in appup.toml and in main.go")
 		return nil
 	case !b.New:
 		fmt.Fprintf(t.out, "release is there already: %s\n", arrow(b.From, b.To))
@@ -172,7 +172,7 @@ func (t *tool) showBuilt(b control.Built) error {
 		fmt.Fprintf(t.out, "release built: %s\n", arrow(b.From, b.To))
 	}
 	t.showChanges(b.Changes)
-	t.hint("see what it does: reltool upgrade")
+	t.hint("see what it does: " + t.again("reltool upgrade"))
 	return nil
 }
 

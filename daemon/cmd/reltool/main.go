@@ -65,6 +65,7 @@ The instance is the one of --dir, else of $THESEUS_DIR, else the nearest folder 
   reltool upgrade             # what an upgrade would do
   reltool upgrade --apply     # do it
   reltool rollback            # go back, with every write`,
+		Version:       control.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {

@@ -17,8 +17,16 @@ func (t *tool) showPlan(p control.Plan, asked string) error {
 	t.showSteps(p)
 	fmt.Fprintln(t.out)
 	t.showCost(p)
-	fmt.Fprintf(t.out, "nothing was changed; apply it with: %s\n", applyWith(asked))
+	fmt.Fprintf(t.out, "nothing was changed; apply it with: %s\n", t.again(applyWith(asked)))
 	return nil
+}
+
+// again is a command to type next: at the same instance, if that was named.
+func (t *tool) again(command string) string {
+	if t.dir == "" {
+		return command
+	}
+	return strings.Replace(command, "reltool ", "reltool --dir "+t.dir+" ", 1)
 }
 
 func applyWith(asked string) string {

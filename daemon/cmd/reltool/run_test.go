@@ -185,7 +185,7 @@ func TestNothingToBuild(t *testing.T) {
 		"GET /v1/status": `{"release":"v3","services":[{"name":"visits","version":"2.0.0"},{"name":"cache","version":"1.2.0"}]}`,
 	})
 	code, out, errs := reltool(t.Context(), "build")
-	if code != 0 || out != "nothing has changed: v3 is the newest that can be built here\n" || errs != "" {
+	if code != 0 || out != "nothing to build: no source here has a higher version than what runs (v3)\n" || errs != "" {
 		t.Errorf("got %d %q %q", code, out, errs)
 	}
 }

@@ -94,11 +94,19 @@ func underWay(u *control.Upgrade) string {
 }
 
 func addService(tab *table, s control.ServiceStatus) {
-	tab.add(stateInk(s.State), s.Name, s.Version, s.State, fmt.Sprint(s.PID), age(s.Started), count(rows(s.Rows)),
+	tab.add(stateInk(s.State), s.Name, s.Version, s.State, pid(s.PID), age(s.Started), count(rows(s.Rows)),
 		bytes(s.LogBytes), fmt.Sprint(s.Connections), bytes(s.RSS), fmt.Sprint(s.Restarts), listeners(s.Listeners))
 	for _, p := range s.Standbys {
 		tab.add(dim, "  "+p.Role, p.Version, "", fmt.Sprint(p.PID), "", "", "lag "+bytes(p.Lag))
 	}
+}
+
+// pid is a process, or - for none.
+func pid(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }
 
 func stateInk(state string) ink {
@@ -139,7 +147,11 @@ func (t *tool) showReleases(list []control.Release) {
 	var tab table
 	tab.add(dim, "RELEASE", "STATUS", "BUILT", "BY", "SERVICES")
 	for _, r := range slices.Backward(list) {
-		tab.add(statusInk(r.Status), r.Name, r.Status, clock(r.Built), r.By, listeners(r.Services))
+		services := listeners(r.Services)
+		if r.Failed != "" {
+			services += "  (was rolled back: " + r.Failed + ")"
+		}
+		tab.add(statusInk(r.Status), r.Name, r.Status, clock(r.Built), r.By, services)
 	}
 	tab.print(t.out)
 }

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
 )
 
 // Exit codes.
@@ -42,6 +45,7 @@ type call struct {
 	command  string // of a service; empty for theseus itself
 	dir      string
 	help     bool
+	version  bool
 	args     []string
 	out, err io.Writer
 }
@@ -69,6 +73,8 @@ func (c *call) flags() string {
 		switch {
 		case flag == "--help" || flag == "-h":
 			c.help = true
+		case flag == "--version" && c.command == "":
+			c.version = true
 		case flag == "--dir" && given:
 			c.dir = value
 		case flag == "--dir" && len(c.args) > 0:
@@ -85,6 +91,11 @@ func (c *call) flags() string {
 // own is theseus without a service's name.
 func (c *call) own(ctx context.Context) int {
 	switch {
+	case c.version:
+		fmt.Fprintln(c.out, self, control.Version)
+		return done
+	case len(c.args) == 0 && c.help:
+		return c.how()
 	case len(c.args) == 0 || c.args[0] == "help":
 		return c.list(ctx)
 	case c.args[0] == "completion":
@@ -97,6 +108,23 @@ func (c *call) own(ctx context.Context) int {
 		return c.usage(wrong)
 	}
 	return c.service(ctx)
+}
+
+// how says what the program is for.
+func (c *call) how() int {
+	fmt.Fprint(c.out, `theseus asks the services of an instance.
+
+  theseus                          the services and their verbs
+  theseus SERVICE                  the verbs of one
+  theseus SERVICE VERB ARGS...     run a verb; linked under the service's command: SERVICE VERB ARGS...
+  theseus completion bash          completion for the shell: source <(theseus completion bash)
+
+  --dir DIR    the instance (default: $THESEUS_DIR, else the nearest folder above with a .theseus)
+  --version    the version of this program
+
+Exit codes: 0 done, 1 the verb failed, 2 called wrongly, 3 the service does not run.
+`)
+	return done
 }
 
 // name is how the program calls itself in messages.

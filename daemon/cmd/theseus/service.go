@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -19,10 +20,10 @@ func (c *call) service(ctx context.Context) int {
 	if err != nil {
 		return c.fail(err)
 	}
-	if c.help || len(c.args) == 0 {
+	if c.help || len(c.args) == 0 || asksHelp(c.args[1:]) {
 		return c.verbs(ctx, s)
 	}
-	text, err := s.Call(ctx, c.args[0], c.args[1:]...)
+	text, err := s.Call(ctx, c.args[0], plain(c.args[1:])...)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -35,11 +36,28 @@ func (c *call) service(ctx context.Context) int {
 	return done
 }
 
-// verbs lists what the running version can do.
+// asksHelp is true for `VERB --help`; after a -- it is an argument like any other.
+func asksHelp(args []string) bool {
+	return len(args) > 0 && (args[0] == "--help" || args[0] == "-h")
+}
+
+// plain is the arguments without the -- that ends the client's own.
+func plain(args []string) []string {
+	if len(args) > 0 && args[0] == "--" {
+		return args[1:]
+	}
+	return args
+}
+
+// verbs lists what the running version can do, or the one verb that help was asked for.
 func (c *call) verbs(ctx context.Context, s *control.Service) int {
 	verbs, version, err := s.Verbs(ctx)
 	if err != nil {
 		return c.fail(err)
+	}
+	if i := slices.IndexFunc(verbs, func(v describe.Verb) bool { return len(c.args) > 0 && v.Name == c.args[0] }); i >= 0 {
+		c.table(verbs[i : i+1])
+		return done
 	}
 	fmt.Fprintf(c.out, "%s\n\n", strings.TrimSpace("verbs of "+c.command+" "+version))
 	c.table(verbs)
@@ -90,7 +108,7 @@ func (c *call) services() ([]string, error) {
 		return nil, &control.DialError{Dir: dir, Socket: control.RunDir(dir), Err: err}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("no services in " + dir)
+		return nil, &control.DialError{Dir: dir, Socket: control.RunDir(dir), Err: errors.New("no services are there")}
 	}
 	return names, nil
 }
