@@ -18,13 +18,14 @@ import (
 	"github.com/theseusd/theseus/daemon/keel"
 	"github.com/theseusd/theseus/daemon/watch"
 	api "github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/journal"
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
-// Version of the daemon; packagers set it by the linker.
-var Version = "0.1.0"
+// Version of the daemon.
+var Version = api.Version
 
 // shutdownBudget is for the services' orderly stop; it ends before the keel's patience does.
 const shutdownBudget = 25 * time.Second
@@ -111,15 +112,18 @@ func (d *Daemon) openEngine() error {
 // services in order; nil says that this went well.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.journal.Close()
+	fault.At(fault.DaemonStarted)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go func() { stop(d.keel.Beat(ctx, d.alive)) }()
 	if err := d.host.Attach(ctx); err != nil {
 		return err
 	}
+	fault.At(fault.DaemonAttached)
 	if err := d.engine.Recover(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("recover: %w", err)
 	}
+	fault.At(fault.DaemonRecovered)
 	err := d.serve(ctx)
 	d.log.Info("stopping services", "because", context.Cause(ctx))
 	return errors.Join(err, d.stop())
@@ -181,10 +185,15 @@ func (d *Daemon) boot(ctx context.Context) error {
 	if err := d.adopt(ctx); err != nil {
 		d.log.Error("no first release", "error", err)
 	}
-	booted := d.engine.Boot(ctx)
-	if booted != nil {
-		d.log.Error("not every service is up", "error", booted)
+	booted := make(chan error, 1)
+	go func() { booted <- d.bootOnce(ctx) }()
+	select {
+	case err := <-booted:
+		booted <- err
+	case <-time.After(bootPatience):
+		d.log.Warn("some services take long to come up", "waited", bootPatience)
 	}
+	fault.At(fault.DaemonBooted)
 	first, err := d.keel.Ready(ctx)
 	if err != nil {
 		return err
@@ -193,9 +202,20 @@ func (d *Daemon) boot(ctx context.Context) error {
 		d.banner()
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.bootAgain(ctx, booted) })
+	g.Go(func() error { return d.bootAgain(ctx, <-booted) })
 	g.Go(func() error { return d.folder().Run(ctx, func() {}) })
 	return g.Wait()
+}
+
+// bootPatience is how long the instance is not called ready for the sake of a service that does not come up.
+const bootPatience = 10 * time.Second
+
+func (d *Daemon) bootOnce(ctx context.Context) error {
+	err := d.engine.Boot(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.log.Error("not every service is up", "error", err)
+	}
+	return err
 }
 
 // bootEvery is how often a boot is tried that did not bring every service up.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -82,7 +84,34 @@ func Load(path string) (*File, error) {
 	if err := appup.Decode(filepath.Base(path), text, f); err != nil {
 		return nil, err
 	}
-	return f, nil
+	return f, f.check(path)
+}
+
+// check finds what is well-formed and yet wrong.
+func (f *File) check(path string) error {
+	for name, s := range f.Service {
+		for listener, address := range s.Listen {
+			if err := checkAddress(address); err != nil {
+				return fmt.Errorf("%s: service.%s.listen.%s: %w", path, name, listener, err)
+			}
+		}
+		if _, err := json.Marshal(s.Config); err != nil {
+			return fmt.Errorf("%s: service.%s.config: %w", path, name, err)
+		}
+	}
+	return nil
+}
+
+// checkAddress wants a host: without one the service would serve the whole world.
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return fmt.Errorf(`%q is no address like "127.0.0.1:8081" ("0.0.0.0:8081" for all networks)`, address)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q: the port is a number from 0 to 65535", address)
+	}
+	return nil
 }
 
 // settings are for the host.
@@ -90,7 +119,7 @@ func (f *File) settings(service string) host.Settings {
 	s := f.Service[service]
 	out := host.Settings{Listen: s.Listen}
 	if len(s.Config) > 0 {
-		out.Config, _ = json.Marshal(s.Config) // TOML has nothing that JSON has not
+		out.Config, _ = json.Marshal(s.Config) // Load has tried
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/sdk/wire"
 )
 
@@ -23,6 +24,9 @@ func servePlugin(s Service) {
 	signal.Ignore(syscall.SIGPIPE)
 	lines := newLineWriter(os.Stderr)
 	log := newLogger(s.Name, lines)
+	if err := fault.Enable(s.Name + "-" + s.Version); err != nil {
+		log.Error("no fault is enabled", "error", err)
+	}
 	rt := newProcess(s, slog.New(&hclogHandler{log: log}))
 	go rt.stopOnSignal()
 	go rt.watchLease()

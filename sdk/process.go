@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/state"
 	"github.com/theseusd/theseus/sdk/wire"
@@ -70,6 +71,7 @@ func (rt *process) Open(ctx context.Context, req *wire.OpenRequest) (*wire.OpenR
 	}
 	rt.opened = &wire.OpenReply{Description: description, Rows: rows, Micros: time.Since(began).Microseconds()}
 	rt.setRole(wire.StatusReply_ROLE_STANDBY)
+	fault.At(fault.ServiceOpened)
 	return rt.opened, nil
 }
 

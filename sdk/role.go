@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/state"
 	"github.com/theseusd/theseus/sdk/wire"
@@ -28,11 +29,15 @@ func (rt *process) Release(ctx context.Context, req *wire.ReleaseRequest) (*wire
 		return nil, status.Error(codes.Aborted, err.Error())
 	}
 	drained := time.Since(began)
+	fault.At(fault.FenceBefore)
 	if err := rt.store.Release(); err != nil {
 		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.resume())
 	}
+	fault.At(fault.FenceAfter)
 	rt.setRole(wire.StatusReply_ROLE_STANDBY)
+	fault.At(fault.FinishBefore)
 	n, err := rt.group.Finish()
+	fault.At(fault.FinishAfter)
 	if err != nil {
 		// The pair is gone: there is nobody to hand connections to, and whoever takes over begins without them.
 		rt.log.Warn("connections could not be handed over", "error", err)
@@ -47,6 +52,7 @@ func (rt *process) quiesce(ctx context.Context, budget time.Duration) error {
 	if err := rt.group.Park(ctx, budget); err != nil {
 		return err
 	}
+	fault.At(fault.Parked)
 	if err := rt.tasks.stop(ctx); err != nil {
 		return errors.Join(err, rt.resume())
 	}
@@ -71,6 +77,7 @@ func (rt *process) Activate(ctx context.Context, req *wire.ActivateRequest) (*wi
 	began := time.Now()
 	if req.Paired {
 		rt.awaitPair(ctx)
+		fault.At(fault.Awaited)
 	}
 	act, err := rt.store.Activate(ctx, req.Shadows)
 	if err != nil {
@@ -79,6 +86,7 @@ func (rt *process) Activate(ctx context.Context, req *wire.ActivateRequest) (*wi
 	if err := rt.group.Arm(); err != nil {
 		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.store.Release())
 	}
+	fault.At(fault.Armed)
 	rt.tasks.start()
 	rt.setRole(wire.StatusReply_ROLE_ACTIVE)
 	served, _ := rt.group.Connections()

@@ -94,7 +94,7 @@ func (s *Setup) Verb(v Verb) {
 	s.verbs = append(s.verbs, v)
 }
 
-// Health adds a check; nil means healthy. It is asked about once a second, during a probation and after it. A check
+// Health adds a check; nil means healthy. It is asked about once a second during a probation. A check
 // that takes longer than its context allows counts as failed.
 func (s *Setup) Health(check func(context.Context) error) { s.checks = append(s.checks, check) }
 

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// tasks are the background functions of the active version. One generation runs at a time: start after a stop that
-// ran out of time begins the next when the last task of this one has returned.
+// tasks are the background functions of the active version. One generation of a task runs at a time: start after
+// a stop that ran out of time begins each task again when it has returned.
 type tasks struct {
 	run    []func(context.Context) error
 	failed func(error)
@@ -19,7 +19,8 @@ type tasks struct {
 type generation struct {
 	cancel  context.CancelFunc
 	stopped bool
-	done    chan struct{}
+	done    chan struct{}   // closed when all have returned
+	ended   []chan struct{} // likewise, one for each task
 }
 
 func newTasks(run []func(context.Context) error, failed func(error)) *tasks {
@@ -36,17 +37,22 @@ func (t *tasks) start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.current = &generation{cancel: cancel, done: make(chan struct{})}
-	go t.runAll(ctx, before, t.current.done)
+	for range t.run {
+		t.current.ended = append(t.current.ended, make(chan struct{}))
+	}
+	go t.runAll(ctx, before, t.current)
 }
 
-func (t *tasks) runAll(ctx context.Context, before *generation, done chan struct{}) {
-	defer close(done)
-	if before != nil {
-		<-before.done
-	}
+// runAll begins each task when the one of the generation before has returned; a task that hangs keeps only itself.
+func (t *tasks) runAll(ctx context.Context, before, g *generation) {
+	defer close(g.done)
 	var all sync.WaitGroup
-	for _, f := range t.run {
+	for i, f := range t.run {
 		all.Go(func() {
+			defer close(g.ended[i])
+			if before != nil {
+				<-before.ended[i]
+			}
 			if err := f(ctx); err != nil && ctx.Err() == nil {
 				t.failed(err)
 			}

@@ -64,6 +64,30 @@ func TestTaskThatDoesNotEndIsNotRunTwice(t *testing.T) {
 	})
 }
 
+func TestTaskThatHangsKeepsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ticks atomic.Int32
+		ts := newTasks([]func(context.Context) error{
+			func(context.Context) error { time.Sleep(time.Hour); return nil },
+			func(ctx context.Context) error { ticks.Add(1); <-ctx.Done(); return nil },
+		}, func(err error) { t.Error(err) })
+		ts.start()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if ts.stop(ctx) == nil {
+			t.Fatal("stop returned before the task did")
+		}
+		ts.start()
+		synctest.Wait()
+		if ticks.Load() != 2 {
+			t.Errorf("the other task ran %d times", ticks.Load())
+		}
+		_ = ts.stop(ctx)
+		time.Sleep(2 * time.Hour)
+	})
+}
+
 func TestTaskErrorIsReportedUnlessStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")

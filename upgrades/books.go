@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/fault"
 )
 
 // append journals a record; it holds when append returns nil, and nothing has happened otherwise.
@@ -19,9 +20,11 @@ func (e *Engine) append(rec record) (control.Event, error) {
 	if err := e.pay(); err != nil {
 		return rec.Event, err
 	}
+	fault.AtOne(fault.RecordBefore, rec.Kind)
 	if rec.Seq, err = e.journal.Append(payload); err != nil {
 		return rec.Event, fmt.Errorf("write the journal: %w", err)
 	}
+	fault.AtOne(fault.RecordAfter, rec.Kind)
 	defer e.report(rec)
 	return rec.Event, e.apply(rec)
 }
@@ -38,9 +41,11 @@ func (e *Engine) write(rec record) (ev control.Event, sync func() error, err err
 	if err := e.pay(); err != nil {
 		return rec.Event, nil, err
 	}
+	fault.AtOne(fault.RecordBefore, rec.Kind)
 	if rec.Seq, sync, err = e.journal.Write(payload); err != nil {
 		return rec.Event, nil, fmt.Errorf("write the journal: %w", err)
 	}
+	fault.AtOne(fault.RecordAfter, rec.Kind)
 	return rec.Event, sync, e.apply(rec)
 }
 
@@ -54,9 +59,11 @@ func (e *Engine) must(rec record) control.Event {
 		e.log.Error("a record does not fit", "kind", rec.Kind, "error", err)
 		return rec.Event
 	}
+	fault.AtOne(fault.RecordBefore, rec.Kind)
 	if err = e.pay(); err == nil {
 		rec.Seq, err = e.journal.Append(payload)
 	}
+	fault.AtOne(fault.RecordAfter, rec.Kind)
 	if err != nil {
 		e.owed = append(e.owed, payload)
 		e.log.Error("the journal refuses a record; it is kept for later", "kind", rec.Kind, "error", err)

@@ -20,22 +20,23 @@ func (e *Engine) Boot(ctx context.Context) error {
 	if err := e.closed(); err != nil {
 		return err
 	}
+	f := e.current() // before the release is read: what it changes is its own, also if it goes back and ends meanwhile
 	name, first := e.bootRelease()
 	if name == "" {
 		return nil
 	}
-	ps, err := e.load(name)
-	if err != nil {
-		return err
+	ps, damaged := e.loadSome(name)
+	if damaged != nil {
+		e.log.Error("a package of the release cannot be read", "release", name, "error", damaged)
 	}
-	e.endStrangers(ctx, ps)
-	if err := e.bootAll(ctx, ps); err != nil {
+	e.endStrangers(ctx, ps, f)
+	if err := e.bootAll(ctx, ps, f); err != nil {
 		return fmt.Errorf("boot %s: %w", name, err)
 	}
 	if !first {
 		return nil
 	}
-	_, err = e.append(record{Event: control.Event{Kind: Booted, To: name, Text: ps.text()}})
+	_, err := e.append(record{Event: control.Event{Kind: Booted, To: name, Text: ps.text()}})
 	return err
 }
 
@@ -51,7 +52,7 @@ func (e *Engine) bootRelease() (name string, first bool) {
 }
 
 // endStrangers stops services that some release has but this one does not.
-func (e *Engine) endStrangers(ctx context.Context, ps packages) {
+func (e *Engine) endStrangers(ctx context.Context, ps packages, f *flight) {
 	known := map[string]bool{}
 	e.read(func(r *registry) {
 		for _, n := range r.releases {
@@ -61,7 +62,7 @@ func (e *Engine) endStrangers(ctx context.Context, ps packages) {
 		}
 	})
 	for service := range known {
-		if _, stays := ps[service]; stays || e.flies(service) {
+		if _, stays := ps[service]; stays || f.flies(service) {
 			continue
 		}
 		e.host.Take(service)
@@ -72,29 +73,32 @@ func (e *Engine) endStrangers(ctx context.Context, ps packages) {
 	}
 }
 
-// flies is true if the upgrade under way changes the service.
-func (e *Engine) flies(service string) bool {
-	f := e.current()
-	return f != nil && f.has(service)
-}
+// flies is true if there is a flight and it changes the service.
+func (f *flight) flies(service string) bool { return f != nil && f.has(service) }
 
-// bootAll brings up all processes at once and then lets them serve, each after those that it requires.
-func (e *Engine) bootAll(ctx context.Context, ps packages) error {
-	var wg sync.WaitGroup
+// bootAll brings up all processes at once and lets each serve as soon as it is up, and those that it requires are
+// done. One that does not come up keeps nobody else waiting.
+func (e *Engine) bootAll(ctx context.Context, ps packages, f *flight) error {
 	boots := map[string]*booted{}
-	for _, name := range ps.names() {
-		if e.flies(name) {
-			continue
+	for _, name := range ps.order() {
+		if !f.flies(name) {
+			boots[name] = &booted{pkg: ps[name], done: make(chan struct{})}
 		}
-		b := &booted{pkg: ps[name], err: ErrClosed} // until it is up
-		boots[name] = b
-		wg.Go(func() { b.err = e.bring(ctx, b) })
+	}
+	var wg sync.WaitGroup
+	for _, b := range boots {
+		wg.Go(func() {
+			defer close(b.done)
+			b.err = e.bring(ctx, b)
+			b.await(boots)
+			b.err = e.serve(ctx, b)
+		})
 	}
 	wg.Wait()
 	var errs []error
 	for _, name := range ps.order() {
 		if b := boots[name]; b != nil {
-			errs = append(errs, e.serve(ctx, b))
+			errs = append(errs, b.err)
 		}
 	}
 	return errors.Join(errs...)
@@ -102,10 +106,23 @@ func (e *Engine) bootAll(ctx context.Context, ps packages) error {
 
 // booted is a service on its way up.
 type booted struct {
-	pkg release.Package
-	in  Instance
-	old bool // it was there
-	err error
+	pkg  release.Package
+	in   Instance
+	old  bool // it was there
+	err  error
+	done chan struct{} // it serves, or does not come up
+}
+
+// await returns when all that the service requires is done.
+func (b *booted) await(boots map[string]*booted) {
+	if b.pkg.Manifest == nil {
+		return
+	}
+	for name := range b.pkg.Manifest.Requires {
+		if other := boots[name]; other != nil {
+			<-other.done
+		}
+	}
 }
 
 // bring finds or starts the process of a service.
@@ -140,6 +157,9 @@ func (e *Engine) serve(ctx context.Context, b *booted) error {
 			_, err := b.in.Activate(ctx, nil, false)
 			return err
 		})
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // the instance is being stopped: nobody is to start it again
 	}
 	if err != nil {
 		kill(ctx, b.in)

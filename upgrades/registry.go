@@ -30,8 +30,9 @@ type numbered struct {
 	set    map[string]item
 	built  time.Time
 	by     string
-	proven bool // was permanent once
-	served bool // its versions have written
+	proven bool   // was permanent once
+	after  string // the release that it was upgraded from when it became permanent; "" if there was none
+	served bool   // its versions have written
 	failed string // why it was rolled back by itself; "" if it was not, or has done well since
 }
 
@@ -158,6 +159,9 @@ func (r *registry) restate(u *underway, state State) error {
 				return err
 			}
 		}
+		if from != nil && from.number < to.number {
+			to.after = from.name
+		}
 		return to.move(release.MakePermanent)
 	default:
 		return nil
@@ -217,11 +221,14 @@ func (r *registry) set(name string) map[string]item {
 	return nil
 }
 
-// before is the newest release below the serving one that was permanent once, or nil.
+// before is the release that the serving one followed, else the newest one below it that was permanent once, or nil.
 func (r *registry) before() *numbered {
 	now := r.find(r.serving)
 	if now == nil {
 		return nil
+	}
+	if n := r.find(now.after); n != nil {
+		return n
 	}
 	for i := now.number - 2; i >= 0; i-- {
 		if r.releases[i].proven {

@@ -52,6 +52,24 @@ func (e *Engine) load(name string) (packages, error) {
 	return ps, nil
 }
 
+// loadSome is load that has a package with nothing but its name for each that cannot be read: its process may run, and
+// the host tries to start it until the file is good again.
+func (e *Engine) loadSome(name string) (packages, error) {
+	var set map[string]item
+	e.read(func(r *registry) { set = r.set(name) })
+	ps := packages{}
+	var errs []error
+	for service, it := range set {
+		p, err := e.packageOf(service, it)
+		if err != nil {
+			errs = append(errs, err)
+			p = release.Package{Name: service, Version: it.Version, Digest: it.Digest}
+		}
+		ps[service] = p
+	}
+	return ps, errors.Join(errs...)
+}
+
 // replace puts pkgs over the services of from and checks what comes out.
 func (e *Engine) replace(from packages, pkgs []release.Package) (packages, error) {
 	to, given := maps.Clone(from), map[string]string{}

@@ -35,8 +35,10 @@ func (w *walk) visit(name string) {
 		return
 	}
 	w.seen[name] = true
-	for _, other := range slices.Sorted(maps.Keys(p.Manifest.Requires)) {
-		w.visit(other)
+	if p.Manifest != nil {
+		for _, other := range slices.Sorted(maps.Keys(p.Manifest.Requires)) {
+			w.visit(other)
+		}
 	}
 	w.list = append(w.list, name)
 }

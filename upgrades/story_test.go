@@ -254,6 +254,20 @@ func TestJournalIsFullAtTheEnd(t *testing.T) {
 	})
 }
 
+// What was abandoned is not where a rollback leads.
+func TestRollbackLeadsToTheReleaseThatServedBefore(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		must(t, go2(d))
+		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
+		b := mustBuild(t, d.e, []release.Package{w.pack("visits", "3.0.0", upFrom1)})
+		must(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{To: b.To}, nil))
+		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
+		if name, _ := d.e.Current(); name != "v1" {
+			t.Errorf("%s led back to %s, not to v1", b.To, name)
+		}
+	})
+}
+
 // A release that was rolled back because it failed is tried again only by its name.
 func TestFailedReleaseIsNotChosen(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {

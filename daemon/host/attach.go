@@ -13,6 +13,7 @@ import (
 
 	"github.com/theseusd/theseus/daemon/internal/proc"
 	"github.com/theseusd/theseus/upgrades"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
 // Attach finds the processes that an earlier daemon left running. One that does not answer in time, whose package is
@@ -73,8 +74,9 @@ func (h *Host) attach(ctx context.Context, r record) (*instance, upgrades.Status
 		return nil, none, err
 	}
 	pkg, err := h.o.Packages.Get(r.Digest)
-	if err != nil {
-		return nil, none, err
+	if err != nil { // a process that runs needs its file no more
+		h.log.Error("the package of a running process is damaged", "service", r.Service, "version", r.Version, "error", err)
+		pkg = release.Package{Name: r.Service, Version: r.Version, Digest: r.Digest}
 	}
 	pr := &process{spec: spec{path: pkg.Binary()}}
 	pr.handle.Store(handle)

@@ -81,6 +81,7 @@ func (h *Host) clientConfig(pr *process, re *plugin.ReattachConfig) *plugin.Clie
 		StartTimeout:     handshakeBudget,
 		SkipHostEnv:      true,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: h.o.Run},
+		GRPCDialOptions:  []grpc.DialOption{grpc.WithChainUnaryInterceptor(faulty), grpc.WithChainStreamInterceptor(faultyStream)},
 	}
 	if h.log.IsTrace() {
 		c.Logger = h.log.Named("go-plugin")

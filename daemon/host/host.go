@@ -46,8 +46,10 @@ type Host struct {
 	o   Options
 	log hclog.Logger
 
-	life context.Context // of supervision and pings
-	end  context.CancelFunc
+	life  context.Context // of pings, and of all else
+	end   context.CancelFunc
+	going context.Context // of supervision; ends before life does
+	halt  context.CancelFunc
 
 	mu       sync.Mutex // of the map and order alone; never held over a call to a process
 	services map[string]*service
@@ -65,7 +67,8 @@ func New(o Options) *Host {
 		o.Settings = func(string) Settings { return Settings{} }
 	}
 	life, end := context.WithCancel(context.Background())
-	return &Host{o: o, log: o.Logger, life: life, end: end, services: map[string]*service{}}
+	going, halt := context.WithCancel(life)
+	return &Host{o: o, log: o.Logger, life: life, end: end, going: going, halt: halt, services: map[string]*service{}}
 }
 
 // Close ends supervision and lets go of every process. They live on, for the next host.
@@ -79,7 +82,7 @@ func (h *Host) service(name string) *service {
 	if s == nil {
 		s = newService(h, name)
 		h.services[name] = s
-		go s.supervise(h.life)
+		go s.supervise(h.going)
 	}
 	return s
 }

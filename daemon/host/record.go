@@ -49,9 +49,13 @@ func (r record) write(run string) error {
 	return os.Rename(tmp, r.path(run))
 }
 
-// forget removes the record and the socket of a process that is gone.
+// forget removes the record and the sockets of a process that is gone.
 func (r record) forget(run string) {
 	_ = os.Remove(r.path(run))
+	pairs, _ := filepath.Glob(filepath.Join(run, fmt.Sprintf("%s%d-*", pairPrefix, r.PID)))
+	for _, path := range pairs {
+		_ = os.Remove(path)
+	}
 	if filepath.Dir(r.Addr) == run {
 		_ = os.Remove(r.Addr)
 	}

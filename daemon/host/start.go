@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/sdk/wire"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/release"
@@ -65,6 +66,7 @@ func (h *Host) launch(ctx context.Context, p release.Package) (*instance, error)
 	if err != nil {
 		return nil, err
 	}
+	fault.At(fault.HostLaunched)
 	in := h.instance(p, pr.handle.Load(), client, svc, h.recordOf(p, pr, client))
 	if err := in.record.write(h.o.Run); err != nil {
 		in.kill()

@@ -120,9 +120,10 @@ func (in *instance) listeners() map[string]string {
 // Shutdown stops all services in order, those given last first, and returns when every process is gone. When ctx
 // ends the rest is killed.
 func (h *Host) Shutdown(ctx context.Context) error {
+	h.halt() // a restart that is under way ends, and nothing is restarted any more
 	services := h.all()
 	for _, s := range services {
-		s.take() // nothing is restarted any more
+		s.take()
 	}
 	slices.SortFunc(services, func(a, b *service) int { return b.turn - a.turn })
 	var errs []error

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/theseusd/theseus/daemon/internal/proc"
+	"github.com/theseusd/theseus/sdk/fault"
 )
 
 // FD is the descriptor number of the socket to the keel in a daemon.
@@ -43,6 +44,7 @@ func (k *keel) start() {
 		return
 	}
 	k.child = c
+	fault.At(fault.KeelSpawned)
 	if err := remember(k.cfg.Run, c.pid); err != nil {
 		k.log.Warn("the daemon's record could not be written", "error", err)
 	}

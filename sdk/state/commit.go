@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"sync"
+
+	"github.com/theseusd/theseus/sdk/fault"
 )
 
 // writer is the right to append, and the segments it goes to. It has the right as long as active is not nil and the
@@ -20,7 +22,7 @@ type writer struct {
 
 	publishing bool // next is being published, without the lock
 	published  sync.Cond
-	making     sync.Mutex // held while a spare is made or the directory is cleaned
+	making     sync.Mutex // held while a spare is made or published ahead, or the directory is cleaned
 }
 
 // place is where a group was committed.
@@ -58,6 +60,7 @@ func (s *Store) append(group []byte) (place, error) {
 		// Another process may have fenced this segment since; then these bytes lie behind the final tail, where
 		// nobody reads, and the swap fails.
 		copy(g.mem[tail:], group)
+		fault.At(fault.CommitCopied)
 		if g.commit().CompareAndSwap(uint64(word), uint64(at(tail+uint64(len(group))))) {
 			w.written += uint64(len(group))
 			w.prepare(g, tail, len(group))
@@ -94,6 +97,7 @@ func (s *Store) roll(full word, need int) error {
 			return err
 		}
 	}
+	fault.At(fault.RollPublished)
 	if !w.active.commit().CompareAndSwap(uint64(full), uint64(full|sealed)) {
 		return nil // fenced: the caller looks again
 	}

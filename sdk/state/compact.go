@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/theseusd/theseus/sdk/fault"
 )
 
 // tendLoop settles and compacts while the store is the writer and writes no older shapes.
@@ -43,6 +45,9 @@ func (s *Store) tend(ctx context.Context) error {
 			return err
 		}
 		s.settling.Store(false)
+	}
+	if err := s.dropStrays(); err != nil {
+		return err
 	}
 	if !s.wasteful() {
 		return nil
@@ -138,6 +143,7 @@ func (s *Store) deleteBefore(base id) error {
 		err = writeBase(s.dir, base)
 	}
 	if err == nil {
+		fault.At(fault.CompactBased)
 		err = s.removeStrays(base)
 	}
 	if err = errors.Join(err, s.lock.readmit()); err != nil {
@@ -163,6 +169,33 @@ func (s *Store) removeStrays(base id) error {
 		}
 	}
 	return err
+}
+
+// dropStrays deletes what dead processes prepared. While others read the log it does nothing: it may be theirs.
+func (s *Store) dropStrays() error {
+	s.compacting.Lock()
+	defer s.compacting.Unlock()
+	chain := s.segments()
+	if stray, err := s.strays(); !stray || err != nil || len(chain) == 0 || !s.lock.exclude() {
+		return err
+	}
+	err := s.mayWrite()
+	if err == nil {
+		err = s.removeStrays(chain[0].id)
+	}
+	return errors.Join(err, s.lock.readmit())
+}
+
+// strays is true if somebody else's files lie here that were prepared and not published.
+func (s *Store) strays() (bool, error) {
+	list, err := filepath.Glob(filepath.Join(s.dir, sparePattern))
+	mine := s.prepared()
+	for _, path := range list {
+		if !mine[path] {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // prepared names the files that this store has made ahead.

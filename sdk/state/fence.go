@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+
+	"github.com/theseusd/theseus/sdk/fault"
 )
 
 // Activation is how a store became the writer.
@@ -78,6 +80,7 @@ func (s *Store) fenceLog(ctx context.Context) (delta uint64, err error) {
 		if err := s.fenceLast(); err != nil {
 			return delta, err
 		}
+		fault.At(fault.EpochFenced)
 		n, more, err := s.advanceSegment(ctx)
 		delta += n
 		if err != nil || !more {
@@ -139,10 +142,12 @@ func (s *Store) publishEpoch(prev id, before uint64) error {
 	if err != nil {
 		return err
 	}
+	fault.At(fault.EpochBefore)
 	if err := s.place(g, prev.nextEpoch(), prev, before); err != nil {
 		s.w.spare = g
 		return err
 	}
+	fault.At(fault.EpochAfter)
 	if g.id == genesis { // without this one a loss of power would leave a name without a log
 		if err := s.syncSegment(g); err != nil {
 			return err

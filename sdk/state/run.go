@@ -130,6 +130,8 @@ func (s *Store) prepareAhead() error {
 // for it only if they reach the end meanwhile.
 func (s *Store) publishAhead() (*segment, error) {
 	w := &s.w
+	w.making.Lock() // nobody may take its file for a stray meanwhile
+	defer w.making.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	active, g := w.active, w.spare

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/theseusd/theseus/sdk/fault"
 )
 
 // What an error of a journal may be.
@@ -68,6 +70,7 @@ func (j *Journal) Write(payload []byte) (seq uint64, sync func() error, err erro
 	if err := j.put(encode(nil, Record{Seq: j.seq + 1, Payload: payload})); err != nil {
 		return 0, nil, err
 	}
+	fault.At(fault.JournalWritten)
 	j.seq++
 	seq = j.seq
 	return seq, func() error { return j.flush(seq) }, nil

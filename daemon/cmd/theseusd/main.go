@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/theseusd/theseus/daemon/host"
 	"github.com/theseusd/theseus/daemon/keel"
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/upgrades/appup"
 )
 
@@ -40,6 +42,7 @@ func main() {
 
 type options struct {
 	dir, format, level string
+	backoff            time.Duration
 	started            bool // the call was right
 }
 
@@ -57,6 +60,8 @@ func (o *options) root() *cobra.Command {
 	flags.StringVar(&o.dir, "dir", "", "instance directory")
 	flags.StringVar(&o.format, "log-format", "text", "log as text or json")
 	flags.StringVar(&o.level, "log-level", "info", "log from trace, debug, info, warn or error upwards")
+	root.Flags().DurationVar(&o.backoff, "max-backoff", keel.DefaultMaxBackoff,
+		"longest wait before a daemon that keeps dying is started again")
 	root.AddCommand(&cobra.Command{
 		Use: "daemon", Hidden: true, Args: cobra.NoArgs, Short: "What the keel starts",
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.daemon(cmd.Context()) },
@@ -100,12 +105,15 @@ func (o *options) keel(ctx context.Context) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := fault.Enable("keel"); err != nil {
+		return err
+	}
 	paths, err := daemon.Prepare(o.dir)
 	if err != nil {
 		return err
 	}
 	return keel.Run(ctx, keel.Config{
-		Run:    paths.Run,
+		Run: paths.Run, MaxBackoff: o.backoff,
 		Args:   []string{"daemon", "--dir", paths.Dir, "--log-format", o.format, "--log-level", o.level},
 		Clean:  func() error { return host.Sweep(ctx, paths.Run, paths.Store) },
 		Logger: daemon.NewLogger("keel", o.format, o.level, os.Stderr),
@@ -115,6 +123,9 @@ func (o *options) keel(ctx context.Context) error {
 // daemon is what the keel starts.
 func (o *options) daemon(ctx context.Context) error {
 	if err := o.check(); err != nil {
+		return err
+	}
+	if err := fault.Enable("daemon"); err != nil {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) // a log reader or terminal that went away must not end us
