@@ -108,7 +108,7 @@ func (s scenario) set(t testing.TB) *world {
 func (s scenario) play(w *world, sc script) (d *daemon, crashed bool, err error) {
 	d = w.boot()
 	d.do(func(e *Engine) { err = e.Boot(context.Background()) })
-	w.calls, w.script = nil, sc
+	w.with(func() { w.calls, w.script = nil, sc })
 	crashed = d.do(func(e *Engine) {
 		asked := make(chan struct{})
 		go func() {
@@ -124,7 +124,7 @@ func (s scenario) play(w *world, sc script) (d *daemon, crashed bool, err error)
 		<-asked
 	})
 	time.Sleep(time.Hour) // what still wakes up finds a dead daemon
-	w.script = nil
+	w.with(func() { w.script = nil })
 	return d, crashed, err
 }
 
@@ -398,11 +398,11 @@ func crashTwice(t *testing.T, s scenario, k, j int) (more bool) {
 			return
 		}
 		first := w.story()
-		w.calls, w.script = nil, at(j/2, []act{crash, crashAfter}[j%2])
+		w.with(func() { w.calls, w.script = nil, at(j/2, []act{crash, crashAfter}[j%2]) })
 		d := rest(w)
 		more = d.gone() || j/2 < len(w.calls)
 		d.end()
-		w.script = nil
+		w.with(func() { w.script = nil })
 		d = rest(w)
 		defer d.end()
 		if f := w.faults(d.e); len(f) > 0 {

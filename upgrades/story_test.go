@@ -477,10 +477,10 @@ func TestCrashInBoot(t *testing.T) {
 			w := newWorld(t)
 			d := w.boot()
 			mustBuild(t, d.e, []release.Package{w.pack("visits", "1.0.0", ""), w.pack("cache", "1.0.0", "")})
-			w.calls, w.script = nil, at(k, crashAfter)
+			w.with(func() { w.calls, w.script = nil, at(k, crashAfter) })
 			d.do(func(e *Engine) { _ = e.Boot(context.Background()) })
 			d.end()
-			w.script = nil
+			w.with(func() { w.script = nil })
 			d = rest(w)
 			defer d.end()
 			if f := w.faults(d.e); len(f) > 0 {
