@@ -439,6 +439,39 @@ func TestProcessesOutliveTheDaemon(t *testing.T) {
 	f.until("restarted", func(s control.ServiceStatus) bool { return s.State == "running" && s.Restarts == 1 })
 }
 
+// A process that runs needs its file no more: damage in the store costs it nothing.
+func TestDamagedPackageCostsNoProcessThatRuns(t *testing.T) {
+	dir := testDir(t)
+	id := killedDaemon(t, dir)
+	f := newFixture(t, dir)
+	delete(f.shelf, "d1.0.0")
+	list := f.attached()
+	if len(list) != 1 || list[0].ID() != id || list[0].Package().Version != "1.0.0" {
+		t.Fatalf("attached %v, want %s", list, id)
+	}
+	if got := f.answer(); got != fmt.Sprint(list[0].(*instance).record.PID) {
+		t.Errorf("%q serves", got)
+	}
+}
+
+// A restart under way must not hold up the orderly stop.
+func TestShutdownEndsARestartUnderWay(t *testing.T) {
+	f := newFixture(t, testDir(t))
+	in := f.serve("1.0.0")
+	binary := f.shelf["d1.0.0"].Binary()
+	if err := errors.Join(os.Remove(binary), os.WriteFile(binary, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	f.signal(in, syscall.SIGKILL)
+	f.until("restarting", func(s control.ServiceStatus) bool { return s.State == "restarting" })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	began := time.Now()
+	if err := f.Shutdown(ctx); err != nil || time.Since(began) > 5*time.Second {
+		t.Errorf("shutdown: %v after %s", err, time.Since(began))
+	}
+}
+
 func TestStraysAndTheSilentAreKilled(t *testing.T) {
 	t.Setenv("THESEUS_TEST", "stray")
 	dir := testDir(t)
