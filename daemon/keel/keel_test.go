@@ -102,6 +102,7 @@ func daemonMain(run string, modes []string) int {
 	if _, err := c.Ready(ctx); err != nil {
 		return 1
 	}
+	_ = os.WriteFile(readyFile(run, os.Getpid()), nil, 0o600)
 	select {
 	case <-ctx.Done():
 		if has("stubborn") {
@@ -202,10 +203,19 @@ func (i *instance) pid(network string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(line))
 }
 
+// daemon is one that is ready: the keel ends with a first daemon that dies before that.
 func (i *instance) daemon() int {
 	i.Helper()
-	return eventually(i.T, "daemon", func() (int, error) { return i.pid("tcp") })
+	return eventually(i.T, "daemon", func() (int, error) {
+		pid, err := i.pid("tcp")
+		if err == nil {
+			_, err = os.Stat(readyFile(i.run, pid))
+		}
+		return pid, err
+	})
 }
+
+func readyFile(run string, pid int) string { return filepath.Join(run, "ready-"+strconv.Itoa(pid)) }
 
 func (i *instance) anotherThan(old int) int {
 	i.Helper()
