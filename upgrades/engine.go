@@ -140,7 +140,8 @@ func (e *Engine) InProgress() *control.Upgrade {
 	if u == nil {
 		return nil
 	}
-	return &control.Upgrade{From: u.from, To: u.to, Step: string(u.state), Until: u.until}
+	held := u.plan.Hold && u.state == Probation
+	return &control.Upgrade{From: u.from, To: u.to, Step: string(u.state), Until: u.until, Held: held}
 }
 
 // read gives f the registry; f keeps nothing of it that changes.

@@ -429,7 +429,7 @@ func TestSchemaVersionThatServedKeepsItsShape(t *testing.T) {
 		mustBuild(t, d.e, []release.Package{other}) // 2.0.0 has written nothing yet
 		w.sick["2.0.0"] = true
 		wantCode(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{To: "v2"}, nil), "rolled_back", "")
-		_, err := d.e.Plan(t.Context(), "v3")
+		_, err := d.e.Plan(t.Context(), control.PlanRequest{To: "v3"})
 		wantCode(t, err, "uncovered", "has served as {v2:string} in 2.0.0")
 		other.Version, other.Digest = "2.0.2", "visits@2.0.2"
 		w.store[other.Digest] = other
@@ -443,12 +443,12 @@ func TestErrorsForPeople(t *testing.T) {
 		w := newWorld(t)
 		d := w.boot()
 		defer d.end()
-		wantCode(t, second(d.e.Plan(t.Context(), "")), "no_release", "no release yet")
+		wantCode(t, second(d.e.Plan(t.Context(), control.PlanRequest{})), "no_release", "no release yet")
 		mustBuild(t, d.e, []release.Package{w.pack("visits", "1.0.0", ""), w.pack("cache", "1.0.0", "")})
 		must(t, d.e.Boot(t.Context()))
-		wantCode(t, second(d.e.Plan(t.Context(), "")), "no_release", "no release above v1")
-		wantCode(t, second(d.e.Plan(t.Context(), "v9")), "no_release", "no release v9")
-		wantCode(t, second(d.e.Plan(t.Context(), "v1")), "same_release", "is what runs now")
+		wantCode(t, second(d.e.Plan(t.Context(), control.PlanRequest{})), "no_release", "no release above v1")
+		wantCode(t, second(d.e.Plan(t.Context(), control.PlanRequest{To: "v9"})), "no_release", "no release v9")
+		wantCode(t, second(d.e.Plan(t.Context(), control.PlanRequest{To: "v1"})), "same_release", "is what runs now")
 		wantCode(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil), "no_release", "before v1")
 
 		mustBuild(t, d.e, []release.Package{w.pack("visits", "3.0.0", upFrom1)})
@@ -456,7 +456,7 @@ func TestErrorsForPeople(t *testing.T) {
 		if b.To != "v3" || !strings.Contains(b.Changes[0].Detail[0], "~3.0") {
 			t.Errorf("%+v", b)
 		}
-		wantCode(t, second(d.e.Plan(t.Context(), "v3")), "no_appup", "~3.0")
+		wantCode(t, second(d.e.Plan(t.Context(), control.PlanRequest{To: "v3"})), "no_appup", "~3.0")
 
 		naked := w.pack("visits", "2.0.0", upFrom1)
 		naked.Describe.Tables[0].Steps = nil

@@ -26,6 +26,10 @@ type flight struct {
 	once  sync.Once
 	askBy string
 
+	approved chan struct{} // closed when somebody wants the probation to end well
+	approve  sync.Once
+	approver string
+
 	ready chan struct{} // closed when each service has its active instance again, or at the end; used by recovery
 	done  chan struct{} // closed at the end
 	err   error         // how it ended; read after done
@@ -71,7 +75,7 @@ func status(ctx context.Context, in Instance) (s Status, err error) {
 func (e *Engine) newFlight(u *underway, from, to packages) *flight {
 	f := &flight{
 		e: e, id: u.id, from: u.from, to: u.to, by: u.by, plan: u.plan,
-		asked: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
+		asked: make(chan struct{}), approved: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	for _, c := range u.changes {
 		f.moves = append(f.moves, &move{change: c, from: from[c.Service], to: to[c.Service]})
@@ -109,11 +113,26 @@ func (f *flight) settled() {
 
 // watch hands the flight's events to emit until its end or until ctx ends; the flight goes on in that case.
 func (f *flight) watch(ctx context.Context, to *feed, emit func(control.Event)) error {
+	return f.watchUntil(ctx, to, nil, emit)
+}
+
+// watchHeld is watch that has seen enough once the probation waits for a person.
+func (f *flight) watchHeld(ctx context.Context, to *feed, emit func(control.Event)) error {
+	return f.watchUntil(ctx, to, f.ready, emit)
+}
+
+func (f *flight) watchUntil(ctx context.Context, to *feed, held <-chan struct{}, emit func(control.Event)) error {
 	defer f.feeds.remove(to)
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-held:
+			if f.state() == Probation {
+				f.drain(to, emit)
+				return nil
+			}
+			held = nil // it went back: its end tells
 		case <-to.wake:
 			f.drain(to, emit)
 		case <-f.done:

@@ -23,18 +23,18 @@ type drawn struct {
 	to      packages
 }
 
-// Plan says what an upgrade to a release would do, and changes nothing. An empty to means the newest release above
+// Plan says what an upgrade to a release would do, and changes nothing. An empty To means the newest release above
 // the one that serves.
-func (e *Engine) Plan(ctx context.Context, to string) (control.Plan, error) {
-	d, err := e.drawPlan(ctx, to)
+func (e *Engine) Plan(ctx context.Context, req control.PlanRequest) (control.Plan, error) {
+	d, err := e.drawPlan(ctx, req)
 	if err != nil {
 		return control.Plan{}, err
 	}
 	return d.plan, nil
 }
 
-func (e *Engine) drawPlan(ctx context.Context, name string) (*drawn, error) {
-	from, to, down, err := e.target(name)
+func (e *Engine) drawPlan(ctx context.Context, req control.PlanRequest) (*drawn, error) {
+	from, to, down, err := e.target(req.To)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,9 @@ func (e *Engine) drawPlan(ctx context.Context, name string) (*drawn, error) {
 	if d.changes, err = e.drawChanges(d.from, d.to, down); err != nil {
 		return nil, err
 	}
+	d.plan.Hold, d.plan.NoProbation = req.Hold, req.NoProbation
 	e.fill(ctx, d)
-	return d, nil
+	return d, e.checkEnd(d.plan)
 }
 
 func path(from, to string) []string {
@@ -110,7 +111,7 @@ func (e *Engine) fill(ctx context.Context, d *drawn) {
 		d.plan.NoReturn = d.plan.NoReturn || c.Irreversible
 		d.plan.Probation = max(d.plan.Probation, c.Probation.Seconds())
 	}
-	if d.plan.NoReturn {
+	if d.plan.NoReturn || d.plan.NoProbation || d.plan.Hold {
 		d.plan.Probation = 0
 	}
 	d.plan.Steps = steps(d, rows)
@@ -148,18 +149,20 @@ func (e *Engine) estimate(c change, rows uint64) float64 {
 	return float64(rows) / rate
 }
 
-// digest names a plan: the releases, the packages and what is done to each service. Rows and times may change
-// between the look and the leap; these may not.
+// digest names a plan: the releases, the packages, what is done to each service, and how the probation ends: who has seen
+// that it waits for a person must not find it over. Rows and times may change between the look and the leap; these may
+// not.
 func digest(d *drawn) string {
 	names := make([][2]string, 0, len(d.plan.Steps))
 	for _, s := range d.plan.Steps {
 		names = append(names, [2]string{s.Service, s.Name})
 	}
 	text, err := json.Marshal(struct {
-		From, To string
-		Changes  []change
-		Steps    [][2]string
-	}{d.plan.From, d.plan.To, d.changes, names})
+		From, To          string
+		Changes           []change
+		Steps             [][2]string
+		Hold, NoProbation bool `json:",omitempty"`
+	}{d.plan.From, d.plan.To, d.changes, names, d.plan.Hold, d.plan.NoProbation})
 	if err != nil {
 		panic(fmt.Sprintf("upgrades: a plan that is no JSON: %v", err)) // plain data always is
 	}

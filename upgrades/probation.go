@@ -11,20 +11,20 @@ import (
 func (f *flight) prove(ctx context.Context) error {
 	f.beginProbation()
 	f.settled()
+	end := f.probationEnd
 	for {
-		if err := f.probation(ctx); err != nil {
+		if err := f.probation(ctx, end); err != nil {
 			return f.giveUp(ctx, err)
 		}
-		err := f.reach(Permanent, "")
+		err := f.makePermanent()
 		if err == nil {
 			f.finish(ctx)
 			return nil
 		}
-		// As long as the journal does not take the record a crash would not know of it: the probation goes on.
+		// As long as the journal does not take the record a crash would not know of it: the probation goes on, also one
+		// that had no length or that somebody has ended.
 		f.e.log.Error("the probation goes on until the journal takes its end", "error", err)
-		if err := pause(ctx, minProbation); err != nil {
-			return f.giveUp(ctx, err)
-		}
+		end = f.soon
 	}
 }
 
@@ -33,16 +33,22 @@ func (f *flight) beginProbation() {
 	worst, detail := f.pauses()
 	ev.Took, ev.Detail = worst.Seconds(), detail
 	ev.Text = span(seconds(f.plan.Probation))
+	if f.plan.Hold {
+		ev.Text = heldText
+	}
 	if f.state() == Probation {
 		ev.Text = "again, " + ev.Text
 	}
 	f.feeds.send(f.e.must(record{Event: ev}))
 }
 
-// probation returns nil when every new version was healthy to the end.
-func (f *flight) probation(ctx context.Context) error {
+// heldText says what a probation waits for that has no end by itself.
+const heldText = "held: reltool commit or reltool rollback"
+
+// probation returns nil when every new version was healthy until end returned nil.
+func (f *flight) probation(ctx context.Context, end func(ctx context.Context) error) error {
 	if f.plan.NoReturn {
-		return nil
+		return end(ctx) // nobody watches: there is nowhere to go back to
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
@@ -57,23 +63,57 @@ func (f *flight) probation(ctx context.Context) error {
 			wg.Go(func() { f.keepStandby(ctx, m) })
 		}
 	}
-	return f.lastLong(ctx, max(seconds(f.plan.Probation), minProbation))
+	return end(ctx)
 }
 
 // minProbation lets at least one health check end.
 const minProbation = time.Second
 
-func (f *flight) lastLong(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return context.Cause(ctx) // what failed in the same instant counts
-	case <-f.asked:
-		return &askedError{f.askBy}
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// probationEnd returns nil at the end of the probation that was planned, or when somebody ends it. One that is held has
+// no other end.
+func (f *flight) probationEnd(ctx context.Context) error {
+	switch {
+	case f.plan.NoProbation, f.plan.NoReturn:
+		return f.verdict(ctx)
+	case f.plan.Hold:
+		return f.await(ctx, nil, f.approved)
 	}
+	t := time.NewTimer(max(seconds(f.plan.Probation), minProbation))
+	defer t.Stop()
+	return f.await(ctx, t.C, f.approved)
+}
+
+// soon ends a probation that is over but for its record.
+func (f *flight) soon(ctx context.Context) error {
+	t := time.NewTimer(minProbation)
+	defer t.Stop()
+	return f.await(ctx, t.C, nil)
+}
+
+func (f *flight) await(ctx context.Context, over <-chan time.Time, approved <-chan struct{}) error {
+	asked := f.asked
+	if f.plan.NoReturn {
+		asked = nil
+	}
+	select {
+	case <-over:
+	case <-approved:
+	case <-asked:
+	case <-ctx.Done():
+	}
+	return f.verdict(ctx)
+}
+
+// verdict is nil if nothing speaks against the new versions; what failed in the same instant counts.
+func (f *flight) verdict(ctx context.Context) error {
+	select {
+	case <-f.asked:
+		if !f.plan.NoReturn {
+			return &askedError{f.askBy}
+		}
+	default:
+	}
+	return context.Cause(ctx)
 }
 
 // watchHealth asks a new version at its interval, from the start on, and fails the probation when it is unhealthy or

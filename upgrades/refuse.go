@@ -19,6 +19,9 @@ const (
 	codeRequires   = "requires"
 	codeBusy       = "busy"
 	codeStalePlan  = "stale_plan"
+	codeBadRequest = "bad_request"
+	codeNoReturn   = "irreversible"
+	codeNoTrial    = "no_probation"
 	codeRehearsal  = "rehearsal"
 	codeAborted    = "aborted"
 	codeRolledBack = "rolled_back"
@@ -71,7 +74,11 @@ func (e *Engine) refuseAppup(err error) error {
 func (e *Engine) busy() error {
 	if u := e.InProgress(); u != nil {
 		text := fmt.Sprintf("an upgrade from %s to %s is under way: %s", orNothing(u.From), u.To, u.Step)
-		return e.refuse(codeBusy, text, "wait for its end, or go back with: reltool rollback")
+		hint := "wait for its end, or go back with: reltool rollback"
+		if u.Held {
+			text, hint = text+", held", "make it permanent with: reltool commit, or go back with: reltool rollback"
+		}
+		return e.refuse(codeBusy, text, hint)
 	}
 	return e.refuse(codeBusy, "the last upgrade is at its end: processes that are no longer needed are being stopped",
 		"try again in a moment")

@@ -176,7 +176,9 @@ func (r *registry) note(u *underway, rec record) {
 	case string(Rehearsed):
 		maps.Copy(r.rates, rec.Rehearsals)
 	case string(Probation):
-		u.until = rec.Time.Add(seconds(u.plan.Probation))
+		if !u.plan.Hold {
+			u.until = rec.Time.Add(seconds(u.plan.Probation))
+		}
 	}
 }
 

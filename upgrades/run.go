@@ -8,13 +8,16 @@ import (
 	"github.com/theseusd/theseus/sdk/control"
 )
 
-// Upgrade takes the instance to a release. It returns nil when that is permanent and a *control.Error when it was
-// refused, aborted or rolled back. If ctx ends first it returns its cause and the upgrade goes on. emit gets every
+// Upgrade takes the instance to a release. It returns nil when that is permanent, or held in its probation if the request
+// says so, and a *control.Error when it was refused, aborted or rolled back. If ctx ends first it returns its cause and the upgrade goes on. emit gets every
 // event, one after another, from this goroutine; it may be nil.
 func (e *Engine) Upgrade(ctx context.Context, req control.UpgradeRequest, emit func(control.Event)) error {
 	f, to, err := e.takeOff(ctx, req)
 	if err != nil {
 		return err
+	}
+	if req.Hold {
+		return f.watchHeld(ctx, to, emit)
 	}
 	return f.watch(ctx, to, emit)
 }
@@ -26,7 +29,7 @@ func (e *Engine) takeOff(ctx context.Context, req control.UpgradeRequest) (*flig
 	if err := e.free(); err != nil {
 		return nil, nil, err
 	}
-	d, err := e.drawPlan(ctx, req.To)
+	d, err := e.drawPlan(ctx, control.PlanRequest{To: req.To, Hold: req.Hold, NoProbation: req.NoProbation})
 	if err != nil {
 		return nil, nil, err
 	}

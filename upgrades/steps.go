@@ -21,7 +21,7 @@ func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
 		decided = decided || commit
 		list = append(list, control.PlanStep{Service: c.Service, Name: "switch", Text: switchText(c), Commit: commit})
 	}
-	if !d.plan.NoReturn {
+	if !d.plan.NoReturn && !d.plan.NoProbation {
 		list = append(list, control.PlanStep{Name: "probation", Text: probationText(d)})
 	}
 	return append(list, control.PlanStep{Name: "make_permanent", Text: permanentText(d)})
@@ -86,8 +86,12 @@ func switchText(c change) string {
 }
 
 func probationText(d *drawn) string {
+	length := span(seconds(d.plan.Probation))
+	if d.plan.Hold {
+		length = "held until reltool commit or reltool rollback"
+	}
 	return fmt.Sprintf("%s: %s serves and is watched; back to %s if it dies or calls itself unhealthy, no write lost",
-		span(seconds(d.plan.Probation)), d.plan.To, orNothing(d.plan.From))
+		length, d.plan.To, orNothing(d.plan.From))
 }
 
 func permanentText(d *drawn) string {
@@ -97,10 +101,14 @@ func permanentText(d *drawn) string {
 			gone = append(gone, c.Service+" "+c.From)
 		}
 	}
-	if len(gone) == 0 {
-		return d.plan.To + " is permanent"
+	text := d.plan.To + " is permanent"
+	if d.plan.NoProbation {
+		text += " at once, nobody watches it"
 	}
-	return fmt.Sprintf("%s is permanent, %s ends", d.plan.To, strings.Join(gone, ", "))
+	if len(gone) == 0 {
+		return text
+	}
+	return fmt.Sprintf("%s, %s ends", text, strings.Join(gone, ", "))
 }
 
 // count writes a number with commas.

@@ -273,7 +273,7 @@ func TestFailedReleaseIsNotChosen(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
 		w.sick["2.0.0"] = true
 		wantCode(t, go2(d), "rolled_back", "unhealthy")
-		wantCode(t, second(d.e.Plan(t.Context(), "")), "no_release", "v2 was rolled back")
+		wantCode(t, second(d.e.Plan(t.Context(), control.PlanRequest{})), "no_release", "v2 was rolled back")
 		if list := d.e.Releases(); !strings.Contains(list[1].Failed, "unhealthy") {
 			t.Errorf("%+v", list)
 		}
@@ -281,7 +281,7 @@ func TestFailedReleaseIsNotChosen(t *testing.T) {
 		w.sick["2.0.0"] = false
 		must(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{To: "v2"}, nil))
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
-		p, err := d.e.Plan(t.Context(), "")
+		p, err := d.e.Plan(t.Context(), control.PlanRequest{})
 		if err != nil || p.To != "v2" || d.e.Releases()[1].Failed != "" {
 			t.Errorf("one that did well since is chosen again: %+v, %v", p, err)
 		}
@@ -391,7 +391,7 @@ func TestRollbackBeforeTheCommit(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
-		p, err := d.e.Plan(t.Context(), "")
+		p, err := d.e.Plan(t.Context(), control.PlanRequest{})
 		must(t, err)
 		var names []string
 		for _, s := range p.Steps {
@@ -413,7 +413,7 @@ func TestPlan(t *testing.T) {
 		if len(w.records) != 3 || len(w.procs) != 2 {
 			t.Error("a plan changed something")
 		}
-		again, _ := d.e.Plan(t.Context(), "v2")
+		again, _ := d.e.Plan(t.Context(), control.PlanRequest{To: "v2"})
 		if again.Digest != p.Digest {
 			t.Error("the same plan has two digests")
 		}
@@ -422,7 +422,7 @@ func TestPlan(t *testing.T) {
 		wantCode(t, d.e.Upgrade(t.Context(), req, nil), "stale_plan", "no longer")
 		req = control.UpgradeRequest{To: "v2", Digest: p.Digest}
 		must(t, d.e.Upgrade(t.Context(), req, nil))
-		down, err := d.e.Plan(t.Context(), "v1")
+		down, err := d.e.Plan(t.Context(), control.PlanRequest{To: "v1"})
 		must(t, err)
 		if !down.Down || down.Steps[1].Name != "shadow" || down.Estimate == 4 || down.Estimate <= 0 {
 			t.Errorf("the plan down does not use the measured rate: %+v", down)

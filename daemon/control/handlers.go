@@ -88,7 +88,7 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
-	plan, err := s.o.Engine.Plan(r.Context(), in.To)
+	plan, err := s.o.Engine.Plan(r.Context(), in)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ func (s *Server) endpoints() []endpoint {
 		{"POST", "/v1/releases", `build a release: {"packages":["/path/NAME-VERSION.tpk"]}`, s.build},
 		{"POST", "/v1/plan", `what an upgrade would do: {"to":"v2"}; "" is the newest`, s.plan},
 		{"POST", "/v1/upgrade", `upgrade: {"to":"v2"}; answers a stream of events, one JSON a line`, s.stream(s.o.Engine.Upgrade)},
+		{"POST", "/v1/commit", `end the probation, permanent now: {}; answers a stream of events`, s.stream(s.o.Engine.Commit)},
 		{"POST", "/v1/rollback", `back to the release before: {}; answers a stream of events`, s.stream(s.o.Engine.Rollback)},
 	}
 }
@@ -103,14 +104,15 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) error {
 
 // statuses of HTTP for the codes of api.Error; any other code is a refusal, 422.
 var statuses = map[string]int{
-	"bad_request": http.StatusBadRequest,
-	"forbidden":   http.StatusForbidden,
-	"not_found":   http.StatusNotFound,
-	"no_release":  http.StatusNotFound,
-	"method":      http.StatusMethodNotAllowed,
-	"busy":        http.StatusConflict,
-	"stale_plan":  http.StatusConflict,
-	"internal":    http.StatusInternalServerError,
+	"bad_request":  http.StatusBadRequest,
+	"forbidden":    http.StatusForbidden,
+	"not_found":    http.StatusNotFound,
+	"no_release":   http.StatusNotFound,
+	"method":       http.StatusMethodNotAllowed,
+	"busy":         http.StatusConflict,
+	"stale_plan":   http.StatusConflict,
+	"no_probation": http.StatusConflict,
+	"internal":     http.StatusInternalServerError,
 }
 
 func statusOf(code string) int {

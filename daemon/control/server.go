@@ -1,7 +1,7 @@
 // Package control is the server side of the control socket: HTTP and JSON, so that reltool, a script and
 // `curl --unix-socket DIR/.theseus/run/control.sock http://theseus/` see the same.
 //
-//	reltool, curl ──▶ control.sock ──▶ Server ──▶ Engine     releases, plan, upgrade, rollback, history
+//	reltool, curl ──▶ control.sock ──▶ Server ──▶ Engine     releases, plan, upgrade, commit, rollback, history
 //	                                     ├──────▶ Store      packages of a new release
 //	                                     └──────▶ Services   what runs
 //
@@ -32,11 +32,12 @@ const (
 	closeTimeout  = time.Second
 )
 
-// Engine is what the server asks of upgrades. Upgrade and Rollback go on when ctx ends, and never wait for emit.
+// Engine is what the server asks of upgrades. Upgrade, Commit and Rollback go on when ctx ends, and never wait for emit.
 type Engine interface {
 	Build(ctx context.Context, pkgs []release.Package, by string) (api.Built, error)
-	Plan(ctx context.Context, to string) (api.Plan, error)
+	Plan(ctx context.Context, r api.PlanRequest) (api.Plan, error)
 	Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
+	Commit(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Rollback(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Releases() []api.Release
 	History() []api.Event

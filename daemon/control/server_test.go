@@ -35,8 +35,8 @@ func (f *fake) Build(_ context.Context, pkgs []release.Package, by string) (api.
 	return api.Built{From: "v1", To: "v2", New: true}, f.err
 }
 
-func (f *fake) Plan(_ context.Context, to string) (api.Plan, error) {
-	return api.Plan{To: to, Digest: "d"}, f.err
+func (f *fake) Plan(_ context.Context, r api.PlanRequest) (api.Plan, error) {
+	return api.Plan{To: r.To, Hold: r.Hold, Digest: "d"}, f.err
 }
 
 func (f *fake) Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error {
@@ -58,6 +58,10 @@ func (f *fake) Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.
 }
 
 func (f *fake) Rollback(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error {
+	return f.Upgrade(ctx, r, emit)
+}
+
+func (f *fake) Commit(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error {
 	return f.Upgrade(ctx, r, emit)
 }
 

@@ -9,7 +9,7 @@ import (
 	api "github.com/theseusd/theseus/sdk/control"
 )
 
-// act is Engine.Upgrade or Engine.Rollback.
+// act is Engine.Upgrade, Engine.Commit or Engine.Rollback.
 type act func(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 
 // stream runs do and answers its events while they come. If do fails before its first event the answer is that

@@ -26,7 +26,7 @@ type Store interface {
 type Engine interface {
 	Build(ctx context.Context, pkgs []release.Package, by string) (control.Built, error)
 	Boot(ctx context.Context) error
-	Plan(ctx context.Context, to string) (control.Plan, error)
+	Plan(ctx context.Context, r control.PlanRequest) (control.Plan, error)
 	Upgrade(ctx context.Context, r control.UpgradeRequest, emit func(control.Event)) error
 	Releases() []control.Release
 }
@@ -140,9 +140,9 @@ func (p *Policy) apply(ctx context.Context, built control.Built) error {
 	return p.upgrade(ctx, built.To)
 }
 
-// upgrade does exactly the plan it has seen.
+// upgrade does exactly the plan it has seen, with its whole probation and nobody who would have to end that.
 func (p *Policy) upgrade(ctx context.Context, to string) error {
-	plan, err := p.Engine.Plan(ctx, to)
+	plan, err := p.Engine.Plan(ctx, control.PlanRequest{To: to})
 	if err != nil {
 		return err
 	}

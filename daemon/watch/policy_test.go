@@ -42,8 +42,8 @@ func (s *shop) Build(_ context.Context, pkgs []release.Package, by string) (cont
 
 func (s *shop) Boot(context.Context) error { s.did = append(s.did, "boot"); return nil }
 
-func (s *shop) Plan(_ context.Context, to string) (control.Plan, error) {
-	return control.Plan{To: to, Digest: "seen"}, nil
+func (s *shop) Plan(_ context.Context, r control.PlanRequest) (control.Plan, error) {
+	return control.Plan{To: r.To, Digest: "seen", Hold: r.Hold, NoProbation: r.NoProbation}, nil
 }
 
 func (s *shop) Upgrade(_ context.Context, r control.UpgradeRequest, _ func(control.Event)) error {

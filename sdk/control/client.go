@@ -1,12 +1,13 @@
 // Package control is the client of a running instance: of its daemon, over the control socket, and of each of its
 // services, over the service's own socket.
 //
-//	reltool ──▶ run/control.sock ──▶ daemon            Client: status, releases, plan, upgrade, rollback
+//	reltool ──▶ run/control.sock ──▶ daemon            Client: status, releases, plan, upgrade, commit, rollback
 //	visits  ──▶ run/visits.sock  ──▶ running version   Service: verbs
 //
 // Both speak HTTP and JSON, so `curl --unix-socket` does too. A service answers also while the daemon is down. When
 // nobody listens, every call fails with a *DialError, which matches ErrNoDaemon and has a hint. What the daemon
-// refuses is an *Error. A caller that goes away during Upgrade or Rollback stops only its own watching.
+// refuses is an *Error. A caller that goes away during Upgrade, Commit or Rollback stops only its own
+// watching.
 package control
 
 import (
@@ -74,10 +75,15 @@ func (c *Client) Plan(ctx context.Context, r PlanRequest) (p Plan, err error) {
 	return p, c.call(ctx, http.MethodPost, "/v1/plan", r, &p)
 }
 
-// Upgrade does what a plan says and returns when the release is permanent, or with the reason why it is not. Each
-// event is given to see, in order. The upgrade goes on when ctx ends.
+// Upgrade does what a plan says and returns when the release is permanent, or held in its probation if the request says
+// so, or with the reason why it is neither. Each event is given to see, in order. The upgrade goes on when ctx ends.
 func (c *Client) Upgrade(ctx context.Context, r UpgradeRequest, see func(Event)) error {
 	return c.stream(ctx, "/v1/upgrade", r, see)
+}
+
+// Commit ends the probation of the upgrade under way and returns when its release is permanent.
+func (c *Client) Commit(ctx context.Context, r UpgradeRequest, see func(Event)) error {
+	return c.stream(ctx, "/v1/commit", r, see)
 }
 
 // Rollback goes back to the release before, as Upgrade does forward.

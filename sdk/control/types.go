@@ -21,6 +21,7 @@ type Upgrade struct {
 	To    string    `json:"to"`
 	Step  string    `json:"step"`
 	Until time.Time `json:"until,omitzero"` // end of the probation
+	Held  bool      `json:"held,omitempty"` // the probation has no end by itself: commit or rollback
 }
 
 // ServiceStatus is one service.
@@ -94,6 +95,9 @@ type Plan struct {
 	Estimate  float64    `json:"estimate_seconds"`  // until the switch
 	Probation float64    `json:"probation_seconds"` // after it
 	NoReturn  bool       `json:"irreversible"`
+
+	Hold        bool `json:"hold,omitempty"`         // as it was asked for
+	NoProbation bool `json:"no_probation,omitempty"` // likewise
 }
 
 // PlanStep is one line of a plan.
@@ -104,16 +108,23 @@ type PlanStep struct {
 	Commit  bool   `json:"commit,omitempty"` // the commit point is here
 }
 
-// PlanRequest is the body of POST /v1/plan. An empty To means the newest unpacked release.
+// PlanRequest is the body of POST /v1/plan. An empty To means the newest unpacked release. Hold and NoProbation are part
+// of the plan and of its digest: an upgrade that carries the digest has to ask for the same.
 type PlanRequest struct {
-	To string `json:"to"`
+	To          string `json:"to"`
+	Hold        bool   `json:"hold,omitempty"`         // the probation lasts until a commit or a rollback
+	NoProbation bool   `json:"no_probation,omitempty"` // permanent right after the switch
 }
 
-// UpgradeRequest is the body of POST /v1/upgrade and /v1/rollback, which answer a stream of Event, one JSON a line.
+// UpgradeRequest is the body of POST /v1/upgrade, /v1/rollback and /v1/commit, which answer a stream of Event, one JSON a
+// line. An upgrade with Hold is done when its probation has begun. Hold and NoProbation exclude each other and mean
+// nothing to a rollback or a commit.
 type UpgradeRequest struct {
-	To     string `json:"to"`
-	Digest string `json:"digest,omitempty"` // of the plan that was shown; refused if it is no longer the plan
-	By     string `json:"by"`
+	To          string `json:"to"`
+	Digest      string `json:"digest,omitempty"` // of the plan that was shown; refused if it is no longer the plan
+	By          string `json:"by"`
+	Hold        bool   `json:"hold,omitempty"`
+	NoProbation bool   `json:"no_probation,omitempty"`
 }
 
 // Event is one line of progress, of the history and of the audit log.
@@ -139,7 +150,7 @@ type Event struct {
 
 // Error is how the daemon says no. It crosses the socket as JSON with a status of 4xx or 5xx.
 type Error struct {
-	Code    string `json:"code"` // stable: no_release, no_appup, uncovered, busy, stale_plan, rehearsal, aborted, rolled_back, bad_package, internal
+	Code    string `json:"code"` // stable: no_release, no_appup, uncovered, busy, stale_plan, no_probation, irreversible, rehearsal, aborted, rolled_back, bad_package, internal
 	Message string `json:"error"`
 	Running string `json:"running,omitempty"` // what is running now
 	Hint    string `json:"hint,omitempty"`

@@ -69,6 +69,8 @@ func TestPlanIsShown(t *testing.T) {
 		"plan":              func(*control.Plan, *screen) {},
 		"plan-colour":       func(_ *control.Plan, s *screen) { s.colour = true },
 		"plan-irreversible": func(p *control.Plan, _ *screen) { p.NoReturn, p.Probation, p.Rows, p.Estimate = true, 0, 0, 0 },
+		"plan-hold":         func(p *control.Plan, _ *screen) { p.Hold, p.Probation = true, 0 },
+		"plan-no-probation": func(p *control.Plan, _ *screen) { p.NoProbation, p.Probation = true, 0 },
 		"plan-down":         func(p *control.Plan, _ *screen) { p.Down, p.Path = true, []string{"v3", "v2", "v1"} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,6 +184,13 @@ func TestStatus(t *testing.T) {
 		},
 	})
 	golden(t, "status", text.String())
+}
+
+func TestStatusOfAHeldProbation(t *testing.T) {
+	if got := underWay(&control.Upgrade{From: "v1", To: "v2", Step: "probation", Held: true}); got !=
+		", upgrade v1 -> v2: probation, held: reltool commit or reltool rollback" {
+		t.Error(got)
+	}
 }
 
 func TestStatusOfAnEmptyInstance(t *testing.T) {

@@ -1,4 +1,4 @@
-// Command reltool builds releases, shows what an upgrade would do, upgrades and rolls back.
+// Command reltool builds releases, shows what an upgrade would do, upgrades, commits and rolls back.
 //
 // It talks to the daemon of an instance over its control socket. It ends with 0 when done, 1 when it failed, 2 when
 // it was called wrongly and 3 when no daemon can be reached. Answers go to stdout, errors and hints to stderr.
@@ -75,7 +75,7 @@ The instance is the one of --dir, else of $THESEUS_DIR, else the nearest folder 
 	flags := root.PersistentFlags()
 	flags.StringVar(&t.dir, "dir", "", "the instance's directory (default: $THESEUS_DIR, else the nearest one with a .theseus)")
 	flags.BoolVar(&t.json, "json", false, "print JSON")
-	root.AddCommand(t.buildCommand(), t.upgradeCommand(), t.rollbackCommand(), t.releasesCommand(), t.statusCommand(),
+	root.AddCommand(t.buildCommand(), t.upgradeCommand(), t.commitCommand(), t.rollbackCommand(), t.releasesCommand(), t.statusCommand(),
 		t.historyCommand(), t.drillCommand())
 	return root
 }

@@ -17,7 +17,7 @@ func (t *tool) showPlan(p control.Plan, asked string) error {
 	t.showSteps(p)
 	fmt.Fprintln(t.out)
 	t.showCost(p)
-	fmt.Fprintf(t.out, "nothing was changed; apply it with: %s\n", t.again(applyWith(asked)))
+	fmt.Fprintf(t.out, "nothing was changed; apply it with: %s\n", t.again(applyWith(asked)+flags(p)))
 	return nil
 }
 
@@ -34,6 +34,17 @@ func applyWith(asked string) string {
 		return "reltool upgrade --apply"
 	}
 	return "reltool upgrade " + asked + " --apply"
+}
+
+// flags are those that the plan was asked for with.
+func flags(p control.Plan) string {
+	switch {
+	case p.Hold:
+		return " --hold"
+	case p.NoProbation:
+		return " --no-probation"
+	}
+	return ""
 }
 
 // showHead prints the path.
@@ -82,8 +93,14 @@ func (t *tool) showCost(p control.Plan) {
 		rows = fmt.Sprintf("about %s rows migrate", count(p.Rows))
 	}
 	probation := "no probation"
-	if p.Probation > 0 {
+	switch {
+	case p.Hold:
+		probation = "then a probation until reltool commit or reltool rollback"
+	case p.Probation > 0:
 		probation = "then " + seconds(p.Probation) + " of probation"
+	}
+	if p.NoProbation {
+		probation = t.out.paint(red, "NO PROBATION: nothing goes back by itself")
 	}
 	fmt.Fprintf(t.out, "%s; about %s until the switch, %s\n", rows, seconds(max(p.Estimate, 0.1)), probation)
 }

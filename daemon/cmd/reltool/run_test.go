@@ -127,6 +127,34 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+func TestHoldAsksForTheSameTwiceAndSaysWhatNow(t *testing.T) {
+	f := serve(t, map[string]string{
+		"POST /v1/plan":    `{"from":"v1","to":"v2","digest":"d","steps":[],"hold":true}`,
+		"POST /v1/upgrade": `{"kind":"probation","seq":1}` + "\n" + `{"kind":"end","last":true}`,
+	})
+	code, out, _ := reltool(t.Context(), "upgrade --apply --hold")
+	if code != 0 || !strings.HasSuffix(out, "\nv2 is held: reltool commit, or reltool rollback\n") {
+		t.Errorf("got %d %q", code, out)
+	}
+	if f.sent["POST /v1/plan"] != `{"to":"","hold":true}` || f.sent["POST /v1/upgrade"] != `{"to":"v2","digest":"d","by":"","hold":true}` {
+		t.Errorf("sent %v", f.sent)
+	}
+	if _, out, _ = reltool(t.Context(), "upgrade --hold"); !strings.HasSuffix(out, "apply it with: reltool upgrade --apply --hold\n") {
+		t.Errorf("got %q", out)
+	}
+}
+
+func TestCommit(t *testing.T) {
+	serve(t, map[string]string{"POST /v1/commit": `{"kind":"permanent","seq":9}` + "\n" + `{"kind":"end","last":true}`})
+	if code, out, _ := reltool(t.Context(), "commit"); code != 0 || !strings.HasSuffix(out, "\ncommit complete\n") {
+		t.Errorf("got %d %q", code, out)
+	}
+	serve(t, map[string]string{"POST /v1/commit": `!{"code":"no_probation","error":"v2 is permanent"}`})
+	if code, _, errs := reltool(t.Context(), "commit"); code != 1 || errs != "reltool: v2 is permanent\n" {
+		t.Errorf("got %d %q", code, errs)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	serve(t, map[string]string{
 		"GET /v1/status":    `{"release":"v2","services":[]}`,
@@ -134,9 +162,10 @@ func TestJSON(t *testing.T) {
 		"GET /v1/history":   `[{"kind":"built"}]`,
 		"POST /v1/plan":     planJSON,
 		"POST /v1/upgrade":  `{"kind":"planned","seq":1}` + "\n" + `{"kind":"end","last":true}`,
+		"POST /v1/commit":   `{"kind":"end","last":true}`,
 		"POST /v1/rollback": `{"kind":"end","last":true}`,
 	})
-	for _, line := range []string{"status", "releases", "history", "upgrade", "upgrade --apply", "rollback"} {
+	for _, line := range []string{"status", "releases", "history", "upgrade", "upgrade --apply", "commit", "rollback"} {
 		code, out, errs := reltool(t.Context(), line+" --json")
 		d := json.NewDecoder(strings.NewReader(out))
 		for d.More() {
@@ -162,6 +191,8 @@ func TestExitCodes(t *testing.T) {
 		{"upgrade --apply", 3, "no daemon is running in"},
 		{"fly", 2, `unknown command "fly"`},
 		{"status now", 2, "see: reltool --help"},
+		{"commit v2", 2, "see: reltool --help"},
+		{"upgrade --apply --hold --no-probation", 2, "exclude each other"},
 		{"upgrade --fast", 2, "unknown flag: --fast"},
 		{"build --out x chat chat", 2, "chat is asked for twice"},
 		{"build --out x ./nowhere", 1, "there is no appup.toml in ./nowhere"},

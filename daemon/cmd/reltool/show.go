@@ -87,6 +87,9 @@ func underWay(u *control.Upgrade) string {
 		return ""
 	}
 	text := fmt.Sprintf(", upgrade %s: %s", arrow(u.From, u.To), u.Step)
+	if u.Held {
+		text += ", held: reltool commit or reltool rollback"
+	}
 	if left := u.Until.Sub(now()); left > 0 {
 		text += fmt.Sprintf(", %s left", seconds(left.Seconds()))
 	}

@@ -13,37 +13,52 @@ import (
 
 func (t *tool) upgradeCommand() *cobra.Command {
 	var apply bool
+	var how control.PlanRequest
 	c := &cobra.Command{
 		Use:   "upgrade [RELEASE]",
 		Short: "Show what an upgrade would do; with --apply, do it",
 		Long: `Shows the plan of an upgrade to RELEASE, by default to the newest one that has not failed: the path, every step, what migrates,
 how long it takes and where the commit point is. With --apply it does exactly that and shows how it goes. An upgrade
-goes on when reltool ends.`,
+goes on when reltool ends.
+
+The probation that follows the switch ends by itself when the new versions did well for as long as their manifests say.
+With --hold it has no end: reltool returns when it has begun, "reltool commit" makes the release permanent, "reltool rollback"
+goes back, also after a restart of the daemon. A version that fails while it is held goes back by itself, as always. With
+--no-probation the release is permanent right after the switch, and nothing goes back by itself any more.`,
+		Example: `  reltool upgrade                     # the plan
+  reltool upgrade --apply             # do it
+  reltool upgrade --apply --hold      # ... and wait for: reltool commit, or reltool rollback`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: t.completeReleases,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.upgrade(cmd.Context(), first(args), apply)
+			if how.Hold && how.NoProbation {
+				return &usageError{"--hold and --no-probation exclude each other"}
+			}
+			how.To = first(args)
+			return t.upgrade(cmd.Context(), how, apply)
 		},
 	}
 	c.Flags().BoolVar(&apply, "apply", false, "do what the plan says")
+	c.Flags().BoolVar(&how.Hold, "hold", false, "the probation waits for: reltool commit, or reltool rollback")
+	c.Flags().BoolVar(&how.NoProbation, "no-probation", false, "permanent right after the switch, unwatched")
 	return c
 }
 
 // upgrade plans, and applies exactly the plan it has shown.
-func (t *tool) upgrade(ctx context.Context, to string, apply bool) error {
+func (t *tool) upgrade(ctx context.Context, how control.PlanRequest, apply bool) error {
 	c, err := t.dial()
 	if err != nil {
 		return err
 	}
-	plan, err := c.Plan(ctx, control.PlanRequest{To: to})
+	plan, err := c.Plan(ctx, how)
 	if err != nil {
 		return err
 	}
 	if !apply {
-		return t.showPlan(plan, to)
+		return t.showPlan(plan, how.To)
 	}
 	t.showHead(plan)
-	request := control.UpgradeRequest{To: plan.To, Digest: plan.Digest}
+	request := control.UpgradeRequest{To: plan.To, Digest: plan.Digest, Hold: how.Hold, NoProbation: how.NoProbation}
 	see, finish := t.viewer()
 	err = c.Upgrade(ctx, request, see)
 	finish()
@@ -51,6 +66,38 @@ func (t *tool) upgrade(ctx context.Context, to string, apply bool) error {
 		return t.broken(ctx, "upgrade", err)
 	}
 	t.end("upgrade applied", "state migrated: ok")
+	if how.Hold {
+		t.end(plan.To + " is held: " + t.again("reltool commit") + ", or " + t.again("reltool rollback"))
+	}
+	return nil
+}
+
+func (t *tool) commitCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "commit",
+		Short: "End the probation: the release that serves is permanent now",
+		Long: `Ends the probation of the upgrade under way at once and makes its release permanent: the old versions end. It is
+what a probation with --hold waits for, and it cuts any other one short. From here the way back is an upgrade downwards.`,
+		Example: `  reltool upgrade --apply --hold && ./smoke-test && reltool commit`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.commit(cmd.Context())
+		},
+	}
+}
+
+func (t *tool) commit(ctx context.Context) error {
+	c, err := t.dial()
+	if err != nil {
+		return err
+	}
+	see, finish := t.viewer()
+	err = c.Commit(ctx, control.UpgradeRequest{}, see)
+	finish()
+	if err != nil {
+		return t.broken(ctx, "commit", err)
+	}
+	t.end("commit complete")
 	return nil
 }
 
