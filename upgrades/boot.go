@@ -20,6 +20,7 @@ func (e *Engine) Boot(ctx context.Context) error {
 	if err := e.closed(); err != nil {
 		return err
 	}
+	e.sweep()
 	f := e.current() // before the release is read: what it changes is its own, also if it goes back and ends meanwhile
 	name, first := e.bootRelease()
 	if name == "" {

@@ -24,6 +24,7 @@ type Journal interface {
 // Store is where packages are; *release.Store is one.
 type Store interface {
 	Get(digest string) (release.Package, error)
+	Remove(digest string) error // one that is not there is removed already
 }
 
 // Options of an Engine. Host, Journal and Store are required.
@@ -47,6 +48,7 @@ type Engine struct {
 
 	depart sync.Mutex // one upgrade is planned and begun at a time, and not while services are being booted
 	quiet  sync.Mutex // held while nobody serves, and by those who would write to the journal meanwhile
+	shelf  sync.Mutex // held while a release is made of packages in the store, and while such are removed
 	books  sync.Mutex // orders what is written to the journal
 	owed   [][]byte   // records that hold already and that the journal has refused so far; under books
 
@@ -109,7 +111,9 @@ func (e *Engine) Releases() []control.Release {
 	defer e.mu.Unlock()
 	list := make([]control.Release, 0, len(e.reg.releases))
 	for _, n := range e.reg.releases {
-		list = append(list, n.view())
+		if !n.removed {
+			list = append(list, n.view())
+		}
 	}
 	return list
 }

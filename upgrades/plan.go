@@ -95,7 +95,9 @@ func (e *Engine) target(name string) (from, to string, down bool, err error) {
 func (r *registry) names() []string {
 	list := make([]string, 0, len(r.releases))
 	for _, n := range r.releases {
-		list = append(list, n.name)
+		if !n.removed {
+			list = append(list, n.name)
+		}
 	}
 	return list
 }

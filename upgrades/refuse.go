@@ -18,6 +18,7 @@ const (
 	codeUncovered  = "uncovered"
 	codeRequires   = "requires"
 	codeBusy       = "busy"
+	codeInUse      = "in_use"
 	codeStalePlan  = "stale_plan"
 	codeBadRequest = "bad_request"
 	codeNoReturn   = "irreversible"
@@ -58,7 +59,7 @@ func (e *Engine) refuseAppup(err error) error {
 	var manifest *appup.ParseError
 	switch {
 	case errors.As(err, &none):
-		return e.refuse(codeNoAppup, none.Error(), "add a section for it to appup.toml of "+none.Service)
+		return e.refuse(codeNoAppup, none.Error(), none.Hint)
 	case errors.As(err, &open):
 		return e.refuse(codeUncovered, open.Error(), open.Hint)
 	case errors.As(err, &dropped):

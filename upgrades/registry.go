@@ -24,16 +24,17 @@ type registry struct {
 
 // numbered is a release.
 type numbered struct {
-	name   string
-	number int
-	status release.Status
-	set    map[string]item
-	built  time.Time
-	by     string
-	proven bool   // was permanent once
-	after  string // the release that it was upgraded from when it became permanent; "" if there was none
-	served bool   // its versions have written
-	failed string // why it was rolled back by itself; "" if it was not, or has done well since
+	name    string
+	number  int
+	status  release.Status
+	set     map[string]item
+	built   time.Time
+	by      string
+	proven  bool   // was permanent once
+	after   string // the release that it was upgraded from when it became permanent; "" if there was none
+	served  bool   // its versions have written
+	removed bool   // hidden; its number stays taken
+	failed  string // why it was rolled back by itself; "" if it was not, or has done well since
 }
 
 // underway is an upgrade that has not ended.
@@ -69,6 +70,8 @@ func (r *registry) apply(rec record) error {
 		err = r.build(rec)
 	case Booted:
 		err = r.boot(rec)
+	case Removed:
+		err = r.remove(rec)
 	default:
 		err = r.advance(rec)
 	}
@@ -99,6 +102,16 @@ func (r *registry) boot(rec record) error {
 		return err
 	}
 	r.serving = to.name
+	return nil
+}
+
+// remove hides a release; its number stays taken.
+func (r *registry) remove(rec record) error {
+	n := r.find(rec.To)
+	if n == nil || n.name == r.serving || r.upgrade != nil {
+		return fmt.Errorf("upgrades: release %q cannot be removed", rec.To)
+	}
+	n.removed = true
 	return nil
 }
 
@@ -184,7 +197,7 @@ func (r *registry) note(u *underway, rec record) {
 
 // check tells whether apply would succeed, without applying.
 func (r *registry) check(kind string) error {
-	if kind == Built || kind == Booted {
+	if kind == Built || kind == Booted || (kind == Removed && r.upgrade == nil) {
 		return nil
 	}
 	var s State
@@ -198,7 +211,7 @@ func (r *registry) check(kind string) error {
 // find returns the release, or nil.
 func (r *registry) find(name string) *numbered {
 	for _, n := range r.releases {
-		if n.name == name {
+		if n.name == name && !n.removed {
 			return n
 		}
 	}
@@ -208,8 +221,8 @@ func (r *registry) find(name string) *numbered {
 // same returns the newest release of exactly this set, or nil.
 func (r *registry) same(set map[string]item) *numbered {
 	for i := len(r.releases) - 1; i >= 0; i-- {
-		if maps.Equal(r.releases[i].set, set) {
-			return r.releases[i]
+		if n := r.releases[i]; !n.removed && maps.Equal(n.set, set) {
+			return n
 		}
 	}
 	return nil
@@ -233,8 +246,8 @@ func (r *registry) before() *numbered {
 		return n
 	}
 	for i := now.number - 2; i >= 0; i-- {
-		if r.releases[i].proven {
-			return r.releases[i]
+		if n := r.releases[i]; n.proven && !n.removed {
+			return n
 		}
 	}
 	return nil
@@ -244,6 +257,7 @@ func (r *registry) before() *numbered {
 func (r *registry) newest() (good, failed *numbered) {
 	for i := len(r.releases) - 1; i >= 0 && r.releases[i].name != r.serving; i-- {
 		switch n := r.releases[i]; {
+		case n.removed:
 		case n.failed == "":
 			return n, failed
 		case failed == nil:

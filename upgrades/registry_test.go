@@ -19,7 +19,7 @@ func line(words ...string) []record {
 			builds++
 			rec.To = "v" + string(rune('0'+builds))
 			rec.Set = map[string]item{"visits": {Version: rec.To, Digest: rec.To}}
-		case Booted:
+		case Booted, Removed:
 			rec.To = f[1]
 		case string(Planned):
 			rec.From, rec.To, rec.Plan = f[1], f[2], &control.Plan{Probation: 10}
@@ -106,6 +106,9 @@ func TestFoldRefuses(t *testing.T) {
 		"permanent without probation":     with(base, upgrade("v1", "v2", "committed", "permanent")),
 		"a plan for what was never built": with(base, []string{"planned v1 v9"}),
 		"a second first release":          with(base, []string{"booted v2"}),
+		"the serving release removed":     with(base, []string{"removed v1"}),
+		"a release removed twice":         with(base, []string{"removed v2", "removed v2"}),
+		"a removal during an upgrade":     with(base, []string{"built", "planned v1 v2", "removed v3"}),
 		"an unknown kind":                 with(base, []string{"sunk"}),
 	} {
 		if _, err := fold(line(journal...)); err == nil || !strings.Contains(err.Error(), "journal record") {

@@ -33,8 +33,23 @@ func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string) (
 	if err := context.Cause(ctx); err != nil {
 		return built, err
 	}
+	e.shelf.Lock()
+	defer e.shelf.Unlock()
+	if err := e.onShelf(pkgs); err != nil {
+		return built, err
+	}
 	built.To, built.New, err = e.number(to, base, by)
 	return built, err
+}
+
+// onShelf refuses packages that were removed since they were looked at. The caller holds shelf.
+func (e *Engine) onShelf(pkgs []release.Package) error {
+	for _, p := range pkgs {
+		if _, err := e.packageOf(p.Name, itemOf(p)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load finds the packages of a release; none for "".

@@ -25,6 +25,7 @@ const (
 const (
 	Built    = "built"    // a release is there
 	Booted   = "booted"   // the first release runs and is permanent
+	Removed  = "removed"  // a release is no longer there
 	Switched = "switched" // one of several services goes over to its new version; the one that decides is Committed
 )
 

@@ -121,6 +121,13 @@ func (w *world) Get(digest string) (release.Package, error) {
 	return p, nil
 }
 
+func (w *world) Remove(digest string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.store, digest)
+	return nil
+}
+
 func (w *world) ground(service string) *ground {
 	g := w.grounds[service]
 	if g == nil {

@@ -96,6 +96,21 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+func (s *Server) remove(w http.ResponseWriter, r *http.Request) error {
+	var in api.RemoveRequest
+	if err := decode(w, r, &in); err != nil {
+		return err
+	}
+	in.By = s.by(r, in.By)
+	removed, err := s.o.Engine.Remove(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	removed.Packages = list(removed.Packages)
+	writeJSON(w, http.StatusOK, removed)
+	return nil
+}
+
 // by is who asks: what the client says, else the account at the other end.
 func (s *Server) by(r *http.Request, said string) string {
 	if said != "" {

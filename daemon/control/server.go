@@ -39,6 +39,7 @@ type Engine interface {
 	Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Commit(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Rollback(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
+	Remove(ctx context.Context, r api.RemoveRequest) (api.Removed, error)
 	Releases() []api.Release
 	History() []api.Event
 	Current() (name, status string)

@@ -65,6 +65,11 @@ func (f *fake) Commit(ctx context.Context, r api.UpgradeRequest, emit func(api.E
 	return f.Upgrade(ctx, r, emit)
 }
 
+func (f *fake) Remove(_ context.Context, r api.RemoveRequest) (api.Removed, error) {
+	f.by = r.By
+	return api.Removed{Release: r.Release}, f.err
+}
+
 func (f *fake) Releases() []api.Release   { return nil }
 func (f *fake) History() []api.Event      { return []api.Event{{Kind: "built", To: "v1"}} }
 func (f *fake) Current() (string, string) { return "v1", "permanent" }
@@ -117,6 +122,20 @@ func serve(t *testing.T, f *fake, change ...func(*Server)) (c *api.Client, socke
 	}
 	t.Cleanup(c.Close)
 	return c, socket
+}
+
+func TestRemoveSaysWho(t *testing.T) {
+	f := &fake{}
+	c, _ := serve(t, f)
+	got, err := c.Remove(t.Context(), api.RemoveRequest{Release: "v1"})
+	if err != nil || got.Release != "v1" || got.Packages == nil || f.by == "" {
+		t.Fatalf("got %+v, %v, by %q", got, err, f.by)
+	}
+	f.err = &api.Error{Code: "in_use", Message: "v1 runs"}
+	var no *api.Error
+	if _, err = c.Remove(t.Context(), api.RemoveRequest{Release: "v1"}); !errors.As(err, &no) || no.Code != "in_use" {
+		t.Fatal(err)
+	}
 }
 
 func TestStatusIsPutTogether(t *testing.T) {

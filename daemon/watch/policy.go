@@ -29,6 +29,7 @@ type Engine interface {
 	Plan(ctx context.Context, r control.PlanRequest) (control.Plan, error)
 	Upgrade(ctx context.Context, r control.UpgradeRequest, emit func(control.Event)) error
 	Releases() []control.Release
+	Removed(service, version string) bool
 }
 
 // Rule is what theseus.toml says of one service.
@@ -40,7 +41,7 @@ type Rule struct {
 // Policy makes releases out of dropped packages. Its Handle is the Handler of a Folder.
 //
 // Of one service the highest version of those that came together counts, a pre-release only if there is no other. A version that is in some release already
-// makes no new one, so a package that was rolled back is not tried again because it still lies in the folder. The
+// makes no new one, so a package that was rolled back or removed is not tried again because it still lies in the folder. The
 // first release of an empty instance is started at once. Any other one is applied only if every change in it is
 // upwards and within a rule that says auto; else the log announces it.
 type Policy struct {
@@ -55,6 +56,10 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 	refused := map[string]error{}
 	best := map[string]arrival{}
 	for _, path := range paths {
+		if name, version, ok := split(filepath.Base(path)); ok && p.Engine.Removed(name, version.Original()) {
+			p.log().Info("package belongs to a release that was removed", "package", filepath.Base(path))
+			continue
+		}
 		pkg, err := p.Store.Add(ctx, path)
 		if err != nil {
 			refused[path] = err

@@ -53,6 +53,8 @@ func (s *shop) Upgrade(_ context.Context, r control.UpgradeRequest, _ func(contr
 
 func (s *shop) Releases() []control.Release { return s.releases }
 
+func (s *shop) Removed(service, version string) bool { return service+" "+version == "visits 0.9.0" }
+
 func TestPolicy(t *testing.T) {
 	up := []control.Change{{Service: "visits", From: "1.0.0", To: "2.0.0"}}
 	auto := Rule{Auto: true}
@@ -65,6 +67,7 @@ func TestPolicy(t *testing.T) {
 		want  string
 		log   string
 	}{
+		{name: "one that was removed stays away", files: "visits-0.9.0.tpk", want: "", log: "a release that was removed"},
 		{
 			name: "staged by default", files: "visits-2.0.0.tpk", built: control.Built{From: "v1", To: "v2", New: true, Changes: up},
 			want: "build visits 2.0.0 by releases/", log: "release v2 is ready: reltool upgrade",

@@ -70,6 +70,11 @@ func (c *Client) Build(ctx context.Context, r BuildRequest) (b Built, err error)
 	return b, c.call(ctx, http.MethodPost, "/v1/releases", r, &b)
 }
 
+// Remove forgets a release that nothing rests upon, and its packages.
+func (c *Client) Remove(ctx context.Context, r RemoveRequest) (d Removed, err error) {
+	return d, c.call(ctx, http.MethodPost, "/v1/remove", r, &d)
+}
+
 // Plan tells what an upgrade would do. It changes nothing.
 func (c *Client) Plan(ctx context.Context, r PlanRequest) (p Plan, err error) {
 	return p, c.call(ctx, http.MethodPost, "/v1/plan", r, &p)

@@ -83,6 +83,18 @@ type BuildRequest struct {
 	By       string   `json:"by"`
 }
 
+// RemoveRequest is the body of POST /v1/remove.
+type RemoveRequest struct {
+	Release string `json:"release"`
+	By      string `json:"by"`
+}
+
+// Removed answers POST /v1/remove.
+type Removed struct {
+	Release  string   `json:"release"`
+	Packages []string `json:"packages"` // "visits 1.0.0": no longer in the store; others are still needed
+}
+
 // Plan answers POST /v1/plan. Digest names exactly this plan: an upgrade that carries it does this or nothing.
 type Plan struct {
 	From      string     `json:"from"`
@@ -150,7 +162,7 @@ type Event struct {
 
 // Error is how the daemon says no. It crosses the socket as JSON with a status of 4xx or 5xx.
 type Error struct {
-	Code    string `json:"code"` // stable: no_release, no_appup, uncovered, busy, stale_plan, no_probation, irreversible, rehearsal, aborted, rolled_back, bad_package, internal
+	Code    string `json:"code"` // stable: no_release, no_appup, uncovered, busy, in_use, stale_plan, no_probation, irreversible, rehearsal, aborted, rolled_back, bad_package, internal
 	Message string `json:"error"`
 	Running string `json:"running,omitempty"` // what is running now
 	Hint    string `json:"hint,omitempty"`

@@ -156,12 +156,14 @@ func (m *Manifest) checkRange(path, text string, seen map[string]bool) *ParseErr
 }
 
 func (m *Manifest) checkDrop() *ParseError {
-	for i, table := range m.Drop {
-		if slices.Contains(m.Drop[:i], table) {
-			return m.src.at(fmt.Sprintf("drop[%d]", i), fmt.Sprintf("the table %q is there twice", table), "")
-		}
-		if table == "" {
-			return m.src.at(fmt.Sprintf("drop[%d]", i), "a table has a name", "")
+	for _, list := range m.drops() {
+		for i, name := range list.names {
+			if slices.Contains(list.names[:i], name) {
+				return m.src.at(fmt.Sprintf("%s[%d]", list.key, i), fmt.Sprintf("the %s %q is there twice", list.what, name), "")
+			}
+			if name == "" {
+				return m.src.at(fmt.Sprintf("%s[%d]", list.key, i), fmt.Sprintf("a %s has a name", list.what), "")
+			}
 		}
 	}
 	return nil

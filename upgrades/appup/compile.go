@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/Masterminds/semver/v3"
-
-	"github.com/theseusd/theseus/sdk/describe"
 )
 
 // Compile works out how to go from one version of a service to another. The manifest of the newer one decides, and the
@@ -26,6 +24,9 @@ func Compile(from, to Version) (*Relup, error) {
 		return nil, err
 	}
 	if err := c.checkLoad(r); err != nil {
+		return nil, err
+	}
+	if err := c.clients(); err != nil {
 		return nil, err
 	}
 	c.gone(r)
@@ -80,7 +81,7 @@ func (c *compilation) section() (*Relup, error) {
 		}
 		known = append(known, s.From)
 	}
-	return nil, &NoAppupError{Service: m.Name, From: r.From, To: r.To, Down: c.down, Known: known}
+	return nil, &NoAppupError{Service: m.Name, From: r.From, To: r.To, Down: c.down, Known: known, Hint: c.wayHint()}
 }
 
 // sections are the [[up]] sections, or the [[down]] sections in the same form.
@@ -150,7 +151,10 @@ func (c *compilation) covered(name string) error {
 	newer, has := c.newer.Describe.Table(name)
 	switch {
 	case had && !has:
-		return c.dropped(name)
+		if err := c.drop(aTable, name); err != nil {
+			return err
+		}
+		return nil
 	case !had:
 		return nil
 	}
@@ -163,25 +167,6 @@ func (c *compilation) covered(name string) error {
 	}
 }
 
-// dropped refuses to lose a table that the newer manifest does not give up by name.
-func (c *compilation) dropped(name string) error {
-	m := c.newer.Manifest
-	if slices.Contains(m.Drop, name) {
-		return nil
-	}
-	lines := slices.Concat(m.Drop, []string{name})
-	return &DroppedError{
-		Service: m.Name, Table: name, From: c.older.Manifest.Version, To: m.Version,
-		Hint: fmt.Sprintf("if its rows are to go, write in the manifest of %s: drop = %s", m.Version, quoted(lines)),
-	}
-}
-
-// gone lists what clients will miss.
-func (c *compilation) gone(r *Relup) {
-	r.VerbsGone = missing(verbs(c.from.Describe), verbs(c.to.Describe))
-	r.ListenersGone = missing(c.from.Describe.Listeners, c.to.Describe.Listeners)
-}
-
 // checkLoad refuses do = "load" where the state changes.
 func (c *compilation) checkLoad(r *Relup) error {
 	changed := r.Changed()
@@ -190,24 +175,4 @@ func (c *compilation) checkLoad(r *Relup) error {
 	}
 	what := fmt.Sprintf("load changes no state, but from %s to %s: %s", r.From, r.To, changed[0])
 	return c.newer.Manifest.src.at(c.path+".do", what, `write do = "update"`)
-}
-
-func verbs(d describe.Service) []string {
-	names := make([]string, len(d.Verbs))
-	for i, v := range d.Verbs {
-		names[i] = v.Name
-	}
-	return names
-}
-
-// missing are the elements of before that are not in after, sorted.
-func missing(before, after []string) []string {
-	var gone []string
-	for _, s := range before {
-		if !slices.Contains(after, s) {
-			gone = append(gone, s)
-		}
-	}
-	slices.Sort(gone)
-	return gone
 }

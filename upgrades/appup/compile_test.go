@@ -209,8 +209,8 @@ func TestATableIsOnlyDroppedByName(t *testing.T) {
 	two := version(t, "2.0.0", "drop = [\"other\"]\n"+ways)
 	_, err := Compile(one, two)
 	var d *DroppedError
-	if !errors.As(err, &d) || d.Table != "visits" ||
-		d.Hint != `if its rows are to go, write in the manifest of 2.0.0: drop = ["other", "visits"]` {
+	if !errors.As(err, &d) || d.What != "table" || d.Name != "visits" ||
+		d.Hint != `if its rows are to go, write in appup.toml, above its first [table]: drop = ["other", "visits"]` {
 		t.Fatalf("%v, %+v", err, d)
 	}
 	two = version(t, "2.0.0", "drop = [\"visits\"]\n"+ways)
@@ -234,7 +234,7 @@ func TestLoadChangesNoState(t *testing.T) {
 }
 
 func TestWhatClientsWillMissIsListed(t *testing.T) {
-	one, two := version(t, "1.0.0", ""), version(t, "2.0.0", ways)
+	one, two := version(t, "1.0.0", ""), version(t, "2.0.0", "drop_verbs = [\"hit\", \"top\"]\ndrop_listeners = [\"http\"]\n"+ways)
 	one.Describe.Verbs = []describe.Verb{{Name: "top"}, {Name: "hit"}, {Name: "get"}}
 	two.Describe.Verbs = []describe.Verb{{Name: "get"}}
 	one.Describe.Listeners = []string{"http", "resp"}
@@ -260,6 +260,7 @@ func TestManifestAndBinaryAgree(t *testing.T) {
 		{"a listener nobody opens", "", func(d *describe.Service) { d.Listeners = []string{"http"} }, `appup.toml: the binary serves a listener "http", which the manifest does not open; write [[listen]] with name = "http"`},
 		{"the own socket", "", func(d *describe.Service) { d.Listeners = []string{"control"} }, ""},
 		{"dropped and there", "drop = [\"visits\"]", func(*describe.Service) {}, "appup.toml:3:9: the binary still has the table visits"},
+		{"a dropped verb that is there", "drop_verbs = [\"top\"]", func(d *describe.Service) { d.Verbs = []describe.Verb{{Name: "top"}} }, "appup.toml:3:15: the binary still has the verb top"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := version(t, "1.0.0", c.text, table(1, shape1))

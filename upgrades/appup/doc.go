@@ -14,6 +14,7 @@
 //     A manifest that Parse returns needs no further checks.
 //   - A [Relup] exists only if the state can follow. A table that changed its schema without Steps is an
 //     [UncoveredError] that holds the Step to write; a shape that changed under the same version number is one too; a table
-//     that vanished without being listed in `drop` is a [DroppedError].
+//     that vanished without being listed in `drop` is a [DroppedError], and so, upwards, is a verb or a listener without
+//     `drop_verbs` or `drop_listeners`. Each error holds the lines that mend it.
 //   - Nothing here touches a running instance, a file or a clock: the same input gives the same Relup.
 package appup

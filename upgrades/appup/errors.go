@@ -62,6 +62,7 @@ type NoAppupError struct {
 	Service, From, To string
 	Down              bool
 	Known             []string // the ranges that the newer version does know in this direction
+	Hint              string   // the section to write, and where
 }
 
 func (e *NoAppupError) Error() string {
@@ -93,13 +94,20 @@ func (e *UncoveredError) Error() string {
 	return fmt.Sprintf("%s: table %s: %s", e.Service, e.Table, e.Reason)
 }
 
-// DroppedError says that the newer version has lost a table without saying so.
+// DroppedError says that the newer version has lost a table, a verb, a listener or the address of one without saying so.
 type DroppedError struct {
-	Service, Table string
-	From, To       string // versions of the service
-	Hint           string // the line of the manifest to write
+	Service    string
+	What, Name string    // table, verb or listener; its name
+	From, To   string    // versions of the service
+	Moved      [2]string // addresses of a listener that is there still, the older and the newer one
+	Line       string    // the line of the manifest to write
+	Hint       string    // where, and that line
 }
 
 func (e *DroppedError) Error() string {
-	return fmt.Sprintf("%s: %s has no table %s any more, and its manifest does not drop it", e.Service, e.To, e.Table)
+	if e.Moved != [2]string{} && e.Moved[1] != "" {
+		return fmt.Sprintf("%s: %s has the listener %s at %s, no longer at %s, and its manifest does not drop the old one",
+			e.Service, e.To, e.Name, e.Moved[1], e.Moved[0])
+	}
+	return fmt.Sprintf("%s: %s has no %s %s any more, and its manifest does not drop it", e.Service, e.To, e.What, e.Name)
 }

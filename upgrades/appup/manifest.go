@@ -14,11 +14,15 @@ const (
 // Manifest is one appup.toml: what a version of a service is called, where it listens, and from which versions to it
 // and from it to which versions a running instance can go. [Parse] fills in every default.
 type Manifest struct {
-	Name      string            `toml:"name"`
-	Version   string            `toml:"version"` // semver
-	Command   string            `toml:"command"` // the word a person types; Name if empty
-	Drain     Duration          `toml:"drain"`   // for requests in hand at a switch; DefaultDrain if 0
-	Drop      []string          `toml:"drop"`    // tables that this version gives up
+	Name      string   `toml:"name"`
+	Version   string   `toml:"version"` // semver
+	Command   string   `toml:"command"` // the word a person types; Name if empty
+	Drain     Duration `toml:"drain"`   // for requests in hand at a switch; DefaultDrain if 0
+	Drop      []string `toml:"drop"`    // tables that this version gives up
+	DropVerbs []string `toml:"drop_verbs"`
+	// DropListeners are listeners that clients of older versions no longer find: gone, or at another address.
+	DropListeners []string `toml:"drop_listeners"`
+
 	Listen    []Listen          `toml:"listen"`
 	Up        []Up              `toml:"up"`
 	Down      []Down            `toml:"down"`

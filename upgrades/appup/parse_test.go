@@ -13,6 +13,8 @@ version = "2.0.0"
 command = "vis"
 drain = "100ms"
 drop = ["old"]
+drop_verbs = ["top"]
+drop_listeners = ["resp"]
 
 [[listen]]
 name = "http"
@@ -48,7 +50,7 @@ func TestParseReadsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.src = nil
-	want := `{Name:visits Version:2.0.0 Command:vis Drain:100ms Drop:[old] ` +
+	want := `{Name:visits Version:2.0.0 Command:vis Drain:100ms Drop:[old] DropVerbs:[top] DropListeners:[resp] ` +
 		`Listen:[{Name:http Network:tcp Address:127.0.0.1:8081}] ` +
 		`Up:[{From:~1.0 Do:update Probation:3s Irreversible:true} {From:^0.9 Do:restart Probation:10s Irreversible:false}] ` +
 		`Down:[{To:~1.0 Do:update Probation:10s Irreversible:false}] Probation:{Health:2s} ` +
@@ -85,7 +87,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown key in an inline table", head(`listen = [{nam = "x"}]`), `3:12: unknown key "nam" in listen[0]; did you mean "name"?`},
 		{"a dotted unknown key", head("probation.healt = \"1s\""), `3:11: unknown key "healt" in probation; did you mean "health"?`},
 		{"a key that slid into a table", head("[[up]]\nfrom = \"*\"\ndrain = \"1s\""), `5:1: unknown key "drain" in up[0]; "drain" belongs above the first [table]`},
-		{"a key like no other", head("zzzzzzzz = 1"), `3:1: unknown key "zzzzzzzz"; known here: command, down, drain, drop, listen, name, probation, requires, restart, up, version`},
+		{"a key like no other", head("zzzzzzzz = 1"), `3:1: unknown key "zzzzzzzz"; known here: command, down, drain, drop, drop_listeners, drop_verbs, listen, name, probation, requires, restart, up, version`},
 		{"a number for a text", "name = 3\n", `1:8: name is an integer here and must be a string`},
 		{"a number for a duration", head("drain = 200"), `3:9: drain is an integer here and must be a string; a duration is written as "200ms" or "10s"`},
 		{"a number for do", head("[[up]]\nfrom = \"*\"\ndo = 1"), `5:6: up[0].do is an integer here and must be a string; write "update", "load" or "restart"`},

@@ -35,6 +35,11 @@ func (v Version) Check() error {
 			return m.src.at(fmt.Sprintf("drop[%d]", i), fmt.Sprintf("the binary still has the table %s", table), "")
 		}
 	}
+	for i, verb := range m.DropVerbs {
+		if slices.Contains(verbs(d), verb) {
+			return m.src.at(fmt.Sprintf("drop_verbs[%d]", i), fmt.Sprintf("the binary still has the verb %s", verb), "")
+		}
+	}
 	return nil
 }
 
