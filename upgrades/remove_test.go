@@ -32,7 +32,7 @@ func TestRemove(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		wantCode(t, second(remove(t, d, "v1")), "no_release", "no release v1")
-		wantCode(t, second(d.e.Plan(t.Context(), "v1")), "no_release", "no release v1")
+		wantCode(t, second(d.e.Plan(t.Context(), control.PlanRequest{To: "v1"})), "no_release", "no release v1")
 		if list := d.e.Releases(); len(list) != 2 || list[0].Name != "v2" {
 			t.Errorf("%+v", list)
 		}
