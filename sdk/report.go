@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,6 +26,9 @@ func (rt *process) Status(context.Context, *wire.StatusRequest) (*wire.StatusRep
 	reply.Epoch, reply.LogBytes, reply.LagBytes = s.Epoch, s.LogBytes, rt.store.Lag()
 	reply.Rows, reply.Shadows = s.Rows, s.Shadows
 	reply.Connections, reply.Ahead = uint64(served), uint64(ahead)
+	if r := s.Refused; r != nil {
+		reply.RefusedTable, reply.RefusedKey, reply.RefusedReason = r.Table, state.QuoteKey(r.Key), plain(r.Reason)
+	}
 	return reply, nil
 }
 
@@ -65,25 +69,34 @@ func runCheck(ctx context.Context, check func(context.Context) error) error {
 	}
 }
 
-// Rehearse takes every row up and down again and reports as it goes.
-func (rt *process) Rehearse(_ *wire.RehearseRequest, out grpc.ServerStreamingServer[wire.RehearseReply]) error {
+// Rehearse takes every row up and down again, or down and up, and reports as it goes.
+func (rt *process) Rehearse(req *wire.RehearseRequest, out grpc.ServerStreamingServer[wire.RehearseReply]) error {
 	if err := rt.ready(); err != nil {
 		return err
 	}
 	report := every(progressEvery, func(done, total uint64) error {
 		return out.Send(&wire.RehearseReply{Rows: done, Total: total})
 	})
-	r, err := rt.store.Rehearse(out.Context(), report)
+	var r state.Rehearsal
+	var err error
+	if len(req.Down) > 0 {
+		r, err = rt.store.RehearseDown(out.Context(), req.Down, report)
+	} else {
+		r, err = rt.store.Rehearse(out.Context(), report)
+	}
 	last := &wire.RehearseReply{Rows: r.Rows, Total: r.Rows, Done: true, Changed: r.Changed, Lossy: r.Lossy, Digest: r.Digest}
 	if err != nil {
-		last.Failure = err.Error()
+		last.Failure = plain(err.Error())
 		var row *state.RowError
 		if errors.As(err, &row) {
-			last.Table, last.Key = row.Table, row.Key
+			last.Table, last.Key, last.Failure = row.Table, state.QuoteKey(row.Key), plain(row.Err.Error())
 		}
 	}
 	return out.Send(last)
 }
+
+// plain is text that the protocol can carry: keys and errors of a service may hold any bytes.
+func plain(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // Shadow makes the writer write older shapes as well.
 func (rt *process) Shadow(req *wire.ShadowRequest, out grpc.ServerStreamingServer[wire.ShadowReply]) error {

@@ -20,6 +20,8 @@
 //     newer ones were written with shadows. What an older shape cannot hold is kept beside the row, so going down and
 //     up again is the identity.
 //   - The records of a key stand in the log in the order in which readers saw them.
+//   - While an older version may come back, a row that it could not hold is refused and not acknowledged.
+//   - A panic in a step or a check is an error of the row.
 //   - A damaged log is an error that names file and offset. It is never a panic, and never fewer rows without a word.
 //
 // # The log

@@ -1,6 +1,9 @@
 package state
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // item is a row as it was at some instant: its slot and a copy of its record.
 type item struct {
@@ -53,15 +56,22 @@ func (t *rows) homes(sh *shard) int {
 func (t *rows) chunks(ctx context.Context, f func(sh *shard, c *chunk) error) error {
 	var c chunk
 	for i := range t.shards {
-		sh := &t.shards[i]
-		for from := uint32(0); from < tagLimit; {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			from = t.gather(&c, sh, from)
-			if err := f(sh, &c); err != nil {
-				return err
-			}
+		if err := t.chunksOf(ctx, &t.shards[i], &c, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunksOf is chunks for one shard, with a chunk to be used again.
+func (t *rows) chunksOf(ctx context.Context, sh *shard, c *chunk, f func(sh *shard, c *chunk) error) error {
+	for from := uint32(0); from < tagLimit; {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		from = t.gather(c, sh, from)
+		if err := f(sh, c); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -103,10 +113,11 @@ func (t *rows) scanShard(keys []string, sh *shard, from uint32, n int) ([]string
 	return keys, from
 }
 
-// counter tells how far a long work has come.
+// counter tells how far a long work has come; several goroutines may add to it.
 type counter struct {
+	mu          sync.Mutex
 	done, total uint64
-	progress    func(done, total uint64)
+	progress    func(done, total uint64) // under mu
 }
 
 func newCounter(total uint64, progress func(done, total uint64)) *counter {
@@ -117,11 +128,17 @@ func newCounter(total uint64, progress func(done, total uint64)) *counter {
 }
 
 func (c *counter) add(n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.done += n
 	c.progress(c.done, max(c.done, c.total))
 }
 
-func (c *counter) end() { c.progress(c.done, c.done) }
+func (c *counter) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.progress(c.done, c.done)
+}
 
 // eachLive calls f with each row that has not expired.
 func (t *rows) eachLive(f func(r record) error) error {

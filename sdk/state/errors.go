@@ -17,6 +17,9 @@ var (
 	ErrNewer = errors.New("state: row of a newer schema")
 	// ErrTooLarge says that a row is larger than [MaxRow] or a key larger than [MaxKey].
 	ErrTooLarge = errors.New("state: row too large")
+	// ErrNoWayDown says that a row cannot be written while older versions are to read every row: the step down refuses
+	// it. Nothing was written.
+	ErrNoWayDown = errors.New("the version before cannot hold it")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("state: store is closed")
 )
@@ -41,19 +44,20 @@ type NewerError struct {
 }
 
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("state: row %q of table %s has version %d, known here is %d", e.Key, e.Table, e.Version, e.Known)
+	return fmt.Sprintf("state: row %s of table %s has version %d, known here is %d", QuoteKey(e.Key), e.Table, e.Version, e.Known)
 }
 
 func (e *NewerError) Unwrap() error { return ErrNewer }
 
-// RowError names the row that could not be converted or checked.
+// RowError names the row that could not be converted or checked. The error behind it begins with what was done: up,
+// check, down or compare.
 type RowError struct {
 	Table, Key string
 	Err        error
 }
 
 func (e *RowError) Error() string {
-	return fmt.Sprintf("state: row %q of table %s: %v", e.Key, e.Table, e.Err)
+	return fmt.Sprintf("state: row %s of table %s: %v", QuoteKey(e.Key), e.Table, e.Err)
 }
 
 func (e *RowError) Unwrap() error { return e.Err }

@@ -32,6 +32,7 @@ func (s *Store) Activate(ctx context.Context, shadows map[string]int32) (Activat
 		return Activation{Epoch: s.epoch()}, s.setShadows(shadows)
 	}
 	s.yieldFenced()
+	s.refused.Store(nil)
 	if err := s.prepareEpoch(shadows); err != nil {
 		return Activation{}, err
 	}

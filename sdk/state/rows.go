@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type rows struct {
 	durable bool
 	opaque  bool
 	check   func(key string, value []byte) error // of rows in this version
+	checked bool                                 // the schema has a Check
 
 	shadows atomic.Pointer[[]int]
 	expired atomic.Uint64
@@ -127,7 +129,7 @@ func (t *rows) write(sh *shard, tag uint32, i int, r row) (place, error) {
 	defer buffers.Put(buf)
 	b, err := t.group((*buf)[:0], r)
 	if err != nil {
-		return place{}, t.rowError(r.key, err)
+		return place{}, t.refuse(r.key, err)
 	}
 	if cap(b) <= maxBuffer {
 		*buf = b
@@ -142,6 +144,12 @@ func (t *rows) write(sh *shard, tag uint32, i int, r row) (place, error) {
 		t.drop(sh, i)
 	}
 	return p, nil
+}
+
+// refuse remembers the first row that has no way down, for those who watch over a version on probation.
+func (t *rows) refuse(key string, err error) error {
+	t.store.refused.CompareAndSwap(nil, &Refusal{Table: t.name, Key: key, Reason: err.Error()})
+	return t.rowError(key, fmt.Errorf("%w: %w", ErrNoWayDown, err))
 }
 
 // group adds the record of a row and of its shadows to b.

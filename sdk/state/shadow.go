@@ -7,7 +7,8 @@ import (
 
 // Shadow makes the writer write each row also in the shapes of older versions, given by table: a reader of such a
 // version finds every row that is written from then on. With snapshot it also writes the rows again that are there in
-// the newer shape only, so that such a reader finds all. While there are shadows a row whose Down fails is refused.
+// the newer shape only, so that such a reader finds all. While there are shadows a row whose Down fails is
+// refused with ErrNoWayDown, and Stats names the first one.
 func (s *Store) Shadow(ctx context.Context, versions map[string]int32, snapshot bool, progress func(done, total uint64)) error {
 	if !s.Writer() {
 		return ErrNotWriter
@@ -55,21 +56,27 @@ func (s *Store) setShadows(versions map[string]int32) error {
 	}
 	s.moving.Lock()
 	defer s.moving.Unlock()
+	changed := false
 	for _, t := range s.all() {
-		t.setShadow(versions[t.name])
+		changed = t.setShadow(versions[t.name]) || changed
+	}
+	if changed {
+		s.refused.Store(nil)
 	}
 	return nil
 }
 
-func (t *rows) setShadow(version int32) {
+// setShadow returns false if that is so already.
+func (t *rows) setShadow(version int32) bool {
 	var list []int
 	if version > 0 && int(version) < t.version && !t.opaque {
 		list = []int{int(version)}
 	}
 	if was := t.shadows.Swap(&list); was != nil && len(*was) == len(list) && (len(list) == 0 || (*was)[0] == list[0]) {
-		return
+		return false
 	}
 	t.quiesce()
+	return true
 }
 
 // older returns the versions that are written besides, ascending.

@@ -7,11 +7,18 @@ type Stats struct {
 	Segments int
 	Rows     map[string]uint64 // by table, those not known to this program among them
 	Shadows  map[string]int32  // the older versions that are written besides, by table
+	Refused  *Refusal          // the first write that an older version could not hold, since these are written
+}
+
+// Refusal is a write that was refused because the row has no shape that an older version could read.
+type Refusal struct {
+	Table, Key string
+	Reason     string
 }
 
 // Stats counts; it is cheap at any number of rows.
 func (s *Store) Stats() Stats {
-	st := Stats{Epoch: s.epoch(), Rows: map[string]uint64{}, Shadows: s.shadowed()}
+	st := Stats{Epoch: s.epoch(), Rows: map[string]uint64{}, Shadows: s.shadowed(), Refused: s.refused.Load()}
 	for _, t := range s.all() {
 		st.Rows[t.name] = t.count()
 	}

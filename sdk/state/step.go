@@ -94,7 +94,7 @@ func (s steps) up(key string, version int, value, rests []byte) ([]byte, []byte,
 		return nil, nil, err
 	}
 	for v := version; v < s.version; v++ {
-		if value, err = s.at(v).up(key, value, kept[v]); err != nil {
+		if value, err = stepUp(s.at(v), key, value, kept[v]); err != nil {
 			return nil, nil, fmt.Errorf("up from version %d: %w", v, err)
 		}
 		delete(kept, v)
@@ -114,13 +114,32 @@ func (s steps) down(key string, version, to int, value, rests []byte) ([]byte, [
 	}
 	for v := version - 1; v >= to; v-- {
 		var rest []byte
-		if value, rest, err = s.at(v).down(key, value); err != nil {
+		if value, rest, err = stepDown(s.at(v), key, value); err != nil {
 			return nil, nil, fmt.Errorf("down to version %d: %w", v, err)
 		}
 		kept.keep(v, rest)
 	}
 	rests, err = kept.bytes()
 	return value, rests, err
+}
+
+// stepUp and stepDown take a panic of a step for its answer: it is the row that must not pass, not the process that
+// must end.
+func stepUp(s AnyStep, key string, value, rest []byte) (after []byte, err error) {
+	defer panicked(&err)
+	return s.up(key, value, rest)
+}
+
+func stepDown(s AnyStep, key string, value []byte) (before, rest []byte, err error) {
+	defer panicked(&err)
+	return s.down(key, value)
+}
+
+// panicked makes a panic an error, deferred.
+func panicked(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
+	}
 }
 
 // lossy tells whether a step from version on declares a loss.

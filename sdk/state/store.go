@@ -63,6 +63,7 @@ type Store struct {
 
 	compacting sync.Mutex
 	settling   atomic.Bool // rows of older shapes are to be rewritten
+	refused    atomic.Pointer[Refusal]
 }
 
 // Registrar is what a table is registered with: a Store, or the set-up of a service.

@@ -53,6 +53,7 @@ func newTable[V any](s *Store, name string, schema Schema[V]) (*Table[V], error)
 	t := &Table[V]{bare: typ == bytesType, valid: schema.Check}
 	t.rows = &rows{
 		store: s, name: name, schema: schema.Name, version: chain.version, steps: chain, shape: shapeOf(typ), check: t.checkBytes,
+		checked: schema.Check != nil,
 	}
 	return t, nil
 }
@@ -66,10 +67,12 @@ func (t *Table[V]) checkBytes(key string, value []byte) error {
 	return t.checkRow(key, v)
 }
 
-func (t *Table[V]) checkRow(key string, v V) error {
+// checkRow takes a panic of the check for its answer.
+func (t *Table[V]) checkRow(key string, v V) (err error) {
 	if t.valid == nil {
 		return nil
 	}
+	defer panicked(&err)
 	return t.valid(key, v)
 }
 

@@ -224,15 +224,19 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type StatusReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Role          StatusReply_Role       `protobuf:"varint,1,opt,name=role,proto3,enum=theseus.wire.v1.StatusReply_Role" json:"role,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`                       // of the log's last segment
-	LagBytes      uint64                 `protobuf:"varint,3,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"` // a standby's distance to the end of the log
-	Rows          map[string]uint64      `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	LogBytes      uint64                 `protobuf:"varint,5,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`
-	Connections   uint64                 `protobuf:"varint,6,opt,name=connections,proto3" json:"connections,omitempty"`                                                                   // established, served here
-	Ahead         uint64                 `protobuf:"varint,7,opt,name=ahead,proto3" json:"ahead,omitempty"`                                                                               // descriptors that came ahead, disarmed
-	Shadows       map[string]int32       `protobuf:"bytes,8,rep,name=shadows,proto3" json:"shadows,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // table: version also written
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Role        StatusReply_Role       `protobuf:"varint,1,opt,name=role,proto3,enum=theseus.wire.v1.StatusReply_Role" json:"role,omitempty"`
+	Epoch       uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`                       // of the log's last segment
+	LagBytes    uint64                 `protobuf:"varint,3,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"` // a standby's distance to the end of the log
+	Rows        map[string]uint64      `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	LogBytes    uint64                 `protobuf:"varint,5,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`
+	Connections uint64                 `protobuf:"varint,6,opt,name=connections,proto3" json:"connections,omitempty"`                                                                   // established, served here
+	Ahead       uint64                 `protobuf:"varint,7,opt,name=ahead,proto3" json:"ahead,omitempty"`                                                                               // descriptors that came ahead, disarmed
+	Shadows     map[string]int32       `protobuf:"bytes,8,rep,name=shadows,proto3" json:"shadows,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // table: version also written
+	// The first write that was refused because a version in shadows cannot hold the row; "" if there was none.
+	RefusedTable  string `protobuf:"bytes,9,opt,name=refused_table,json=refusedTable,proto3" json:"refused_table,omitempty"`
+	RefusedKey    string `protobuf:"bytes,10,opt,name=refused_key,json=refusedKey,proto3" json:"refused_key,omitempty"` // for people: in quotes, cut if it is long
+	RefusedReason string `protobuf:"bytes,11,opt,name=refused_reason,json=refusedReason,proto3" json:"refused_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -321,6 +325,27 @@ func (x *StatusReply) GetShadows() map[string]int32 {
 		return x.Shadows
 	}
 	return nil
+}
+
+func (x *StatusReply) GetRefusedTable() string {
+	if x != nil {
+		return x.RefusedTable
+	}
+	return ""
+}
+
+func (x *StatusReply) GetRefusedKey() string {
+	if x != nil {
+		return x.RefusedKey
+	}
+	return ""
+}
+
+func (x *StatusReply) GetRefusedReason() string {
+	if x != nil {
+		return x.RefusedReason
+	}
+	return ""
 }
 
 type HealthRequest struct {
@@ -413,6 +438,7 @@ func (x *HealthReply) GetReason() string {
 
 type RehearseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Down          map[string]int32       `protobuf:"bytes,1,rep,name=down,proto3" json:"down,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // table: older version to go down to and up again; empty: up from what is there
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -447,6 +473,13 @@ func (*RehearseRequest) Descriptor() ([]byte, []int) {
 	return file_service_proto_rawDescGZIP(), []int{6}
 }
 
+func (x *RehearseRequest) GetDown() map[string]int32 {
+	if x != nil {
+		return x.Down
+	}
+	return nil
+}
+
 type RehearseReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rows          uint64                 `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"` // so far
@@ -457,7 +490,7 @@ type RehearseReply struct {
 	Digest        string                 `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`    // of all old rows, equal before and after
 	Failure       string                 `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`  // "" if all is well; else what broke
 	Table         string                 `protobuf:"bytes,8,opt,name=table,proto3" json:"table,omitempty"`      // where it broke
-	Key           string                 `protobuf:"bytes,9,opt,name=key,proto3" json:"key,omitempty"`
+	Key           string                 `protobuf:"bytes,9,opt,name=key,proto3" json:"key,omitempty"`          // for people: in quotes, cut if it is long
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1127,7 +1160,7 @@ const file_service_proto_rawDesc = "" +
 	"\vdescription\x18\x01 \x01(\fR\vdescription\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x16\n" +
 	"\x06micros\x18\x03 \x01(\x03R\x06micros\"\x0f\n" +
-	"\rStatusRequest\"\x96\x04\n" +
+	"\rStatusRequest\"\x83\x05\n" +
 	"\vStatusReply\x125\n" +
 	"\x04role\x18\x01 \x01(\x0e2!.theseus.wire.v1.StatusReply.RoleR\x04role\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1b\n" +
@@ -1136,7 +1169,12 @@ const file_service_proto_rawDesc = "" +
 	"\tlog_bytes\x18\x05 \x01(\x04R\blogBytes\x12 \n" +
 	"\vconnections\x18\x06 \x01(\x04R\vconnections\x12\x14\n" +
 	"\x05ahead\x18\a \x01(\x04R\x05ahead\x12C\n" +
-	"\ashadows\x18\b \x03(\v2).theseus.wire.v1.StatusReply.ShadowsEntryR\ashadows\x1a7\n" +
+	"\ashadows\x18\b \x03(\v2).theseus.wire.v1.StatusReply.ShadowsEntryR\ashadows\x12#\n" +
+	"\rrefused_table\x18\t \x01(\tR\frefusedTable\x12\x1f\n" +
+	"\vrefused_key\x18\n" +
+	" \x01(\tR\n" +
+	"refusedKey\x12%\n" +
+	"\x0erefused_reason\x18\v \x01(\tR\rrefusedReason\x1a7\n" +
 	"\tRowsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a:\n" +
@@ -1151,8 +1189,12 @@ const file_service_proto_rawDesc = "" +
 	"\rHealthRequest\"5\n" +
 	"\vHealthReply\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x11\n" +
-	"\x0fRehearseRequest\"\xd7\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x8a\x01\n" +
+	"\x0fRehearseRequest\x12>\n" +
+	"\x04down\x18\x01 \x03(\v2*.theseus.wire.v1.RehearseRequest.DownEntryR\x04down\x1a7\n" +
+	"\tDownEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xd7\x01\n" +
 	"\rRehearseReply\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x04R\x04rows\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x12\n" +
@@ -1222,7 +1264,7 @@ func file_service_proto_rawDescGZIP() []byte {
 }
 
 var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_service_proto_goTypes = []any{
 	(StatusReply_Role)(0),   // 0: theseus.wire.v1.StatusReply.Role
 	(*OpenRequest)(nil),     // 1: theseus.wire.v1.OpenRequest
@@ -1247,40 +1289,42 @@ var file_service_proto_goTypes = []any{
 	(*StopReply)(nil),       // 20: theseus.wire.v1.StopReply
 	nil,                     // 21: theseus.wire.v1.StatusReply.RowsEntry
 	nil,                     // 22: theseus.wire.v1.StatusReply.ShadowsEntry
-	nil,                     // 23: theseus.wire.v1.ShadowRequest.VersionsEntry
-	nil,                     // 24: theseus.wire.v1.ActivateRequest.ShadowsEntry
+	nil,                     // 23: theseus.wire.v1.RehearseRequest.DownEntry
+	nil,                     // 24: theseus.wire.v1.ShadowRequest.VersionsEntry
+	nil,                     // 25: theseus.wire.v1.ActivateRequest.ShadowsEntry
 }
 var file_service_proto_depIdxs = []int32{
 	0,  // 0: theseus.wire.v1.StatusReply.role:type_name -> theseus.wire.v1.StatusReply.Role
 	21, // 1: theseus.wire.v1.StatusReply.rows:type_name -> theseus.wire.v1.StatusReply.RowsEntry
 	22, // 2: theseus.wire.v1.StatusReply.shadows:type_name -> theseus.wire.v1.StatusReply.ShadowsEntry
-	23, // 3: theseus.wire.v1.ShadowRequest.versions:type_name -> theseus.wire.v1.ShadowRequest.VersionsEntry
-	24, // 4: theseus.wire.v1.ActivateRequest.shadows:type_name -> theseus.wire.v1.ActivateRequest.ShadowsEntry
-	1,  // 5: theseus.wire.v1.Service.Open:input_type -> theseus.wire.v1.OpenRequest
-	3,  // 6: theseus.wire.v1.Service.Status:input_type -> theseus.wire.v1.StatusRequest
-	5,  // 7: theseus.wire.v1.Service.Health:input_type -> theseus.wire.v1.HealthRequest
-	7,  // 8: theseus.wire.v1.Service.Rehearse:input_type -> theseus.wire.v1.RehearseRequest
-	9,  // 9: theseus.wire.v1.Service.Pair:input_type -> theseus.wire.v1.PairRequest
-	11, // 10: theseus.wire.v1.Service.Shadow:input_type -> theseus.wire.v1.ShadowRequest
-	13, // 11: theseus.wire.v1.Service.Release:input_type -> theseus.wire.v1.ReleaseRequest
-	15, // 12: theseus.wire.v1.Service.Activate:input_type -> theseus.wire.v1.ActivateRequest
-	17, // 13: theseus.wire.v1.Service.Settle:input_type -> theseus.wire.v1.SettleRequest
-	19, // 14: theseus.wire.v1.Service.Stop:input_type -> theseus.wire.v1.StopRequest
-	2,  // 15: theseus.wire.v1.Service.Open:output_type -> theseus.wire.v1.OpenReply
-	4,  // 16: theseus.wire.v1.Service.Status:output_type -> theseus.wire.v1.StatusReply
-	6,  // 17: theseus.wire.v1.Service.Health:output_type -> theseus.wire.v1.HealthReply
-	8,  // 18: theseus.wire.v1.Service.Rehearse:output_type -> theseus.wire.v1.RehearseReply
-	10, // 19: theseus.wire.v1.Service.Pair:output_type -> theseus.wire.v1.PairReply
-	12, // 20: theseus.wire.v1.Service.Shadow:output_type -> theseus.wire.v1.ShadowReply
-	14, // 21: theseus.wire.v1.Service.Release:output_type -> theseus.wire.v1.ReleaseReply
-	16, // 22: theseus.wire.v1.Service.Activate:output_type -> theseus.wire.v1.ActivateReply
-	18, // 23: theseus.wire.v1.Service.Settle:output_type -> theseus.wire.v1.SettleReply
-	20, // 24: theseus.wire.v1.Service.Stop:output_type -> theseus.wire.v1.StopReply
-	15, // [15:25] is the sub-list for method output_type
-	5,  // [5:15] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	23, // 3: theseus.wire.v1.RehearseRequest.down:type_name -> theseus.wire.v1.RehearseRequest.DownEntry
+	24, // 4: theseus.wire.v1.ShadowRequest.versions:type_name -> theseus.wire.v1.ShadowRequest.VersionsEntry
+	25, // 5: theseus.wire.v1.ActivateRequest.shadows:type_name -> theseus.wire.v1.ActivateRequest.ShadowsEntry
+	1,  // 6: theseus.wire.v1.Service.Open:input_type -> theseus.wire.v1.OpenRequest
+	3,  // 7: theseus.wire.v1.Service.Status:input_type -> theseus.wire.v1.StatusRequest
+	5,  // 8: theseus.wire.v1.Service.Health:input_type -> theseus.wire.v1.HealthRequest
+	7,  // 9: theseus.wire.v1.Service.Rehearse:input_type -> theseus.wire.v1.RehearseRequest
+	9,  // 10: theseus.wire.v1.Service.Pair:input_type -> theseus.wire.v1.PairRequest
+	11, // 11: theseus.wire.v1.Service.Shadow:input_type -> theseus.wire.v1.ShadowRequest
+	13, // 12: theseus.wire.v1.Service.Release:input_type -> theseus.wire.v1.ReleaseRequest
+	15, // 13: theseus.wire.v1.Service.Activate:input_type -> theseus.wire.v1.ActivateRequest
+	17, // 14: theseus.wire.v1.Service.Settle:input_type -> theseus.wire.v1.SettleRequest
+	19, // 15: theseus.wire.v1.Service.Stop:input_type -> theseus.wire.v1.StopRequest
+	2,  // 16: theseus.wire.v1.Service.Open:output_type -> theseus.wire.v1.OpenReply
+	4,  // 17: theseus.wire.v1.Service.Status:output_type -> theseus.wire.v1.StatusReply
+	6,  // 18: theseus.wire.v1.Service.Health:output_type -> theseus.wire.v1.HealthReply
+	8,  // 19: theseus.wire.v1.Service.Rehearse:output_type -> theseus.wire.v1.RehearseReply
+	10, // 20: theseus.wire.v1.Service.Pair:output_type -> theseus.wire.v1.PairReply
+	12, // 21: theseus.wire.v1.Service.Shadow:output_type -> theseus.wire.v1.ShadowReply
+	14, // 22: theseus.wire.v1.Service.Release:output_type -> theseus.wire.v1.ReleaseReply
+	16, // 23: theseus.wire.v1.Service.Activate:output_type -> theseus.wire.v1.ActivateReply
+	18, // 24: theseus.wire.v1.Service.Settle:output_type -> theseus.wire.v1.SettleReply
+	20, // 25: theseus.wire.v1.Service.Stop:output_type -> theseus.wire.v1.StopReply
+	16, // [16:26] is the sub-list for method output_type
+	6,  // [6:16] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_service_proto_init() }
@@ -1294,7 +1338,7 @@ func file_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_service_proto_rawDesc), len(file_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

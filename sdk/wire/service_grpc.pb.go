@@ -46,7 +46,8 @@ type ServiceClient interface {
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
 	// Health runs the service's own health checks; an unhealthy service answers with reason, not with an error.
 	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthReply, error)
-	// Rehearse takes every row of the live log through Up, Check and Down and compares. The service is a standby.
+	// Rehearse takes every row of the live log through Up, Check and Down and compares. The service is a standby; the
+	// way down to older versions is rehearsed by the version that has them, also while it serves.
 	Rehearse(ctx context.Context, in *RehearseRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RehearseReply], error)
 	// Pair joins two versions by a unix socket, over which descriptors of connections travel ahead of a switch.
 	Pair(ctx context.Context, in *PairRequest, opts ...grpc.CallOption) (*PairReply, error)
@@ -202,7 +203,8 @@ type ServiceServer interface {
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
 	// Health runs the service's own health checks; an unhealthy service answers with reason, not with an error.
 	Health(context.Context, *HealthRequest) (*HealthReply, error)
-	// Rehearse takes every row of the live log through Up, Check and Down and compares. The service is a standby.
+	// Rehearse takes every row of the live log through Up, Check and Down and compares. The service is a standby; the
+	// way down to older versions is rehearsed by the version that has them, also while it serves.
 	Rehearse(*RehearseRequest, grpc.ServerStreamingServer[RehearseReply]) error
 	// Pair joins two versions by a unix socket, over which descriptors of connections travel ahead of a switch.
 	Pair(context.Context, *PairRequest) (*PairReply, error)
