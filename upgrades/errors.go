@@ -15,6 +15,17 @@ var (
 // resolves it.
 var ErrClosed = errors.New("upgrades: the engine is closed")
 
+// RowError names the row that has no way to another version or back.
+type RowError struct {
+	Table  string
+	Key    string // for people: in quotes, cut if it is long
+	Reason string // begins with what was done: up, check, down or compare
+}
+
+func (e *RowError) Error() string {
+	return fmt.Sprintf("row %s of table %s: %s", e.Key, e.Table, e.Reason)
+}
+
 // StepError says at which step of which service an upgrade failed.
 type StepError struct {
 	Service, Step string

@@ -48,6 +48,9 @@ type move struct {
 	stuck            bool     // the new version did not take over: nobody knows what it does now
 	heir             Instance // the process of the old version to which the new one has let go
 	pause            time.Duration
+
+	below     Rehearsal // what the old version's rehearsal of the way down has shown
+	belowTook time.Duration
 }
 
 // alive is true while the process has not ended.

@@ -37,7 +37,7 @@ func (g *gone) Release(context.Context, time.Duration) (Released, error) {
 	return Released{}, ErrGone
 }
 
-func (g *gone) Rehearse(context.Context, func(Progress)) (Rehearsal, error) {
+func (g *gone) Rehearse(context.Context, map[string]int32, func(Progress)) (Rehearsal, error) {
 	return Rehearsal{}, ErrGone
 }
 

@@ -33,7 +33,9 @@ type Instance interface {
 
 	Status(ctx context.Context) (Status, error)
 	Health(ctx context.Context) error // nil, or why the service calls itself unhealthy
-	Rehearse(ctx context.Context, progress func(Progress)) (Rehearsal, error)
+	// Rehearse takes every row up to this version's schemas and back; with down, which gives older versions by table, it
+	// takes them down to these and back. The error of a row is a *RowError.
+	Rehearse(ctx context.Context, down map[string]int32, progress func(Progress)) (Rehearsal, error)
 	Pair(ctx context.Context, with Instance) error // the receiver serves, with is the standby
 	Shadow(ctx context.Context, versions map[string]int32, snapshot bool, progress func(Progress)) error
 	Release(ctx context.Context, budget time.Duration) (Released, error) // ErrBusy: nothing has changed
@@ -61,6 +63,7 @@ type Status struct {
 	LogBytes    uint64            `json:"log_bytes"`
 	Connections uint64            `json:"connections"`
 	Ahead       uint64            `json:"ahead"`
+	Refused     *RowError         `json:"-"` // the first write that an older version which may come back cannot hold
 }
 
 // Progress of a long step, in rows.

@@ -122,6 +122,9 @@ func (f *flight) whileServing(ctx context.Context) (context.Context, func()) {
 			case <-ctx.Done():
 			}
 		})
+		if m.Do != doStop && len(shadows(m.old.Describe(), m.to.Describe)) > 0 {
+			wg.Go(func() { f.watchRefused(ctx, m, m.old, end) })
+		}
 	}
 	wg.Go(func() {
 		select {
@@ -167,6 +170,9 @@ func (f *flight) shadow(ctx context.Context, m *move) error {
 	if len(versions) == 0 {
 		return nil
 	}
+	if err := f.rehearseDown(ctx, m, versions); err != nil {
+		return err
+	}
 	m.shadowed = true
 	return f.call(ctx, m, stepShadow, shadowBudget, func(ctx context.Context) error {
 		return m.old.Shadow(ctx, versions, true, f.progress(m, "shadowing"))
@@ -199,7 +205,7 @@ func (f *flight) rehearseAll(ctx context.Context) error {
 		}
 		rec.Rehearsals[m.Service] = s
 		rec.Done += r.Rows
-		texts = append(texts, fmt.Sprintf("%s: %s", m.Service, rehearsed(r)))
+		texts = append(texts, fmt.Sprintf("%s: %s", m.Service, rehearsed(r, m.below)))
 		return nil
 	})
 	if err != nil {
@@ -212,12 +218,23 @@ func (f *flight) rehearseAll(ctx context.Context) error {
 	return nil
 }
 
-// rehearsed says what a rehearsal has shown.
-func rehearsed(r Rehearsal) string {
-	text := fmt.Sprintf("%s read, none has another shape", plural(r.Rows, "row"))
-	if r.Changed > 0 {
-		text = fmt.Sprintf("%s up and down again: identical", plural(r.Changed, "row"))
+// rehearsed says what a rehearsal has shown, and the one of the way down before it.
+func rehearsed(r, below Rehearsal) string {
+	var parts []string
+	if below.Changed > 0 {
+		parts = append(parts, cameBack(below, "down and up"))
 	}
+	if r.Changed > 0 {
+		parts = append(parts, cameBack(r, "up and down"))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("%s read, none has another shape", plural(r.Rows, "row"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func cameBack(r Rehearsal, way string) string {
+	text := fmt.Sprintf("%s %s again: identical", plural(r.Changed, "row"), way)
 	if r.Lossy > 0 {
 		text += fmt.Sprintf(" but for %s, as its Step declares", count(r.Lossy))
 	}
@@ -227,10 +244,22 @@ func rehearsed(r Rehearsal) string {
 func (f *flight) rehearse(ctx context.Context, m *move) (r Rehearsal, s sample, err error) {
 	began := time.Now()
 	err = f.call(ctx, m, stepRehearse, rehearseBudget, func(ctx context.Context) error {
-		r, err = m.new.Rehearse(ctx, f.progress(m, "rehearsing"))
+		r, err = m.new.Rehearse(ctx, nil, f.progress(m, "rehearsing"))
 		return err
 	})
-	return r, sample{Rows: r.Rows, Seconds: time.Since(began).Seconds()}, err
+	s = sample{Rows: max(r.Rows, m.below.Rows), Seconds: (time.Since(began) + m.belowTook).Seconds()}
+	return r, s, err
+}
+
+// rehearseDown has the version that serves, which alone knows the way, take every row down to the older shapes and up
+// again before it writes any of them.
+func (f *flight) rehearseDown(ctx context.Context, m *move, versions map[string]int32) (err error) {
+	began := time.Now()
+	defer func() { m.belowTook = time.Since(began) }()
+	return f.call(ctx, m, stepRehearse, rehearseBudget, func(ctx context.Context) error {
+		m.below, err = m.old.Rehearse(ctx, versions, f.progress(m, "rehearsing"))
+		return err
+	})
 }
 
 // follow sends connections ahead and waits until the standby is close behind.

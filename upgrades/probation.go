@@ -59,11 +59,17 @@ func (f *flight) probation(ctx context.Context, end func(ctx context.Context) er
 			continue
 		}
 		wg.Go(func() { f.watchHealth(ctx, m, fail) })
+		if len(f.shadowsOf(m)) > 0 {
+			wg.Go(func() { f.watchRefused(ctx, m, m.new, fail) })
+		}
 		if m.live() {
 			wg.Go(func() { f.keepStandby(ctx, m) })
 		}
 	}
-	return end(ctx)
+	if err := end(ctx); err != nil {
+		return err
+	}
+	return f.anyRefused(ctx)
 }
 
 // minProbation lets at least one health check end.

@@ -33,7 +33,7 @@ func prepareSteps(c change, rows uint64) []control.PlanStep {
 		list = append(list, control.PlanStep{Service: c.Service, Name: name, Text: text})
 	}
 	if c.Down && len(c.migrates()) > 0 {
-		add("shadow", fmt.Sprintf("%s %s writes %s in the shapes of %s as well",
+		add("shadow", fmt.Sprintf("%s %s takes %s down and up again, compares, and writes them in the shapes of %s as well",
 			c.Service, c.From, plural(rows, "row"), c.To))
 	}
 	if c.live() || c.Do == doStart {
@@ -60,6 +60,9 @@ func rehearseText(c change, rows uint64) string {
 	tables := c.migrates()
 	if len(tables) == 0 {
 		return "no table changes its shape: read every row once"
+	}
+	if c.Down {
+		return fmt.Sprintf("check %s in the shapes of %s", plural(rows, "row"), c.To)
 	}
 	names := make([]string, 0, len(tables))
 	for _, t := range tables {

@@ -27,8 +27,9 @@ type world struct {
 	procs   []*proc
 	grounds map[string]*ground
 	store   map[string]release.Package
-	sick    map[string]bool // versions that call themselves unhealthy
-	broken  map[string]bool // versions that do not start
+	sick    map[string]bool      // versions that call themselves unhealthy
+	broken  map[string]bool      // versions that do not start
+	badRow  map[string]*RowError // what a rehearsal finds, by the way: "rehearse" or "rehearse down"
 	records []journal.Record
 	synced  int
 	wrong   []string
@@ -84,6 +85,8 @@ type proc struct {
 	peer   *proc
 	marker bool // the peer gave its last word
 	lag    uint64
+
+	refused *RowError // a write that the version before cannot hold
 }
 
 var errScripted = errors.New("scripted failure")
@@ -91,7 +94,7 @@ var errScripted = errors.New("scripted failure")
 func newWorld(t testing.TB) *world {
 	return &world{
 		t: t, grounds: map[string]*ground{}, store: map[string]release.Package{},
-		sick: map[string]bool{}, broken: map[string]bool{},
+		sick: map[string]bool{}, broken: map[string]bool{}, badRow: map[string]*RowError{},
 	}
 }
 
@@ -208,7 +211,7 @@ func (w *world) activate(p *proc, also map[string]int32, paired bool) error {
 	if p.peer != nil {
 		p.peer.marker = false
 	}
-	p.marker, p.role = false, Active
+	p.marker, p.role, p.refused = false, Active, nil
 	g.shapes = append(g.shapes, shape{version: p.schema(), also: versions(also)})
 	return nil
 }
@@ -503,7 +506,7 @@ func (h *handle) Done() <-chan struct{}      { return h.p.done }
 
 func (h *handle) Status(ctx context.Context) (s Status, err error) {
 	err = h.d.call(ctx, h.p, "status", func() error {
-		s = Status{Role: h.p.role, Lag: h.p.lag, Rows: map[string]uint64{"rows": 1_000_000}}
+		s = Status{Role: h.p.role, Lag: h.p.lag, Rows: map[string]uint64{"rows": 1_000_000}, Refused: h.p.refused}
 		h.p.lag /= 4
 		return nil
 	})
@@ -519,10 +522,17 @@ func (h *handle) Health(ctx context.Context) error {
 	})
 }
 
-func (h *handle) Rehearse(ctx context.Context, progress func(Progress)) (r Rehearsal, err error) {
-	err = h.d.call(ctx, h.p, "rehearse", func() error {
-		if h.p.role != Standby {
+func (h *handle) Rehearse(ctx context.Context, down map[string]int32, progress func(Progress)) (r Rehearsal, err error) {
+	call := "rehearse"
+	if len(down) > 0 {
+		call = "rehearse down"
+	}
+	err = h.d.call(ctx, h.p, call, func() error {
+		if h.p.role != Standby && len(down) == 0 {
 			h.d.w.complain("%s rehearses but is %s", h.p.id, h.p.role)
+		}
+		if bad := h.d.w.badRow[call]; bad != nil {
+			return bad
 		}
 		r = Rehearsal{Rows: 1_000_000, Changed: 1_000_000, Digest: "d"}
 		return nil

@@ -162,7 +162,7 @@ func (f *fakeService) Pair(_ context.Context, r *wire.PairRequest) (*wire.PairRe
 func (f *fakeService) Rehearse(_ *wire.RehearseRequest, s grpc.ServerStreamingServer[wire.RehearseReply]) error {
 	_ = s.Send(&wire.RehearseReply{Rows: 1, Total: 2})
 	if mode("bad-row") {
-		return s.Send(&wire.RehearseReply{Failure: "count is negative", Table: "visits", Key: "ada"})
+		return s.Send(&wire.RehearseReply{Failure: "count is negative", Table: "visits", Key: `"ada"`})
 	}
 	return s.Send(&wire.RehearseReply{Rows: 2, Total: 2, Done: true, Digest: "d"})
 }

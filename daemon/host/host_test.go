@@ -316,7 +316,7 @@ func TestAnswersAreTranslated(t *testing.T) {
 	f := newFixture(t, testDir(t))
 	in := f.serve("1.0.0")
 	_, busy := in.Release(t.Context(), time.Second)
-	_, row := in.Rehearse(t.Context(), func(upgrades.Progress) {})
+	_, row := in.Rehearse(t.Context(), nil, func(upgrades.Progress) {})
 	for name, c := range map[string]struct {
 		err  error
 		is   error
@@ -324,7 +324,7 @@ func TestAnswersAreTranslated(t *testing.T) {
 	}{
 		"busy":    {err: busy, is: upgrades.ErrBusy, text: "one request is in hand"},
 		"sick":    {err: in.Health(t.Context()), text: "tired"},
-		"bad row": {err: row, text: `table visits, key "ada": count is negative`},
+		"bad row": {err: row, text: `row "ada" of table visits: count is negative`},
 		"cut":     {err: in.Shadow(t.Context(), nil, true, nil), is: io.ErrUnexpectedEOF},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.text) || (c.is != nil && !errors.Is(c.err, c.is)) {
@@ -338,7 +338,7 @@ func TestStreamsAreReadToTheirEnd(t *testing.T) {
 	in := f.serve("1.0.0")
 	var seen []upgrades.Progress
 	progress := func(p upgrades.Progress) { seen = append(seen, p) }
-	if r, err := in.Rehearse(t.Context(), progress); err != nil || r.Digest != "d" || r.Rows != 2 {
+	if r, err := in.Rehearse(t.Context(), nil, progress); err != nil || r.Digest != "d" || r.Rows != 2 {
 		t.Errorf("rehearsal %+v (%v)", r, err)
 	}
 	if err := in.Shadow(t.Context(), map[string]int32{"t": 1}, true, progress); err != nil {

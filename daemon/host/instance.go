@@ -132,6 +132,9 @@ func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
 		Role: roles[r.Role], Epoch: r.Epoch, Lag: r.LagBytes, Rows: r.Rows, LogBytes: r.LogBytes,
 		Connections: r.Connections, Ahead: r.Ahead,
 	}
+	if r.RefusedTable != "" {
+		st.Refused = &upgrades.RowError{Table: r.RefusedTable, Key: r.RefusedKey, Reason: r.RefusedReason}
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.last, in.answer = st, time.Now()
@@ -157,9 +160,9 @@ func (in *instance) Health(ctx context.Context) error {
 	return nil
 }
 
-// Rehearse takes every row up and down again. What breaks is named by table and key.
-func (in *instance) Rehearse(ctx context.Context, progress func(upgrades.Progress)) (upgrades.Rehearsal, error) {
-	stream, err := in.svc.Rehearse(ctx, &wire.RehearseRequest{})
+// Rehearse takes every row up and down again, or down and up. What breaks is named by table and key.
+func (in *instance) Rehearse(ctx context.Context, down map[string]int32, progress func(upgrades.Progress)) (upgrades.Rehearsal, error) {
+	stream, err := in.svc.Rehearse(ctx, &wire.RehearseRequest{Down: down})
 	if err != nil {
 		return upgrades.Rehearsal{}, in.fail("rehearse", err)
 	}
@@ -182,7 +185,7 @@ func broken(r *wire.RehearseReply) error {
 	if r.Table == "" {
 		return errors.New(r.Failure)
 	}
-	return fmt.Errorf("table %s, key %q: %s", r.Table, r.Key, r.Failure)
+	return &upgrades.RowError{Table: r.Table, Key: r.Key, Reason: r.Failure}
 }
 
 // unexpected is for a stream that ends before it says done.
