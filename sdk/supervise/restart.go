@@ -1,0 +1,104 @@
+package supervise
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// exited decides what follows from the end of a child.
+func (r *run) exited(ctx context.Context, e exit) {
+	c := e.child
+	if c.state != Running || c.pid != e.pid || r.quit != nil {
+		return // it was stopped by this supervisor, or the supervisor stops
+	}
+	r.ended(c, e.reason)
+	failed := c.spec.Restart == Permanent || !orderly(e.reason)
+	if failed {
+		r.report(Report{Event: Exited, ID: c.spec.ID, Reason: e.reason, Uptime: time.Since(c.started)})
+	}
+	if failed && c.spec.Restart != Temporary {
+		r.restart(ctx, c)
+		return
+	}
+	r.drop(c)
+	r.autoShutdown(c)
+}
+
+// ended notes that a child runs no longer.
+func (r *run) ended(c *child, reason error) {
+	if o, ok := c.proc.(orphan); ok && o.Orphaned() {
+		r.orphans = append(r.orphans, o)
+	}
+	c.state, c.proc, c.reason = Terminated, nil, reason
+}
+
+// drop forgets the specification of a child that ended, if that is how it is with its kind.
+func (r *run) drop(c *child) {
+	if c.spec.Restart == Temporary || r.flags.Strategy == Dynamic {
+		r.remove(c)
+	}
+}
+
+// restart starts a child again, and by the strategy others with it. If that fails it is tried again, in its turn and
+// counted again, so that the supervisor answers between the tries.
+func (r *run) restart(ctx context.Context, c *child) {
+	if !r.mayRestart() {
+		r.report(Report{Event: GaveUp, ID: c.spec.ID, Reason: ErrIntensity})
+		c.state = Terminated
+		r.drop(c)
+		r.quit = ErrIntensity
+		return
+	}
+	c.restarts++
+	failed, err := c, error(nil)
+	switch r.flags.Strategy {
+	case OneForAll:
+		failed, err = r.restartList(ctx, r.list)
+	case RestForOne:
+		failed, err = r.restartList(ctx, r.list[slices.Index(r.list, c):])
+	default:
+		err = r.start(ctx, c)
+	}
+	if err != nil && ctx.Err() == nil {
+		failed.state = Restarting
+		r.again = append(r.again, failed)
+	}
+}
+
+// restartList stops children in reverse order and starts them in order. Temporary ones are gone after it.
+func (r *run) restartList(ctx context.Context, list []*child) (*child, error) {
+	list = slices.Clone(list)
+	for _, c := range slices.Backward(list) {
+		r.stop(c, ErrShutdown)
+		if c.spec.Restart == Temporary {
+			r.remove(c)
+		}
+	}
+	list = slices.DeleteFunc(list, func(c *child) bool { return c.spec.Restart == Temporary })
+	return r.startList(ctx, list)
+}
+
+// mayRestart counts a restart as OTP does: in whole seconds, those at the very edge of the period included.
+func (r *run) mayRestart() bool {
+	now := int64(time.Since(r.began) / time.Second)
+	period := int64(r.flags.Period / time.Second)
+	r.restarts = append(slices.DeleteFunc(r.restarts, func(t int64) bool { return t < now-period }), now)
+	return len(r.restarts) <= r.flags.allowed()
+}
+
+// autoShutdown ends the supervisor with its significant children, if its flags say so.
+func (r *run) autoShutdown(c *child) {
+	if !c.spec.Significant {
+		return
+	}
+	switch r.flags.AutoShutdown {
+	case AnySignificant:
+		r.quit = ErrAutoShutdown
+	case AllSignificant:
+		if !slices.ContainsFunc(r.list, func(o *child) bool { return o.spec.Significant && o.state != Terminated }) {
+			r.quit = ErrAutoShutdown
+		}
+	case Never:
+	}
+}
