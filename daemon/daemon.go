@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/theseusd/theseus/daemon/audit"
 	"github.com/theseusd/theseus/daemon/control"
 	"github.com/theseusd/theseus/daemon/host"
 	"github.com/theseusd/theseus/daemon/keel"
@@ -53,6 +54,7 @@ type Daemon struct {
 	store   *release.Store
 	host    *host.Host
 	engine  *upgrades.Engine
+	audit   *audit.Log
 }
 
 // New reads what is on disk and assembles a daemon. A mistake in theseus.toml is an *appup.ParseError.
@@ -74,6 +76,7 @@ func New(cfg Config) (d *Daemon, err error) {
 	d.host = host.New(host.Options{
 		Run: d.paths.Run, State: d.paths.State, Programs: d.paths.Store, Listeners: d.keel, Packages: d.store,
 		Settings: d.file.settings, LogFormat: cfg.LogFormat, LogLevel: cfg.LogLevel, Logger: d.log.Named("host"),
+		Note: func(e api.Event) { d.audit.Note(e) },
 	})
 	return d, d.openEngine()
 }
@@ -102,8 +105,10 @@ func (d *Daemon) openEngine() error {
 		return err
 	}
 	d.journal = j
+	d.audit = audit.Open(audit.Options{Path: d.paths.Audit, Logger: slogger(d.log.Named("audit"))})
 	d.engine, err = upgrades.New(upgrades.Options{
 		Host: d.host, Journal: j, Records: records, Store: d.store, Logger: slogger(d.log.Named("upgrades")),
+		Journaled: d.audit.Wake,
 	})
 	return err
 }
@@ -112,6 +117,9 @@ func (d *Daemon) openEngine() error {
 // services in order; nil says that this went well.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.journal.Close()
+	go d.audit.Run(d.engine)
+	defer d.audit.Close()
+	d.noteStart()
 	fault.At(fault.DaemonStarted)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -126,6 +134,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	fault.At(fault.DaemonRecovered)
 	err := d.serve(ctx)
 	d.log.Info("stopping services", "because", context.Cause(ctx))
+	d.audit.Note(api.Event{Kind: audit.DaemonStopped, Reason: context.Cause(ctx).Error(), Detail: d.processes()})
 	return errors.Join(err, d.stop())
 }
 
@@ -172,7 +181,7 @@ func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
 
 func (d *Daemon) server() *control.Server {
 	return control.New(control.Options{
-		Engine: d.engine, Services: d.host, Store: d.store, Logger: slogger(d.log.Named("control")),
+		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Logger: slogger(d.log.Named("control")),
 		Daemon: api.Status{
 			Dir: d.paths.Dir, Version: Version, PID: os.Getpid(), Keel: d.keel.PID(), Started: d.started,
 		},

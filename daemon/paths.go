@@ -20,6 +20,7 @@ type Paths struct {
 	State    string // a state directory for each service
 	Store    string
 	Journal  string
+	Audit    string // the audit log
 	Incoming string // packages on their way in
 }
 
@@ -54,7 +55,8 @@ func pathsOf(dir string) Paths {
 	return Paths{
 		Dir: dir, Config: filepath.Join(dir, "theseus.toml"), Releases: filepath.Join(dir, "releases"),
 		Private: private, Run: control.RunDir(dir), State: filepath.Join(private, "state"),
-		Store: filepath.Join(private, "store"), Journal: filepath.Join(private, "journal"), Incoming: control.Incoming(dir),
+		Store: filepath.Join(private, "store"), Journal: filepath.Join(private, "journal"),
+		Audit: filepath.Join(private, "audit.jsonl"), Incoming: control.Incoming(dir),
 	}
 }
 

@@ -65,7 +65,7 @@ func (f *flight) conclude(s State, cause error) {
 		ev.Reason = cause.Error()
 	}
 	if s.Ended() {
-		ev.Text, ev.Took = f.pauseText()
+		ev.Pause, ev.Detail = f.pauses()
 	}
 	var asked *askedError
 	f.feeds.send(f.e.must(record{Event: ev, Asked: errors.As(cause, &asked)}))

@@ -3,6 +3,7 @@ package upgrades
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
@@ -26,6 +27,7 @@ func (e *Engine) append(rec record) (control.Event, error) {
 	}
 	fault.AtOne(fault.RecordAfter, rec.Kind)
 	defer e.report(rec)
+	defer e.wrote()
 	return rec.Event, e.apply(rec)
 }
 
@@ -46,6 +48,7 @@ func (e *Engine) write(rec record) (ev control.Event, sync func() error, err err
 		return rec.Event, nil, fmt.Errorf("write the journal: %w", err)
 	}
 	fault.AtOne(fault.RecordAfter, rec.Kind)
+	defer e.wrote()
 	return rec.Event, sync, e.apply(rec)
 }
 
@@ -65,23 +68,27 @@ func (e *Engine) must(rec record) control.Event {
 	}
 	fault.AtOne(fault.RecordAfter, rec.Kind)
 	if err != nil {
-		e.owed = append(e.owed, payload)
+		e.owed = append(e.owed, debt{payload: payload, kind: rec.Kind})
 		e.log.Error("the journal refuses a record; it is kept for later", "kind", rec.Kind, "error", err)
 	}
 	if err := e.apply(rec); err != nil {
 		e.log.Error("a record does not fit", "kind", rec.Kind, "error", err)
 	}
 	e.report(rec)
+	e.wrote()
 	return rec.Event
 }
 
 // pay journals what is owed, in order. The caller holds books.
 func (e *Engine) pay() error {
 	for len(e.owed) > 0 {
-		if _, err := e.journal.Append(e.owed[0]); err != nil {
+		seq, err := e.journal.Append(e.owed[0].payload)
+		if err != nil {
 			return fmt.Errorf("write the journal: %w", err)
 		}
+		e.log.Info("the journal has taken a record that it had refused", "kind", e.owed[0].kind)
 		e.owed = e.owed[1:]
+		e.read(func(r *registry) { r.paid(seq) })
 	}
 	return nil
 }
@@ -97,7 +104,30 @@ func (e *Engine) encode(rec *record) ([]byte, error) {
 		return nil, err
 	}
 	rec.Time = time.Now().UTC()
+	if u := e.reg.upgrade; u != nil && rec.Upgrade == u.id {
+		rec.Took = rec.Time.Sub(u.last).Seconds()
+	}
+	rec.bound()
 	return json.Marshal(rec)
+}
+
+// debt is a record that holds although the journal does not have it yet.
+type debt struct {
+	payload []byte
+	kind    string
+}
+
+// maxText is the longest text of a record, in bytes: what a process says of itself can be of any length, and a record
+// that the journal cannot take would end an upgrade.
+const maxText = 8 << 10
+
+// bound cuts texts that are too long, and says so in them.
+func (rec *record) bound() {
+	for _, text := range []*string{&rec.Text, &rec.Reason, &rec.Hint, &rec.By} {
+		if n := len(*text) - maxText; n > 0 {
+			*text = strings.ToValidUTF8((*text)[:maxText], "") + fmt.Sprintf("... (%s bytes more)", count(uint64(n)))
+		}
+	}
 }
 
 func (e *Engine) apply(rec record) error {

@@ -34,6 +34,10 @@ type Options struct {
 	Records []journal.Record // what the journal held when it was opened
 	Store   Store
 	Logger  *slog.Logger // nothing is logged if nil
+
+	// Journaled is called after each record that the journal has taken: Since has it. It must not wait for anything,
+	// as nobody may be serving. May be nil.
+	Journaled func()
 }
 
 // Engine runs upgrades, one at a time. Its methods may be called from any goroutine.
@@ -42,6 +46,7 @@ type Engine struct {
 	journal Journal
 	store   Store
 	log     *slog.Logger
+	wrote   func()
 
 	life context.Context // of the upgrade under way
 	kill context.CancelCauseFunc
@@ -50,7 +55,7 @@ type Engine struct {
 	quiet  sync.Mutex // held while nobody serves, and by those who would write to the journal meanwhile
 	shelf  sync.Mutex // held while a release is made of packages in the store, and while such are removed
 	books  sync.Mutex // orders what is written to the journal
-	owed   [][]byte   // records that hold already and that the journal has refused so far; under books
+	owed   []debt     // records that hold already and that the journal has refused so far; under books
 
 	mu     sync.Mutex
 	reg    *registry
@@ -71,8 +76,14 @@ func New(o Options) (*Engine, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	wrote := o.Journaled
+	if wrote == nil {
+		wrote = func() {}
+	}
 	life, kill := context.WithCancelCause(context.Background())
-	return &Engine{host: o.Host, journal: o.Journal, store: o.Store, log: log, life: life, kill: kill, reg: reg}, nil
+	return &Engine{
+		host: o.Host, journal: o.Journal, store: o.Store, log: log, wrote: wrote, life: life, kill: kill, reg: reg,
+	}, nil
 }
 
 // Close leaves an upgrade under way where it stands, as a crash of the daemon would, and returns when it is left.
@@ -118,11 +129,12 @@ func (e *Engine) Releases() []control.Release {
 	return list
 }
 
-// History lists what was journaled, the oldest first.
-func (e *Engine) History() []control.Event {
+// Since lists what was journaled after the record of that number, the oldest first. What the journal has refused so far
+// is not among it.
+func (e *Engine) Since(seq uint64) []control.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.reg.history)
+	return slices.Clone(e.reg.since(seq))
 }
 
 // Current returns the release that serves and its status, current while it is on probation; nothing on an empty

@@ -181,6 +181,15 @@ func (f *flight) has(service string) bool {
 	return false
 }
 
+// services that the flight changes.
+func (f *flight) services() []string {
+	list := make([]string, 0, len(f.moves))
+	for _, m := range f.moves {
+		list = append(list, m.Service)
+	}
+	return list
+}
+
 // state is what the journal says of this flight.
 func (f *flight) state() (s State) {
 	f.e.read(func(r *registry) {

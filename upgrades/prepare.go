@@ -191,7 +191,6 @@ func (f *flight) processes() string {
 
 // rehearseAll takes every row of every service that migrates up and down again.
 func (f *flight) rehearseAll(ctx context.Context) error {
-	began := time.Now()
 	ev := f.event(string(Rehearsed))
 	rec := record{Event: ev, Rehearsals: map[string]sample{}}
 	var texts []string
@@ -204,14 +203,14 @@ func (f *flight) rehearseAll(ctx context.Context) error {
 			return err
 		}
 		rec.Rehearsals[m.Service] = s
-		rec.Done += r.Rows
+		rec.Rows += r.Rows
 		texts = append(texts, fmt.Sprintf("%s: %s", m.Service, rehearsed(r, m.below)))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	rec.Text, rec.Took = strings.Join(texts, "; "), time.Since(began).Seconds()
+	rec.Text = strings.Join(texts, "; ")
 	if err := f.journal(rec); err != nil {
 		return &StepError{Step: stepJournal, Err: err}
 	}

@@ -30,8 +30,7 @@ func (f *flight) prove(ctx context.Context) error {
 
 func (f *flight) beginProbation() {
 	ev := f.event(string(Probation))
-	worst, detail := f.pauses()
-	ev.Took, ev.Detail = worst.Seconds(), detail
+	ev.Pause, ev.Detail = f.pauses()
 	ev.Text = span(seconds(f.plan.Probation))
 	if f.plan.Hold {
 		ev.Text = heldText

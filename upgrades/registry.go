@@ -1,6 +1,7 @@
 package upgrades
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,6 +48,7 @@ type underway struct {
 	changes  []change
 	switched map[string]bool // services that may have gone over before the commit
 	until    time.Time       // end of the probation
+	last     time.Time       // of the last record
 }
 
 func newRegistry() *registry { return &registry{rates: map[string]sample{}} }
@@ -136,7 +138,7 @@ func (r *registry) advance(rec record) error {
 			return err
 		}
 	}
-	u.state = state
+	u.state, u.last = state, rec.Time
 	r.note(u, rec)
 	if state.Ended() {
 		r.upgrade = nil
@@ -151,7 +153,7 @@ func (r *registry) plan(rec record) error {
 	r.upgrades++
 	r.upgrade = &underway{
 		id: rec.Upgrade, from: rec.From, to: rec.To, by: rec.By, state: Planned,
-		plan: *rec.Plan, changes: rec.Changes, switched: map[string]bool{},
+		plan: *rec.Plan, changes: rec.Changes, switched: map[string]bool{}, last: rec.Time,
 	}
 	return nil
 }
@@ -216,6 +218,28 @@ func (r *registry) find(name string) *numbered {
 		}
 	}
 	return nil
+}
+
+// since is what the journal holds after the record of that number.
+func (r *registry) since(seq uint64) []control.Event {
+	end := len(r.history)
+	for end > 0 && r.history[end-1].Seq == 0 { // owed
+		end--
+	}
+	from, _ := slices.BinarySearchFunc(r.history[:end], seq+1, func(ev control.Event, n uint64) int {
+		return cmp.Compare(ev.Seq, n)
+	})
+	return r.history[from:end]
+}
+
+// paid numbers the oldest event that the journal had refused.
+func (r *registry) paid(seq uint64) {
+	for i := range r.history {
+		if r.history[i].Seq == 0 {
+			r.history[i].Seq = seq
+			return
+		}
+	}
 }
 
 // same returns the newest release of exactly this set, or nil.

@@ -38,7 +38,7 @@ func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string) (
 	if err := e.onShelf(pkgs); err != nil {
 		return built, err
 	}
-	built.To, built.New, err = e.number(to, base, by)
+	built.To, built.New, err = e.number(to, base, servicesOf(built.Changes), by)
 	return built, err
 }
 
@@ -148,7 +148,7 @@ func (e *Engine) detail(from, to release.Package) ([]string, error) {
 }
 
 // number gives a set its release, a new one if there is none yet.
-func (e *Engine) number(ps packages, base, by string) (name string, fresh bool, err error) {
+func (e *Engine) number(ps packages, base string, parts []string, by string) (name string, fresh bool, err error) {
 	e.quiet.Lock()
 	defer e.quiet.Unlock()
 	set := ps.set()
@@ -157,11 +157,19 @@ func (e *Engine) number(ps packages, base, by string) (name string, fresh bool, 
 	if known != nil {
 		return known.name, false, nil
 	}
-	rec := record{Event: control.Event{Kind: Built, From: base, To: name, By: by, Text: ps.text()}, Set: set}
+	rec := record{Event: control.Event{Kind: Built, From: base, To: name, By: by, Text: ps.text(), Parts: parts}, Set: set}
 	if _, err = e.append(rec); err != nil {
 		return "", false, err
 	}
 	return name, true, nil
+}
+
+func servicesOf(changes []control.Change) []string {
+	list := make([]string, 0, len(changes))
+	for _, c := range changes {
+		list = append(list, c.Service)
+	}
+	return list
 }
 
 func (ps packages) set() map[string]item {

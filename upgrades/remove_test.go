@@ -39,7 +39,7 @@ func TestRemove(t *testing.T) {
 		if !d.e.Removed("visits", "1.0.0") || d.e.Removed("cache", "1.0.0") || d.e.Removed("visits", "2.0.0") || d.e.Removed("visits", "7.0.0") {
 			t.Error("what was removed is not told from what was not")
 		}
-		if h := d.e.History(); h[len(h)-1].Kind != Removed || h[len(h)-1].By != "ada" || h[len(h)-1].Text != "cache 1.0.0, visits 1.0.0" {
+		if h := d.e.Since(0); h[len(h)-1].Kind != Removed || h[len(h)-1].By != "ada" || h[len(h)-1].Text != "cache 1.0.0, visits 1.0.0" {
 			t.Errorf("%+v", h[len(h)-1])
 		}
 		d.end()

@@ -63,7 +63,7 @@ func (e *Engine) begin(d *drawn, by string) (*flight, *feed, error) {
 	f := e.newFlight(u, d.from, d.to)
 	to := f.feeds.add()
 	ev := f.event(string(Planned))
-	ev.Text = fmt.Sprintf("%s to %s", orNothing(f.from), f.to)
+	ev.Text, ev.Parts = fmt.Sprintf("%s to %s", orNothing(f.from), f.to), f.services()
 	if err := f.journal(record{Event: ev, Plan: &f.plan, Changes: d.changes}); err != nil {
 		return nil, nil, err
 	}

@@ -508,7 +508,7 @@ func TestRealJournal(t *testing.T) {
 	must(t, e.Boot(t.Context()))
 	mustBuild(t, e, []release.Package{w.pack("visits", "2.0.0", strings.ReplaceAll(upFrom1, "3s", "1s"))})
 	must(t, e.Upgrade(t.Context(), control.UpgradeRequest{}, nil))
-	history := e.History()
+	history := e.Since(0)
 	e.Close()
 	must(t, j.Close())
 	e, j = open()
@@ -516,7 +516,7 @@ func TestRealJournal(t *testing.T) {
 	if name, status := e.Current(); name != "v2" || status != "permanent" {
 		t.Errorf("%s is %s", name, status)
 	}
-	if got := e.History(); len(got) != len(history) || got[len(got)-1].Kind != "permanent" || got[0].Seq != 1 {
+	if got := e.Since(0); len(got) != len(history) || got[len(got)-1].Kind != "permanent" || got[0].Seq != 1 {
 		t.Errorf("history of %d, was %d", len(got), len(history))
 	}
 	must(t, j.Close())

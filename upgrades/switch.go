@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -41,7 +40,7 @@ func (f *flight) switchOver(ctx context.Context, m *move) error {
 
 func (f *flight) tellSwitched(m *move) {
 	ev := f.event("serving")
-	ev.Time, ev.Service, ev.Took = time.Now().UTC(), m.Service, m.pause.Seconds()
+	ev.Time, ev.Service, ev.Pause = time.Now().UTC(), m.Service, m.pause.Seconds()
 	ev.Text = fmt.Sprintf("%s %s after a pause of %s", m.Service, m.To, m.pause.Round(10*time.Microsecond))
 	if m.Do == doStop {
 		ev.Text = fmt.Sprintf("%s %s is to go", m.Service, m.From)
@@ -129,6 +128,7 @@ func (f *flight) mark(m *move) (synced <-chan error, err error) {
 	go func() {
 		defer close(done)
 		done <- sync()
+		f.e.report(record{Event: ev})
 	}()
 	f.feeds.send(ev)
 	return done, nil
@@ -199,30 +199,15 @@ func (f *flight) shadowsOf(m *move) map[string]int32 {
 	return shadows(m.new.Describe(), m.from.Describe)
 }
 
-// pauseText tells the pauses to people: "pause: visits 2.5ms".
-func (f *flight) pauseText() (text string, worst float64) {
-	var list []string
-	for _, m := range f.moves {
-		if m.pause > 0 {
-			list = append(list, m.Service+" "+m.pause.Round(10*time.Microsecond).String())
-			worst = max(worst, m.pause.Seconds())
-		}
-	}
-	if len(list) > 0 {
-		text = "pause: " + strings.Join(list, ", ")
-	}
-	return text, worst
-}
-
-// pauses are the measured moments in which nobody served.
-func (f *flight) pauses() (worst time.Duration, detail map[string]any) {
+// pauses are the measured moments in which nobody served, in seconds: the longest, and that of each service.
+func (f *flight) pauses() (worst float64, detail map[string]any) {
 	for _, m := range f.moves {
 		if m.pause > 0 {
 			if detail == nil {
 				detail = map[string]any{}
 			}
 			detail[m.Service] = m.pause.Seconds()
-			worst = max(worst, m.pause)
+			worst = max(worst, m.pause.Seconds())
 		}
 	}
 	return worst, detail

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
+	"unicode"
 
+	"github.com/theseusd/theseus/daemon/audit"
 	api "github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/release"
 )
@@ -26,9 +29,29 @@ func (s *Server) releases(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-func (s *Server) history(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, list(s.o.Engine.History()))
-	return nil
+// history answers the events so far as one list. With ?follow each later one comes as a line of its own, until the
+// client goes away.
+func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
+	past, mark, changed := s.o.Past.Events(audit.Mark{})
+	if !r.URL.Query().Has("follow") {
+		writeJSON(w, http.StatusOK, list(past))
+		return nil
+	}
+	ctx, leave := context.WithCancelCause(r.Context())
+	defer leave(nil)
+	out := &lines{w: w, rc: http.NewResponseController(w), leave: leave}
+	out.write(list(past))
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+		past, mark, changed = s.o.Past.Events(mark)
+		for _, e := range past {
+			out.write(e)
+		}
+	}
 }
 
 // list makes nothing an empty list, which JSON tells from null.
@@ -111,10 +134,24 @@ func (s *Server) remove(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// by is who asks: what the client says, else the account at the other end.
+// by is who asks: the account at the other end, as the kernel knows it, and for whom that says it acts.
 func (s *Server) by(r *http.Request, said string) string {
-	if said != "" {
-		return said
+	p := peerOf(r.Context())
+	if said = printable(said); said == "" || said == p.name() {
+		return p.who()
 	}
-	return peerOf(r.Context()).name()
+	return fmt.Sprintf("%s for %q", p.who(), said)
+}
+
+// maxSaid is how much of what a client says of itself is kept, in runes.
+const maxSaid = 64
+
+func printable(said string) string {
+	r := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, said))
+	return string(r[:min(len(r), maxSaid)])
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,9 +59,19 @@ func (p peer) name() string {
 	if !p.known {
 		return "an unknown account"
 	}
-	uid := strconv.FormatUint(uint64(p.uid), 10)
-	if u, err := user.LookupId(uid); err == nil {
+	if u, err := user.LookupId(p.number()); err == nil {
 		return u.Username
 	}
-	return fmt.Sprintf("uid %s", uid)
+	return "uid " + p.number()
+}
+
+func (p peer) number() string { return strconv.FormatUint(uint64(p.uid), 10) }
+
+// who is the account with its number, "ada (uid 1000)": names change hands.
+func (p peer) who() string {
+	name := p.name()
+	if !p.known || strings.HasPrefix(name, "uid ") {
+		return name
+	}
+	return fmt.Sprintf("%s (uid %s)", name, p.number())
 }

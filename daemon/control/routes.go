@@ -26,7 +26,7 @@ func (s *Server) endpoints() []endpoint {
 	return []endpoint{
 		{"GET", "/v1/status", "the daemon, the release that serves and its services", s.status},
 		{"GET", "/v1/releases", "the numbered releases, oldest first", s.releases},
-		{"GET", "/v1/history", "who did what, when, and how it ended", s.history},
+		{"GET", "/v1/history", "who did what, when, and how it ended; with ?follow a line for each event to come", s.history},
 		{"POST", "/v1/releases", `build a release: {"packages":["/path/NAME-VERSION.tpk"]}`, s.build},
 		{"POST", "/v1/remove", `forget a release that nothing rests upon: {"release":"v1"}`, s.remove},
 		{"POST", "/v1/plan", `what an upgrade would do: {"to":"v2"}; "" is the newest`, s.plan},

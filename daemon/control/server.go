@@ -1,7 +1,8 @@
 // Package control is the server side of the control socket: HTTP and JSON, so that reltool, a script and
 // `curl --unix-socket DIR/.theseus/run/control.sock http://theseus/` see the same.
 //
-//	reltool, curl ──▶ control.sock ──▶ Server ──▶ Engine     releases, plan, upgrade, commit, rollback, history
+//	reltool, curl ──▶ control.sock ──▶ Server ──▶ Engine     releases, plan, upgrade, commit, rollback
+//	                                     ├──────▶ Past       history
 //	                                     ├──────▶ Store      packages of a new release
 //	                                     └──────▶ Services   what runs
 //
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/theseusd/theseus/daemon/audit"
 	api "github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/release"
 )
@@ -41,9 +43,13 @@ type Engine interface {
 	Rollback(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Remove(ctx context.Context, r api.RemoveRequest) (api.Removed, error)
 	Releases() []api.Release
-	History() []api.Event
 	Current() (name, status string)
 	InProgress() *api.Upgrade
+}
+
+// Past tells what has happened; *audit.Log does.
+type Past interface {
+	Events(after audit.Mark) (list []api.Event, next audit.Mark, changed <-chan struct{})
 }
 
 // Services tells what runs.
@@ -56,9 +62,10 @@ type Store interface {
 	Add(ctx context.Context, path string) (release.Package, error)
 }
 
-// Options of a Server. Engine, Services and Store are required.
+// Options of a Server. Engine, Past, Services and Store are required.
 type Options struct {
 	Engine   Engine
+	Past     Past
 	Services Services
 	Store    Store
 	Daemon   api.Status   // the part that never changes: Dir, Version, PID, Keel, Started

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/theseusd/theseus/daemon/audit"
 	api "github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/release"
 )
@@ -26,7 +29,8 @@ type fake struct {
 	events  []api.Event
 	err     error
 	gate    chan struct{} // if not nil an upgrade waits here after its events, whatever its caller does
-	left    atomic.Bool   // the caller of an upgrade went away
+	log     *audit.Log
+	left    atomic.Bool // the caller of an upgrade went away
 	ended   chan struct{}
 }
 
@@ -70,8 +74,17 @@ func (f *fake) Remove(_ context.Context, r api.RemoveRequest) (api.Removed, erro
 	return api.Removed{Release: r.Release}, f.err
 }
 
-func (f *fake) Releases() []api.Release   { return nil }
-func (f *fake) History() []api.Event      { return []api.Event{{Kind: "built", To: "v1"}} }
+func (f *fake) Releases() []api.Release { return nil }
+
+// past is a log that a test adds to.
+func (f *fake) past() *audit.Log {
+	if f.log == nil {
+		f.log = audit.Open(audit.Options{Path: "/dev/null/audit.jsonl"})
+		f.log.Note(api.Event{Kind: "built", To: "v1"})
+	}
+	return f.log
+}
+
 func (f *fake) Current() (string, string) { return "v1", "permanent" }
 func (f *fake) InProgress() *api.Upgrade {
 	return &api.Upgrade{From: "v1", To: "v2", Step: "probation"}
@@ -103,7 +116,7 @@ func serve(t *testing.T, f *fake, change ...func(*Server)) (c *api.Client, socke
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Options{Engine: f, Services: f, Store: f, Daemon: api.Status{Dir: dir, Version: "0.1.0", PID: 7}})
+	s := New(Options{Engine: f, Past: f.past(), Services: f, Store: f, Daemon: api.Status{Dir: dir, Version: "0.1.0", PID: 7}})
 	for _, ch := range change {
 		ch(s)
 	}
@@ -164,7 +177,7 @@ func TestBuildTakesPackagesInAndSaysWho(t *testing.T) {
 	if err != nil || !b.New || len(f.built) != 2 || f.built[1].Version != "2" {
 		t.Fatalf("got %+v, %v, %v", b, f.built, err)
 	}
-	if want := (peer{known: true, uid: uint32(os.Getuid())}).name(); f.by != want {
+	if want := account(); f.by != want {
 		t.Errorf("by %q, want the account %q", f.by, want)
 	}
 }
@@ -192,8 +205,52 @@ func TestUpgradeStreamsAndEnds(t *testing.T) {
 	if err != nil || strings.Join(kinds, " ") != "planned permanent end" {
 		t.Fatalf("got %v, %v", kinds, err)
 	}
-	if f.request != (api.UpgradeRequest{To: "v2", Digest: "d", By: "ada"}) {
+	if f.request != (api.UpgradeRequest{To: "v2", Digest: "d", By: account() + ` for "ada"`}) {
 		t.Errorf("the engine got %+v", f.request)
+	}
+}
+
+// account is what the kernel says of us.
+func account() string { return peer{known: true, uid: uint32(os.Getuid())}.who() }
+
+func TestWhoAsksIsWhatTheKernelSays(t *testing.T) {
+	s := New(Options{})
+	r := httptest.NewRequest("POST", "/", nil)
+	r = r.WithContext(context.WithValue(r.Context(), peerKey{}, peer{known: true, uid: 4242}))
+	for said, want := range map[string]string{
+		"":                        "uid 4242",
+		"uid 4242":                "uid 4242",
+		"root":                    `uid 4242 for "root"`,
+		"a\x1b[31m\nb":            `uid 4242 for "a[31mb"`,
+		strings.Repeat("é", 1000): `uid 4242 for "` + strings.Repeat("é", maxSaid) + `"`,
+	} {
+		if got := s.by(r, said); got != want {
+			t.Errorf("%q: got %q, want %q", said, got, want)
+		}
+	}
+	if got := (peer{known: true}).who(); got != "root (uid 0)" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestHistoryIsFollowed(t *testing.T) {
+	f := &fake{}
+	c, _ := serve(t, f)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var seen []string
+	err := c.Follow(ctx, func(list []api.Event) {
+		seen = append(seen, fmt.Sprint(len(list), list[0].Kind))
+		f.log.Note(api.Event{Kind: "crashed", Service: "visits"})
+	}, func(e api.Event) {
+		if seen = append(seen, e.Kind); e.Kind == "restarted" {
+			stop()
+			return
+		}
+		f.log.Note(api.Event{Kind: "restarted", Service: "visits"})
+	})
+	if !errors.Is(err, context.Canceled) || strings.Join(seen, ", ") != "1built, crashed, restarted" {
+		t.Errorf("got %v, %v", seen, err)
 	}
 }
 

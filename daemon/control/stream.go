@@ -59,7 +59,7 @@ func (l *lines) emit(e api.Event) {
 }
 
 // write sends one event at once; a client that takes nothing for writeTimeout is given up.
-func (l *lines) write(e api.Event) {
+func (l *lines) write(v any) {
 	if !l.begun {
 		l.w.Header().Set("Content-Type", "application/x-ndjson")
 		l.begun = true
@@ -67,7 +67,7 @@ func (l *lines) write(e api.Event) {
 	_ = l.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 	enc := json.NewEncoder(l.w)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(e)
+	err := enc.Encode(v)
 	if err == nil {
 		err = l.rc.Flush()
 	}

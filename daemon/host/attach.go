@@ -11,7 +11,9 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 
+	"github.com/theseusd/theseus/daemon/audit"
 	"github.com/theseusd/theseus/daemon/internal/proc"
+	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/release"
 )
@@ -56,6 +58,9 @@ func (h *Host) attached(ctx context.Context, r record) bool {
 		return true
 	case errors.Is(err, proc.ErrGone):
 		h.log.Info("process died while no daemon ran", "service", r.Service, "version", r.Version, "pid", r.PID)
+		h.o.Note(control.Event{
+			Kind: audit.Crashed, Service: r.Service, Text: r.Version, Reason: "it died while no daemon ran",
+		})
 	default:
 		h.log.Error("cannot attach; killing the process", "service", r.Service, "version", r.Version, "pid", r.PID, "error", err)
 		if err := proc.Kill(ctx, r.ID); err != nil {

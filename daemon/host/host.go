@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/theseusd/theseus/daemon/keel"
+	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/release"
 )
@@ -39,6 +40,9 @@ type Options struct {
 	LogFormat string                        // of the services: text or json
 	LogLevel  string
 	Logger    hclog.Logger // nothing is logged if nil
+
+	// Note is told of crashes and restarts. It returns at once. May be nil.
+	Note func(control.Event)
 }
 
 // Host implements upgrades.Host with processes.
@@ -62,6 +66,9 @@ var _ upgrades.Host = (*Host)(nil)
 func New(o Options) *Host {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
+	}
+	if o.Note == nil {
+		o.Note = func(control.Event) {}
 	}
 	if o.Settings == nil {
 		o.Settings = func(string) Settings { return Settings{} }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/theseusd/theseus/daemon/audit"
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/appup"
@@ -23,6 +24,8 @@ const (
 
 // restartBudget is for one start with activation: reading a long state log takes its time.
 const restartBudget = 2 * time.Minute
+
+const failedHint = "if it does not come up by itself: reltool rollback, or an upgrade to a better version"
 
 // failedRest is how long a service that failed is left alone: what it lacked, as disk space, may be there again.
 const failedRest = 30 * time.Second
@@ -120,6 +123,9 @@ func (s *service) restart(ctx context.Context, dead upgrades.Instance) {
 	s.serving, s.state, s.reason, s.trouble = in, stateRunning, "", ""
 	s.restarts++
 	s.host.log.Info("service restarted", "service", s.name, "pid", in.record.PID, "took", time.Since(began))
+	s.host.o.Note(control.Event{
+		Kind: audit.Restarted, Service: s.name, Text: in.pkg.Version, Took: time.Since(began).Seconds(),
+	})
 }
 
 // bring starts a version and makes it the active one.
@@ -151,12 +157,16 @@ func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
 		s.state = stateFailed
 		s.reason = fmt.Sprintf("%d restarts within %s did not help: %s", len(s.recent), time.Duration(r.Period), how)
 		s.host.log.Error("SERVICE FAILED: too many restarts", "again_in", failedRest, "service", s.name,
-			"version", dead.Package().Version, "reason", s.reason, "hint", "if it does not come up by itself: reltool rollback, or an upgrade to a better version")
+			"version", dead.Package().Version, "reason", s.reason, "hint", failedHint)
+		s.host.o.Note(control.Event{
+			Kind: audit.Failed, Service: s.name, Text: dead.Package().Version, Reason: s.reason, Hint: failedHint,
+		})
 		return false
 	}
 	s.recent = append(s.recent, now)
 	s.state, s.reason = stateRestarting, how
 	s.host.log.Warn("service died; restarting it", "service", s.name, "version", dead.Package().Version, "how", how)
+	s.host.o.Note(control.Event{Kind: audit.Crashed, Service: s.name, Text: dead.Package().Version, Reason: how})
 	return true
 }
 

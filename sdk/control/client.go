@@ -65,6 +65,29 @@ func (c *Client) History(ctx context.Context) (h []Event, err error) {
 	return h, c.call(ctx, http.MethodGet, "/v1/history", nil, &h)
 }
 
+// Follow gives what was journaled so far to past, and each later event to see as it happens, until ctx ends. It
+// returns the cause of that, or ErrLost when the daemon ends.
+func (c *Client) Follow(ctx context.Context, past func([]Event), see func(Event)) error {
+	res, err := c.send(ctx, http.MethodGet, "/v1/history?follow", nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	lines := json.NewDecoder(res.Body)
+	var list []Event
+	if err := lines.Decode(&list); err != nil {
+		return lost(ctx, err)
+	}
+	past(list)
+	for {
+		var e Event
+		if err := lines.Decode(&e); err != nil {
+			return lost(ctx, err)
+		}
+		see(e)
+	}
+}
+
 // Build makes the next numbered release out of the serving one and the packages. It changes nothing that runs.
 func (c *Client) Build(ctx context.Context, r BuildRequest) (b Built, err error) {
 	return b, c.call(ctx, http.MethodPost, "/v1/releases", r, &b)

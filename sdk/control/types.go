@@ -152,7 +152,10 @@ type Event struct {
 	Text    string         `json:"text,omitempty"`
 	Reason  string         `json:"reason,omitempty"`
 	Hint    string         `json:"hint,omitempty"`
-	Took    float64        `json:"seconds,omitempty"`
+	Took    float64        `json:"seconds,omitempty"`  // since the step before it, for a step of an upgrade
+	Rows    uint64         `json:"rows,omitempty"`     // that went up and down again in a rehearsal
+	Pause   float64        `json:"pause,omitempty"`    // seconds in which nobody served; the longest, Detail has each service's
+	Parts   []string       `json:"services,omitempty"` // the services that a release or an upgrade changes
 	Done    uint64         `json:"done,omitempty"`
 	Total   uint64         `json:"total,omitempty"`
 	Detail  map[string]any `json:"detail,omitempty"`

@@ -61,11 +61,11 @@ func (c *change) when(kind string) time.Time {
 	return c.ended
 }
 
-// took is the time that the first event of that kind tells, 0 if there was none.
-func (c *change) took(kind string) time.Duration {
+// pause is what the first event of that kind tells of it, 0 if there was none.
+func (c *change) pause(kind string) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Duration(c.seen[kind].Took * float64(time.Second))
+	return time.Duration(c.seen[kind].Pause * float64(time.Second))
 }
 
 // reached waits for an event of that kind.

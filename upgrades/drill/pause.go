@@ -110,7 +110,7 @@ func backAndForth(ctx context.Context, in *instance, client *probe, to string, c
 	end := time.Now()
 	s.upgrade = client.longest(up.when(string(upgrades.Switching)), up.when(string(upgrades.Probation)))
 	s.rollback = client.longest(up.when(string(upgrades.RollingBack)), up.when(string(upgrades.RolledBack)))
-	s.ownUp, s.ownDown = up.took("serving"), up.took(string(upgrades.RolledBack))
+	s.ownUp, s.ownDown = up.pause("serving"), up.pause(string(upgrades.RolledBack))
 	s.whole = client.longest(up.begun, end)
 	s.ready = up.when(string(upgrades.Switching)).Sub(up.begun)
 	if compare {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -123,11 +124,76 @@ func TestProgress(t *testing.T) {
 
 func TestHistory(t *testing.T) {
 	tool, text := drawing(screen{})
-	tool.showHistory(append([]control.Event{
+	tool.showHistory(inBlocks(past()), false)
+	golden(t, "history", text.String())
+}
+
+// past is a history in which a service and the daemon die while an upgrade is under way.
+func past() []control.Event {
+	steps := journaled(events)
+	steps[0].Parts = []string{"visits"}
+	return slices.Concat([]control.Event{
+		{Kind: "daemon_started", Time: noon.Add(-2 * time.Hour), Text: "theseusd 0.1.0", Detail: map[string]any{"pid": 7, "keel": 6}},
 		{Seq: 1, Kind: "built", To: "v1", By: "root", Time: noon.Add(-time.Hour), Text: "cache 1.0.0, visits 1.0.0"},
 		{Seq: 2, Kind: "booted", To: "v1", Time: noon.Add(-time.Hour)},
-	}, journaled(events)...))
-	golden(t, "history", text.String())
+	}, steps[:2], []control.Event{
+		{Kind: "crashed", Service: "cache", Text: "1.0.0", Time: noon.Add(time.Second), Reason: "signal: killed"},
+		{Kind: "restarted", Service: "cache", Text: "1.0.0", Time: noon.Add(time.Second), Took: 0.0812},
+		{
+			Kind: "daemon_started", Time: noon.Add(time.Second), Text: "theseusd 0.1.0", Detail: map[string]any{"pid": 9, "keel": 6},
+			Reason: "daemon 7 ended without a stop; services went on",
+		},
+	}, steps[2:])
+}
+
+func TestHistoryOfOneUpgrade(t *testing.T) {
+	tool, text := drawing(screen{})
+	tool.showHistory(asked{upgrade: 1}.choose(inBlocks(past())), true)
+	golden(t, "history-one", text.String())
+}
+
+func TestHistoryIsChosen(t *testing.T) {
+	for name, tc := range map[string]struct {
+		asked asked
+		want  string
+	}{
+		"all":          {asked{}, "daemon_started built booted planned crashed restarted daemon_started"},
+		"the last two": {asked{last: 2}, "restarted daemon_started"},
+		"one upgrade":  {asked{upgrade: 1}, "planned"},
+		"no upgrade":   {asked{upgrade: 2}, ""},
+		"a service":    {asked{service: "cache"}, "crashed restarted"},
+		"its upgrades": {asked{service: "visits"}, "planned"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var kinds []string
+			for _, b := range tc.asked.choose(inBlocks(past())) {
+				kinds = append(kinds, b[0].Kind)
+			}
+			if got := strings.Join(kinds, " "); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestLongTextsAreCutInAList(t *testing.T) {
+	e := brief(control.Event{Reason: strings.Repeat("é", 400), Text: "one\ntwo"})
+	if e.Reason != strings.Repeat("é", maxBrief)+"..." || e.Text != "one..." {
+		t.Errorf("got %q, %q", e.Reason, e.Text)
+	}
+}
+
+func TestHistoryIsFollowed(t *testing.T) {
+	tool, text := drawing(screen{})
+	f := &follower{tool: tool, asked: asked{service: "visits"}, wanted: map[uint64]bool{}}
+	all := past()
+	f.past(all[:5])
+	for _, e := range all[5:] {
+		f.see(e)
+	}
+	f.see(control.Event{Kind: "crashed", Service: "visits", Text: "1.0.0", Time: noon.Add(time.Minute), Reason: "exit status 2"})
+	f.see(control.Event{Kind: "planned", Upgrade: 2, From: "v1", To: "v3", Parts: []string{"cache"}, Time: noon.Add(time.Minute)})
+	golden(t, "history-follow", text.String())
 }
 
 func TestProbationIsCountedDown(t *testing.T) {
@@ -241,10 +307,10 @@ func TestShorten(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, tc := range [][2]string{
-		{seconds(0.00032), "320 µs"},
-		{seconds(0.0042), "4.2 ms"},
-		{seconds(0.25), "250 ms"},
-		{seconds(1.84), "1.8 s"},
+		{seconds(0.00032), "320µs"},
+		{seconds(0.0042), "4.2ms"},
+		{seconds(0.25), "250ms"},
+		{seconds(1.84), "1.8s"},
 		{seconds(200), "3m20s"},
 		{bytes(512), "512 B"},
 		{bytes(1536), "1.5 KiB"},

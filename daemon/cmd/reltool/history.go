@@ -1,65 +1,214 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades"
 )
 
+// asked is which part of the history somebody wants to see.
+type asked struct {
+	last    int    // blocks; all if 0
+	service string // all if ""
+	upgrade uint64 // all if 0
+	detail  bool
+}
+
 func (t *tool) historyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "history", Short: "Who did what, when, how long each step took, and how it ended", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := t.dial()
-			if err != nil {
-				return err
+	var a asked
+	var follow bool
+	c := &cobra.Command{
+		Use: "history [UPGRADE]", Short: "Who did what, when, how long each step took, and how it ended",
+		Long: `Shows what was done to the instance, the newest last: each upgrade with its steps, how long each took, how many rows were
+rehearsed, how long nobody served and why it went back; and between them releases that were built, services that
+crashed, and starts of the daemon. With the number of an upgrade it shows all that is known of that one.
+
+With --json it is one event a line. The same lines are in DIR/.theseus/audit.jsonl.`,
+		Example: "  reltool history --last 5\n  reltool history 3\n  reltool history --service visits --follow\n" +
+			"  reltool history --json | jq 'select(.kind == \"rolled_back\") | .reason'",
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: t.completeUpgrades,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				n, err := strconv.ParseUint(args[0], 10, 64)
+				if err != nil || n == 0 || (a.upgrade != 0 && a.upgrade != n) {
+					return &usageError{fmt.Sprintf("%q is not the number of an upgrade", args[0])}
+				}
+				a.upgrade, a.detail = n, true
 			}
-			list, err := c.History(cmd.Context())
-			if err != nil {
-				return err
+			if follow {
+				return t.followHistory(cmd.Context(), a)
 			}
-			if t.json {
-				return t.out.json(list)
-			}
-			t.showHistory(list)
-			return nil
+			return t.history(cmd.Context(), a)
 		},
 	}
+	c.Flags().IntVar(&a.last, "last", 0, "only the last N upgrades and other lines")
+	c.Flags().StringVar(&a.service, "service", "", "only what concerns this service")
+	c.Flags().Uint64Var(&a.upgrade, "upgrade", 0, "only the upgrade of this number")
+	c.Flags().BoolVar(&follow, "follow", false, "go on and show what happens from now on")
+	_ = c.RegisterFlagCompletionFunc("service", t.completeServices)
+	_ = c.RegisterFlagCompletionFunc("upgrade", t.completeUpgrades)
+	return c
+}
+
+func (t *tool) history(ctx context.Context, a asked) error {
+	c, err := t.dial()
+	if err != nil {
+		return err
+	}
+	list, err := c.History(ctx)
+	if err != nil {
+		return err
+	}
+	blocks := a.choose(inBlocks(list))
+	if len(blocks) == 0 && a.upgrade > 0 {
+		return fmt.Errorf("there is no upgrade %d%s", a.upgrade, label(" of ", a.service))
+	}
+	t.showHistory(blocks, a.detail)
+	return nil
+}
+
+// block is an upgrade with its steps, or one event that belongs to none.
+type block []control.Event
+
+func (b block) upgrade() uint64 { return b[0].Upgrade }
+
+// inBlocks puts each upgrade where it began.
+func inBlocks(list []control.Event) (blocks []block) {
+	at := map[uint64]int{}
+	for _, e := range list {
+		if i, ok := at[e.Upgrade]; ok && e.Upgrade != 0 {
+			blocks[i] = append(blocks[i], e)
+			continue
+		}
+		at[e.Upgrade] = len(blocks)
+		blocks = append(blocks, block{e})
+	}
+	return blocks
+}
+
+func (a asked) choose(blocks []block) []block {
+	blocks = slices.DeleteFunc(blocks, func(b block) bool { return !a.wants(b) })
+	if a.last > 0 {
+		blocks = blocks[max(len(blocks)-a.last, 0):]
+	}
+	return blocks
+}
+
+func (a asked) wants(b block) bool {
+	if a.upgrade != 0 && b.upgrade() != a.upgrade {
+		return false
+	}
+	return a.service == "" || slices.ContainsFunc(b, func(e control.Event) bool {
+		return e.Service == a.service || slices.Contains(e.Parts, a.service)
+	})
 }
 
 // showHistory prints each upgrade with its steps, everything else as one line, oldest first.
-func (t *tool) showHistory(list []control.Event) {
-	var before control.Event
-	for i, e := range list {
-		if e.Upgrade == 0 {
-			fmt.Fprintf(t.out, "%s  %s\n", clock(e.Time), about(e))
-			before = e
-			continue
+func (t *tool) showHistory(blocks []block, detail bool) {
+	for _, b := range blocks {
+		switch {
+		case t.json:
+			t.lines(b)
+		case b.upgrade() == 0:
+			fmt.Fprintf(t.out, "%s  %s\n", clock(b[0].Time), t.about(b[0]))
+		default:
+			fmt.Fprintf(t.out, "%s  %s\n", clock(b[0].Time), t.heading(b))
+			t.steps(b, detail)
 		}
-		if e.Upgrade != before.Upgrade {
-			fmt.Fprintf(t.out, "%s  %s\n", clock(e.Time), t.heading(e, ofUpgrade(list[i:], e.Upgrade)))
-			before.Time = time.Time{}
-		}
-		fmt.Fprintln(t.out, stepLine(t.out, e, before.Time))
-		before = e
 	}
 }
 
-// about is a line for what is no upgrade.
-func about(e control.Event) string {
+// lines prints one event a line, as JSON.
+func (t *tool) lines(list []control.Event) {
+	e := json.NewEncoder(t.out)
+	e.SetEscapeHTML(false)
+	for _, ev := range list {
+		_ = e.Encode(ev) // a reader who went away wants no more
+	}
+}
+
+func (t *tool) steps(b block, detail bool) {
+	var before time.Time
+	for _, e := range b {
+		if detail {
+			t.detail(e, before)
+		} else {
+			fmt.Fprintln(t.out, stepLine(t.out, brief(e), before))
+		}
+		before = e.Time
+	}
+}
+
+// detail is a step with its time of day, and with all of its texts.
+func (t *tool) detail(e control.Event, before time.Time) {
+	reason, hint, by := e.Reason, e.Hint, label("by ", e.By)
+	e.Reason, e.Hint = "", ""
+	line := stepLine(t.out, e, before)
+	fmt.Fprintf(t.out, "  %s%s\n", e.Time.Local().Format("15:04:05.000"), line)
+	for _, more := range []string{label("because: ", reason), label("hint: ", hint)} {
+		if more != "" {
+			fmt.Fprintf(t.out, "%16s%s\n", "", strings.ReplaceAll(more, "\n", "\n"+strings.Repeat(" ", 16)))
+		}
+	}
+	if e.Kind == "planned" {
+		fmt.Fprintf(t.out, "%16s%s\n", "", join(", ", by, label("changes ", strings.Join(e.Parts, ", "))))
+	}
+}
+
+// maxBrief is the longest reason in a list, in runes.
+const maxBrief = 300
+
+// brief is an event whose texts fit on a line.
+func brief(e control.Event) control.Event {
+	for _, text := range []*string{&e.Text, &e.Reason, &e.Hint} {
+		first, _, more := strings.Cut(*text, "\n")
+		if r := []rune(first); more || len(r) > maxBrief {
+			first = string(r[:min(len(r), maxBrief)]) + "..."
+		}
+		*text = first
+	}
+	return e
+}
+
+// about is a line for what is no step of an upgrade.
+func (t *tool) about(e control.Event) string {
+	e = brief(e)
+	subject := e.To
+	switch {
+	case strings.HasPrefix(e.Kind, "daemon_"):
+		subject, e.Text = e.Text, ""
+	case e.To == "" && e.Service != "":
+		subject, e.Text = e.Service+" "+e.Text, ""
+	}
+	what := t.out.paint(kindInk(e.Kind), strings.TrimPrefix(e.Kind, "daemon_"))
+	if e.Took > 0 {
+		what += " after " + seconds(e.Took)
+	}
 	e.Service = ""
-	return join(": ", join(" ", e.To, e.Kind, label("by ", e.By)), saying(e))
+	return join(": ", join(" ", subject, what, label("by ", e.By)), saying(e))
 }
 
 // heading says from where to where, by whom, and how it ended.
-func (t *tool) heading(e control.Event, all []control.Event) string {
-	last := all[len(all)-1]
-	end := t.out.paint(kindInk(last.Kind), last.Kind) + " after " + seconds(last.Time.Sub(e.Time).Seconds())
-	return fmt.Sprintf("upgrade %d: %s: %s", e.Upgrade,
-		join(" ", t.out.paint(bold, arrow(e.From, e.To)), label("by ", e.By)), join(", ", end, pauseOf(all)))
+func (t *tool) heading(b block) string {
+	last := b[len(b)-1]
+	end := t.out.paint(kindInk(last.Kind), last.Kind) + " after " + seconds(last.Time.Sub(b[0].Time).Seconds())
+	if !upgrades.State(last.Kind).Ended() {
+		end = "under way, " + last.Kind
+	}
+	return fmt.Sprintf("upgrade %d: %s: %s", b.upgrade(), t.course(b[0]), join(", ", end, pauseOf(b)))
+}
+
+func (t *tool) course(e control.Event) string {
+	return join(" ", t.out.paint(bold, arrow(e.From, e.To)), label("by ", e.By))
 }
 
 // pauseOf is the pause of the last switch.
@@ -72,12 +221,92 @@ func pauseOf(all []control.Event) (text string) {
 	return text
 }
 
-// ofUpgrade are the events of one upgrade.
-func ofUpgrade(list []control.Event, id uint64) (all []control.Event) {
-	for _, e := range list {
-		if e.Upgrade == id {
-			all = append(all, e)
+// followHistory shows the past and what comes, until it is interrupted.
+func (t *tool) followHistory(ctx context.Context, a asked) error {
+	c, err := t.dial()
+	if err != nil {
+		return err
+	}
+	f := &follower{tool: t, asked: a, wanted: map[uint64]bool{}}
+	err = c.Follow(ctx, f.past, f.see)
+	if ctx.Err() != nil {
+		return nil // that is how it is to end
+	}
+	return &hinted{err, "go on when it is back: reltool history --follow"}
+}
+
+// follower shows events one by one.
+type follower struct {
+	*tool
+	asked
+
+	wanted map[uint64]bool // upgrades that are to be shown
+	under  uint64          // the heading that the next step would stand under; 0 for none
+	before time.Time
+}
+
+func (f *follower) past(list []control.Event) {
+	blocks := f.choose(inBlocks(list))
+	f.showHistory(blocks, false)
+	for _, b := range blocks {
+		last := b[len(b)-1]
+		f.wanted[b.upgrade()], f.under, f.before = true, b.upgrade(), last.Time
+	}
+}
+
+func (f *follower) see(e control.Event) {
+	if !f.wants(block{e}) && (e.Upgrade == 0 || !f.wanted[e.Upgrade]) {
+		return
+	}
+	f.wanted[e.Upgrade] = true
+	switch {
+	case f.json:
+		f.lines([]control.Event{e})
+		return
+	case e.Upgrade == 0:
+		fmt.Fprintf(f.out, "%s  %s\n", clock(e.Time), f.about(e))
+		f.under = 0
+		return
+	case e.Upgrade != f.under:
+		fmt.Fprintf(f.out, "%s  upgrade %d: %s\n", clock(e.Time), e.Upgrade, f.course(e))
+		f.before = time.Time{}
+	}
+	fmt.Fprintln(f.out, stepLine(f.out, brief(e), f.before))
+	f.under, f.before = e.Upgrade, e.Time
+}
+
+// completeUpgrades offers the numbers of upgrades to the shell.
+func (t *tool) completeUpgrades(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := t.dial()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	list, err := c.History(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var numbers []string
+	for _, b := range slices.Backward(inBlocks(list)) {
+		if b.upgrade() > 0 {
+			numbers = append(numbers, fmt.Sprintf("%d\t%s, %s", b.upgrade(), arrow(b[0].From, b[0].To), b[len(b)-1].Kind))
 		}
 	}
-	return all
+	return numbers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+// completeServices offers the names of services to the shell.
+func (t *tool) completeServices(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := t.dial()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	s, err := c.Status(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, one := range s.Services {
+		names = append(names, one.Name+"\t"+one.Version)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

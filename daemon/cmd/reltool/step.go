@@ -31,7 +31,7 @@ func saying(e control.Event) string {
 
 // facts are the further things that an event knows: pauses of a switch, or whatever it is.
 func facts(e control.Event) string {
-	if p := pause(e); p != "" {
+	if p := pause(e); p != "" || e.Kind == "permanent" {
 		return p
 	}
 	var list []string
@@ -70,9 +70,9 @@ func join(by string, parts ...string) string {
 
 func kindInk(kind string) ink {
 	switch kind {
-	case "permanent", "booted":
+	case "permanent", "booted", "restarted":
 		return green
-	case "aborted", "rolled_back", "rolling_back":
+	case "aborted", "rolled_back", "rolling_back", "crashed", "failed", "lost":
 		return red
 	case "committed", "probation", "switching":
 		return yellow

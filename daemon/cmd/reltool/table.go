@@ -46,20 +46,20 @@ func (t *table) widths() []int {
 	return w
 }
 
-// seconds writes a span the way a person says it: 320 µs, 4.2 ms, 1.8 s, 3m20s.
+// seconds writes a span as a manifest does, with as many digits as say something: 320µs, 4.2ms, 1.8s, 3m20s.
 func seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
+	d, unit := time.Duration(s*float64(time.Second)), time.Second
 	switch {
 	case d < time.Millisecond:
-		return fmt.Sprintf("%d µs", d.Microseconds())
+		unit = time.Microsecond
 	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+		unit = 100 * time.Microsecond
 	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
+		unit = time.Millisecond
 	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
+		unit = 100 * time.Millisecond
 	}
-	return d.Round(time.Second).String()
+	return d.Round(unit).String()
 }
 
 // bytes writes a size: 512 B, 92.0 MiB.
