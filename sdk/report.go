@@ -29,6 +29,8 @@ func (rt *process) Status(context.Context, *wire.StatusRequest) (*wire.StatusRep
 	if r := s.Refused; r != nil {
 		reply.RefusedTable, reply.RefusedKey, reply.RefusedReason = r.Table, state.QuoteKey(r.Key), plain(r.Reason)
 	}
+	t := rt.group.Meter().Traffic()
+	reply.Traffic = &wire.Traffic{Requests: t.Requests, Failures: t.Failures, P99Micros: t.P99.Microseconds()}
 	return reply, nil
 }
 

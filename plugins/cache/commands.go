@@ -67,8 +67,12 @@ func (c *cache) serve(conn *resp.Conn, args [][]byte) {
 	default:
 		err = cmd.run(c, &call{conn: conn, word: cmd.name, args: args})
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case clientsFault(err):
 		conn.WriteError(wireText(err))
+	default:
+		conn.WriteFailure(wireText(err))
 	}
 }
 

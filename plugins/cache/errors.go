@@ -43,6 +43,12 @@ func wireText(err error) string {
 	return "ERR " + err.Error()
 }
 
+// clientsFault is true for what a client has done wrong; anything else is a command that this service could not do.
+func clientsFault(err error) bool {
+	var f failure
+	return errors.As(err, &f) || errors.Is(err, state.ErrTooLarge)
+}
+
 func errArity(command string) failure {
 	return failure(fmt.Sprintf("ERR wrong number of arguments for '%s' command", command))
 }

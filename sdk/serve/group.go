@@ -25,6 +25,7 @@ type Options struct {
 type Group struct {
 	log   *slog.Logger
 	limit time.Duration
+	meter Meter
 
 	turn sync.Mutex // held by one switch at a time
 
@@ -73,7 +74,7 @@ func NewGroup(o Options) *Group {
 }
 
 // HTTP serves srv on a TCP or unix listener from Arm on. srv is as its author made it, with its handler, time limits
-// and hooks; its ConnState and ConnContext are chained, and the net.Conn they see is a wrapper. With a TLSConfig that
+// and hooks; its ConnState and ConnContext are chained, its Handler is metered, and the net.Conn they see is a wrapper. With a TLSConfig that
 // has certificates the listener speaks TLS, and its connections cannot be handed over. HTTP panics on another kind of
 // listener and on a name used twice.
 func (g *Group) HTTP(name string, ln net.Listener, srv *http.Server) {

@@ -34,6 +34,7 @@ func newHTTPDoor(d *door, srv *http.Server) *httpDoor {
 	t := srv.TLSConfig
 	h.tls = t != nil && (len(t.Certificates) > 0 || t.GetCertificate != nil || t.GetConfigForClient != nil)
 	srv.ConnState, srv.ConnContext = h.state, h.context
+	srv.Handler = metered{m: &d.g.meter, h: srv.Handler}
 	return h
 }
 

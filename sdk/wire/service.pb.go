@@ -234,9 +234,10 @@ type StatusReply struct {
 	Ahead       uint64                 `protobuf:"varint,7,opt,name=ahead,proto3" json:"ahead,omitempty"`                                                                               // descriptors that came ahead, disarmed
 	Shadows     map[string]int32       `protobuf:"bytes,8,rep,name=shadows,proto3" json:"shadows,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // table: version also written
 	// The first write that was refused because a version in shadows cannot hold the row; "" if there was none.
-	RefusedTable  string `protobuf:"bytes,9,opt,name=refused_table,json=refusedTable,proto3" json:"refused_table,omitempty"`
-	RefusedKey    string `protobuf:"bytes,10,opt,name=refused_key,json=refusedKey,proto3" json:"refused_key,omitempty"` // for people: in quotes, cut if it is long
-	RefusedReason string `protobuf:"bytes,11,opt,name=refused_reason,json=refusedReason,proto3" json:"refused_reason,omitempty"`
+	RefusedTable  string   `protobuf:"bytes,9,opt,name=refused_table,json=refusedTable,proto3" json:"refused_table,omitempty"`
+	RefusedKey    string   `protobuf:"bytes,10,opt,name=refused_key,json=refusedKey,proto3" json:"refused_key,omitempty"` // for people: in quotes, cut if it is long
+	RefusedReason string   `protobuf:"bytes,11,opt,name=refused_reason,json=refusedReason,proto3" json:"refused_reason,omitempty"`
+	Traffic       *Traffic `protobuf:"bytes,16,opt,name=traffic,proto3" json:"traffic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -348,6 +349,74 @@ func (x *StatusReply) GetRefusedReason() string {
 	return ""
 }
 
+func (x *StatusReply) GetTraffic() *Traffic {
+	if x != nil {
+		return x.Traffic
+	}
+	return nil
+}
+
+// Traffic is what a version has answered in the last minute.
+type Traffic struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Requests      uint64                 `protobuf:"varint,1,opt,name=requests,proto3" json:"requests,omitempty"`
+	Failures      uint64                 `protobuf:"varint,2,opt,name=failures,proto3" json:"failures,omitempty"`                    // of them; the service's own fault
+	P99Micros     int64                  `protobuf:"varint,3,opt,name=p99_micros,json=p99Micros,proto3" json:"p99_micros,omitempty"` // 99 of 100 took no longer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Traffic) Reset() {
+	*x = Traffic{}
+	mi := &file_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Traffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Traffic) ProtoMessage() {}
+
+func (x *Traffic) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
+func (*Traffic) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Traffic) GetRequests() uint64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *Traffic) GetFailures() uint64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Traffic) GetP99Micros() int64 {
+	if x != nil {
+		return x.P99Micros
+	}
+	return 0
+}
+
 type HealthRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -356,7 +425,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_service_proto_msgTypes[4]
+	mi := &file_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +437,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[4]
+	mi := &file_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +450,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{4}
+	return file_service_proto_rawDescGZIP(), []int{5}
 }
 
 type HealthReply struct {
@@ -394,7 +463,7 @@ type HealthReply struct {
 
 func (x *HealthReply) Reset() {
 	*x = HealthReply{}
-	mi := &file_service_proto_msgTypes[5]
+	mi := &file_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +475,7 @@ func (x *HealthReply) String() string {
 func (*HealthReply) ProtoMessage() {}
 
 func (x *HealthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[5]
+	mi := &file_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +488,7 @@ func (x *HealthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthReply.ProtoReflect.Descriptor instead.
 func (*HealthReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{5}
+	return file_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HealthReply) GetOk() bool {
@@ -445,7 +514,7 @@ type RehearseRequest struct {
 
 func (x *RehearseRequest) Reset() {
 	*x = RehearseRequest{}
-	mi := &file_service_proto_msgTypes[6]
+	mi := &file_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +526,7 @@ func (x *RehearseRequest) String() string {
 func (*RehearseRequest) ProtoMessage() {}
 
 func (x *RehearseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[6]
+	mi := &file_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +539,7 @@ func (x *RehearseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RehearseRequest.ProtoReflect.Descriptor instead.
 func (*RehearseRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{6}
+	return file_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RehearseRequest) GetDown() map[string]int32 {
@@ -497,7 +566,7 @@ type RehearseReply struct {
 
 func (x *RehearseReply) Reset() {
 	*x = RehearseReply{}
-	mi := &file_service_proto_msgTypes[7]
+	mi := &file_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +578,7 @@ func (x *RehearseReply) String() string {
 func (*RehearseReply) ProtoMessage() {}
 
 func (x *RehearseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[7]
+	mi := &file_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +591,7 @@ func (x *RehearseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RehearseReply.ProtoReflect.Descriptor instead.
 func (*RehearseReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{7}
+	return file_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RehearseReply) GetRows() uint64 {
@@ -598,7 +667,7 @@ type PairRequest struct {
 
 func (x *PairRequest) Reset() {
 	*x = PairRequest{}
-	mi := &file_service_proto_msgTypes[8]
+	mi := &file_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +679,7 @@ func (x *PairRequest) String() string {
 func (*PairRequest) ProtoMessage() {}
 
 func (x *PairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[8]
+	mi := &file_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +692,7 @@ func (x *PairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairRequest.ProtoReflect.Descriptor instead.
 func (*PairRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{8}
+	return file_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PairRequest) GetPath() string {
@@ -648,7 +717,7 @@ type PairReply struct {
 
 func (x *PairReply) Reset() {
 	*x = PairReply{}
-	mi := &file_service_proto_msgTypes[9]
+	mi := &file_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +729,7 @@ func (x *PairReply) String() string {
 func (*PairReply) ProtoMessage() {}
 
 func (x *PairReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[9]
+	mi := &file_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +742,7 @@ func (x *PairReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairReply.ProtoReflect.Descriptor instead.
 func (*PairReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{9}
+	return file_service_proto_rawDescGZIP(), []int{10}
 }
 
 type ShadowRequest struct {
@@ -686,7 +755,7 @@ type ShadowRequest struct {
 
 func (x *ShadowRequest) Reset() {
 	*x = ShadowRequest{}
-	mi := &file_service_proto_msgTypes[10]
+	mi := &file_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +767,7 @@ func (x *ShadowRequest) String() string {
 func (*ShadowRequest) ProtoMessage() {}
 
 func (x *ShadowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[10]
+	mi := &file_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +780,7 @@ func (x *ShadowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowRequest.ProtoReflect.Descriptor instead.
 func (*ShadowRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{10}
+	return file_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ShadowRequest) GetVersions() map[string]int32 {
@@ -739,7 +808,7 @@ type ShadowReply struct {
 
 func (x *ShadowReply) Reset() {
 	*x = ShadowReply{}
-	mi := &file_service_proto_msgTypes[11]
+	mi := &file_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +820,7 @@ func (x *ShadowReply) String() string {
 func (*ShadowReply) ProtoMessage() {}
 
 func (x *ShadowReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[11]
+	mi := &file_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +833,7 @@ func (x *ShadowReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowReply.ProtoReflect.Descriptor instead.
 func (*ShadowReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{11}
+	return file_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ShadowReply) GetRows() uint64 {
@@ -797,7 +866,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_service_proto_msgTypes[12]
+	mi := &file_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +878,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[12]
+	mi := &file_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +891,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{12}
+	return file_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReleaseRequest) GetDrainMicros() int64 {
@@ -842,7 +911,7 @@ type ReleaseReply struct {
 
 func (x *ReleaseReply) Reset() {
 	*x = ReleaseReply{}
-	mi := &file_service_proto_msgTypes[13]
+	mi := &file_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +923,7 @@ func (x *ReleaseReply) String() string {
 func (*ReleaseReply) ProtoMessage() {}
 
 func (x *ReleaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[13]
+	mi := &file_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +936,7 @@ func (x *ReleaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseReply.ProtoReflect.Descriptor instead.
 func (*ReleaseReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{13}
+	return file_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReleaseReply) GetDrainMicros() int64 {
@@ -894,7 +963,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_service_proto_msgTypes[14]
+	mi := &file_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +975,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[14]
+	mi := &file_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +988,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{14}
+	return file_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ActivateRequest) GetShadows() map[string]int32 {
@@ -948,7 +1017,7 @@ type ActivateReply struct {
 
 func (x *ActivateReply) Reset() {
 	*x = ActivateReply{}
-	mi := &file_service_proto_msgTypes[15]
+	mi := &file_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1029,7 @@ func (x *ActivateReply) String() string {
 func (*ActivateReply) ProtoMessage() {}
 
 func (x *ActivateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[15]
+	mi := &file_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1042,7 @@ func (x *ActivateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateReply.ProtoReflect.Descriptor instead.
 func (*ActivateReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{15}
+	return file_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ActivateReply) GetEpoch() uint64 {
@@ -1012,7 +1081,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_service_proto_msgTypes[16]
+	mi := &file_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1093,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[16]
+	mi := &file_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1106,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{16}
+	return file_service_proto_rawDescGZIP(), []int{17}
 }
 
 type SettleReply struct {
@@ -1048,7 +1117,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_service_proto_msgTypes[17]
+	mi := &file_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1060,7 +1129,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[17]
+	mi := &file_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1073,7 +1142,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{17}
+	return file_service_proto_rawDescGZIP(), []int{18}
 }
 
 type StopRequest struct {
@@ -1084,7 +1153,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_service_proto_msgTypes[18]
+	mi := &file_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1165,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[18]
+	mi := &file_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1178,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{18}
+	return file_service_proto_rawDescGZIP(), []int{19}
 }
 
 type StopReply struct {
@@ -1120,7 +1189,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_service_proto_msgTypes[19]
+	mi := &file_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1201,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[19]
+	mi := &file_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1214,7 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{19}
+	return file_service_proto_rawDescGZIP(), []int{20}
 }
 
 var File_service_proto protoreflect.FileDescriptor
@@ -1160,7 +1229,7 @@ const file_service_proto_rawDesc = "" +
 	"\vdescription\x18\x01 \x01(\fR\vdescription\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x16\n" +
 	"\x06micros\x18\x03 \x01(\x03R\x06micros\"\x0f\n" +
-	"\rStatusRequest\"\x83\x05\n" +
+	"\rStatusRequest\"\xb7\x05\n" +
 	"\vStatusReply\x125\n" +
 	"\x04role\x18\x01 \x01(\x0e2!.theseus.wire.v1.StatusReply.RoleR\x04role\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1b\n" +
@@ -1174,7 +1243,8 @@ const file_service_proto_rawDesc = "" +
 	"\vrefused_key\x18\n" +
 	" \x01(\tR\n" +
 	"refusedKey\x12%\n" +
-	"\x0erefused_reason\x18\v \x01(\tR\rrefusedReason\x1a7\n" +
+	"\x0erefused_reason\x18\v \x01(\tR\rrefusedReason\x122\n" +
+	"\atraffic\x18\x10 \x01(\v2\x18.theseus.wire.v1.TrafficR\atraffic\x1a7\n" +
 	"\tRowsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a:\n" +
@@ -1185,7 +1255,12 @@ const file_service_proto_rawDesc = "" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_STARTING\x10\x01\x12\x10\n" +
 	"\fROLE_STANDBY\x10\x02\x12\x0f\n" +
-	"\vROLE_ACTIVE\x10\x03\"\x0f\n" +
+	"\vROLE_ACTIVE\x10\x03\"`\n" +
+	"\aTraffic\x12\x1a\n" +
+	"\brequests\x18\x01 \x01(\x04R\brequests\x12\x1a\n" +
+	"\bfailures\x18\x02 \x01(\x04R\bfailures\x12\x1d\n" +
+	"\n" +
+	"p99_micros\x18\x03 \x01(\x03R\tp99Micros\"\x0f\n" +
 	"\rHealthRequest\"5\n" +
 	"\vHealthReply\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x16\n" +
@@ -1264,67 +1339,69 @@ func file_service_proto_rawDescGZIP() []byte {
 }
 
 var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_service_proto_goTypes = []any{
 	(StatusReply_Role)(0),   // 0: theseus.wire.v1.StatusReply.Role
 	(*OpenRequest)(nil),     // 1: theseus.wire.v1.OpenRequest
 	(*OpenReply)(nil),       // 2: theseus.wire.v1.OpenReply
 	(*StatusRequest)(nil),   // 3: theseus.wire.v1.StatusRequest
 	(*StatusReply)(nil),     // 4: theseus.wire.v1.StatusReply
-	(*HealthRequest)(nil),   // 5: theseus.wire.v1.HealthRequest
-	(*HealthReply)(nil),     // 6: theseus.wire.v1.HealthReply
-	(*RehearseRequest)(nil), // 7: theseus.wire.v1.RehearseRequest
-	(*RehearseReply)(nil),   // 8: theseus.wire.v1.RehearseReply
-	(*PairRequest)(nil),     // 9: theseus.wire.v1.PairRequest
-	(*PairReply)(nil),       // 10: theseus.wire.v1.PairReply
-	(*ShadowRequest)(nil),   // 11: theseus.wire.v1.ShadowRequest
-	(*ShadowReply)(nil),     // 12: theseus.wire.v1.ShadowReply
-	(*ReleaseRequest)(nil),  // 13: theseus.wire.v1.ReleaseRequest
-	(*ReleaseReply)(nil),    // 14: theseus.wire.v1.ReleaseReply
-	(*ActivateRequest)(nil), // 15: theseus.wire.v1.ActivateRequest
-	(*ActivateReply)(nil),   // 16: theseus.wire.v1.ActivateReply
-	(*SettleRequest)(nil),   // 17: theseus.wire.v1.SettleRequest
-	(*SettleReply)(nil),     // 18: theseus.wire.v1.SettleReply
-	(*StopRequest)(nil),     // 19: theseus.wire.v1.StopRequest
-	(*StopReply)(nil),       // 20: theseus.wire.v1.StopReply
-	nil,                     // 21: theseus.wire.v1.StatusReply.RowsEntry
-	nil,                     // 22: theseus.wire.v1.StatusReply.ShadowsEntry
-	nil,                     // 23: theseus.wire.v1.RehearseRequest.DownEntry
-	nil,                     // 24: theseus.wire.v1.ShadowRequest.VersionsEntry
-	nil,                     // 25: theseus.wire.v1.ActivateRequest.ShadowsEntry
+	(*Traffic)(nil),         // 5: theseus.wire.v1.Traffic
+	(*HealthRequest)(nil),   // 6: theseus.wire.v1.HealthRequest
+	(*HealthReply)(nil),     // 7: theseus.wire.v1.HealthReply
+	(*RehearseRequest)(nil), // 8: theseus.wire.v1.RehearseRequest
+	(*RehearseReply)(nil),   // 9: theseus.wire.v1.RehearseReply
+	(*PairRequest)(nil),     // 10: theseus.wire.v1.PairRequest
+	(*PairReply)(nil),       // 11: theseus.wire.v1.PairReply
+	(*ShadowRequest)(nil),   // 12: theseus.wire.v1.ShadowRequest
+	(*ShadowReply)(nil),     // 13: theseus.wire.v1.ShadowReply
+	(*ReleaseRequest)(nil),  // 14: theseus.wire.v1.ReleaseRequest
+	(*ReleaseReply)(nil),    // 15: theseus.wire.v1.ReleaseReply
+	(*ActivateRequest)(nil), // 16: theseus.wire.v1.ActivateRequest
+	(*ActivateReply)(nil),   // 17: theseus.wire.v1.ActivateReply
+	(*SettleRequest)(nil),   // 18: theseus.wire.v1.SettleRequest
+	(*SettleReply)(nil),     // 19: theseus.wire.v1.SettleReply
+	(*StopRequest)(nil),     // 20: theseus.wire.v1.StopRequest
+	(*StopReply)(nil),       // 21: theseus.wire.v1.StopReply
+	nil,                     // 22: theseus.wire.v1.StatusReply.RowsEntry
+	nil,                     // 23: theseus.wire.v1.StatusReply.ShadowsEntry
+	nil,                     // 24: theseus.wire.v1.RehearseRequest.DownEntry
+	nil,                     // 25: theseus.wire.v1.ShadowRequest.VersionsEntry
+	nil,                     // 26: theseus.wire.v1.ActivateRequest.ShadowsEntry
 }
 var file_service_proto_depIdxs = []int32{
 	0,  // 0: theseus.wire.v1.StatusReply.role:type_name -> theseus.wire.v1.StatusReply.Role
-	21, // 1: theseus.wire.v1.StatusReply.rows:type_name -> theseus.wire.v1.StatusReply.RowsEntry
-	22, // 2: theseus.wire.v1.StatusReply.shadows:type_name -> theseus.wire.v1.StatusReply.ShadowsEntry
-	23, // 3: theseus.wire.v1.RehearseRequest.down:type_name -> theseus.wire.v1.RehearseRequest.DownEntry
-	24, // 4: theseus.wire.v1.ShadowRequest.versions:type_name -> theseus.wire.v1.ShadowRequest.VersionsEntry
-	25, // 5: theseus.wire.v1.ActivateRequest.shadows:type_name -> theseus.wire.v1.ActivateRequest.ShadowsEntry
-	1,  // 6: theseus.wire.v1.Service.Open:input_type -> theseus.wire.v1.OpenRequest
-	3,  // 7: theseus.wire.v1.Service.Status:input_type -> theseus.wire.v1.StatusRequest
-	5,  // 8: theseus.wire.v1.Service.Health:input_type -> theseus.wire.v1.HealthRequest
-	7,  // 9: theseus.wire.v1.Service.Rehearse:input_type -> theseus.wire.v1.RehearseRequest
-	9,  // 10: theseus.wire.v1.Service.Pair:input_type -> theseus.wire.v1.PairRequest
-	11, // 11: theseus.wire.v1.Service.Shadow:input_type -> theseus.wire.v1.ShadowRequest
-	13, // 12: theseus.wire.v1.Service.Release:input_type -> theseus.wire.v1.ReleaseRequest
-	15, // 13: theseus.wire.v1.Service.Activate:input_type -> theseus.wire.v1.ActivateRequest
-	17, // 14: theseus.wire.v1.Service.Settle:input_type -> theseus.wire.v1.SettleRequest
-	19, // 15: theseus.wire.v1.Service.Stop:input_type -> theseus.wire.v1.StopRequest
-	2,  // 16: theseus.wire.v1.Service.Open:output_type -> theseus.wire.v1.OpenReply
-	4,  // 17: theseus.wire.v1.Service.Status:output_type -> theseus.wire.v1.StatusReply
-	6,  // 18: theseus.wire.v1.Service.Health:output_type -> theseus.wire.v1.HealthReply
-	8,  // 19: theseus.wire.v1.Service.Rehearse:output_type -> theseus.wire.v1.RehearseReply
-	10, // 20: theseus.wire.v1.Service.Pair:output_type -> theseus.wire.v1.PairReply
-	12, // 21: theseus.wire.v1.Service.Shadow:output_type -> theseus.wire.v1.ShadowReply
-	14, // 22: theseus.wire.v1.Service.Release:output_type -> theseus.wire.v1.ReleaseReply
-	16, // 23: theseus.wire.v1.Service.Activate:output_type -> theseus.wire.v1.ActivateReply
-	18, // 24: theseus.wire.v1.Service.Settle:output_type -> theseus.wire.v1.SettleReply
-	20, // 25: theseus.wire.v1.Service.Stop:output_type -> theseus.wire.v1.StopReply
-	16, // [16:26] is the sub-list for method output_type
-	6,  // [6:16] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	22, // 1: theseus.wire.v1.StatusReply.rows:type_name -> theseus.wire.v1.StatusReply.RowsEntry
+	23, // 2: theseus.wire.v1.StatusReply.shadows:type_name -> theseus.wire.v1.StatusReply.ShadowsEntry
+	5,  // 3: theseus.wire.v1.StatusReply.traffic:type_name -> theseus.wire.v1.Traffic
+	24, // 4: theseus.wire.v1.RehearseRequest.down:type_name -> theseus.wire.v1.RehearseRequest.DownEntry
+	25, // 5: theseus.wire.v1.ShadowRequest.versions:type_name -> theseus.wire.v1.ShadowRequest.VersionsEntry
+	26, // 6: theseus.wire.v1.ActivateRequest.shadows:type_name -> theseus.wire.v1.ActivateRequest.ShadowsEntry
+	1,  // 7: theseus.wire.v1.Service.Open:input_type -> theseus.wire.v1.OpenRequest
+	3,  // 8: theseus.wire.v1.Service.Status:input_type -> theseus.wire.v1.StatusRequest
+	6,  // 9: theseus.wire.v1.Service.Health:input_type -> theseus.wire.v1.HealthRequest
+	8,  // 10: theseus.wire.v1.Service.Rehearse:input_type -> theseus.wire.v1.RehearseRequest
+	10, // 11: theseus.wire.v1.Service.Pair:input_type -> theseus.wire.v1.PairRequest
+	12, // 12: theseus.wire.v1.Service.Shadow:input_type -> theseus.wire.v1.ShadowRequest
+	14, // 13: theseus.wire.v1.Service.Release:input_type -> theseus.wire.v1.ReleaseRequest
+	16, // 14: theseus.wire.v1.Service.Activate:input_type -> theseus.wire.v1.ActivateRequest
+	18, // 15: theseus.wire.v1.Service.Settle:input_type -> theseus.wire.v1.SettleRequest
+	20, // 16: theseus.wire.v1.Service.Stop:input_type -> theseus.wire.v1.StopRequest
+	2,  // 17: theseus.wire.v1.Service.Open:output_type -> theseus.wire.v1.OpenReply
+	4,  // 18: theseus.wire.v1.Service.Status:output_type -> theseus.wire.v1.StatusReply
+	7,  // 19: theseus.wire.v1.Service.Health:output_type -> theseus.wire.v1.HealthReply
+	9,  // 20: theseus.wire.v1.Service.Rehearse:output_type -> theseus.wire.v1.RehearseReply
+	11, // 21: theseus.wire.v1.Service.Pair:output_type -> theseus.wire.v1.PairReply
+	13, // 22: theseus.wire.v1.Service.Shadow:output_type -> theseus.wire.v1.ShadowReply
+	15, // 23: theseus.wire.v1.Service.Release:output_type -> theseus.wire.v1.ReleaseReply
+	17, // 24: theseus.wire.v1.Service.Activate:output_type -> theseus.wire.v1.ActivateReply
+	19, // 25: theseus.wire.v1.Service.Settle:output_type -> theseus.wire.v1.SettleReply
+	21, // 26: theseus.wire.v1.Service.Stop:output_type -> theseus.wire.v1.StopReply
+	17, // [17:27] is the sub-list for method output_type
+	7,  // [7:17] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_service_proto_init() }
@@ -1338,7 +1415,7 @@ func file_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_service_proto_rawDesc), len(file_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

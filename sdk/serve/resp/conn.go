@@ -20,6 +20,8 @@ type Conn struct {
 	out     []byte
 	closing bool
 	failed  error
+
+	failures int // that the meter does not know of yet
 }
 
 // Proto is the version of the protocol that the client speaks: 2, or 3 after SetProto(3).
@@ -100,6 +102,13 @@ func (c *Conn) WriteString(s string) {
 func (c *Conn) WriteError(msg string) {
 	c.out = redcon.AppendError(c.out, msg)
 	c.spill()
+}
+
+// WriteFailure is WriteError for what is the service's own fault and not the client's: the command counts as failed, and
+// too many of them bring the version before back.
+func (c *Conn) WriteFailure(msg string) {
+	c.failures++
+	c.WriteError(msg)
 }
 
 // WriteBulk replies with bytes.

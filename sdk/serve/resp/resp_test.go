@@ -263,3 +263,31 @@ func parseAll(b []byte, step int) (cmds []string, err error) {
 	}
 	return cmds, nil
 }
+
+func TestCommandsAreMetered(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	g := serve.NewGroup(serve.Options{})
+	g.Stream("resp", ln, Serve(func(c *Conn, args [][]byte) {
+		switch string(args[0]) {
+		case "FAIL":
+			c.WriteFailure("ERR the disk is full")
+		case "WRONG":
+			c.WriteError("ERR no such command")
+		default:
+			c.WriteOK()
+		}
+	}))
+	must(t, g.Arm())
+	t.Cleanup(func() { g.Hangup(); g.Unpair(); ln.Close() })
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	must(t, err)
+	defer nc.Close()
+	_, err = nc.Write([]byte("PING\r\nFAIL\r\nWRONG\r\nFAIL\r\nQUIT\r\n"))
+	must(t, err)
+	_, err = io.ReadAll(nc)
+	must(t, err)
+	if got := g.Meter().Traffic(); got.Requests != 5 || got.Failures != 2 {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -3,6 +3,7 @@ package resp
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/serve"
 )
@@ -30,6 +31,7 @@ type loop struct {
 	parser parser
 	buf    []byte
 	pos    int
+	count  int // commands that the meter does not know of yet
 }
 
 // Sizes of the read buffer: what an idle connection costs, and what one that was busy may keep.
@@ -39,7 +41,8 @@ const (
 )
 
 func (l *loop) run() {
-	for l.commands() {
+	m := l.sc.Meter()
+	for began := m.Now(); l.answered(m, began); began = m.Now() {
 		l.c.flush()
 		l.makeRoom()
 		n, err := l.sc.ReadMore(l.buf[l.pos:], l.buf[len(l.buf):cap(l.buf)])
@@ -48,6 +51,16 @@ func (l *loop) run() {
 		}
 		l.buf = l.buf[:len(l.buf)+n]
 	}
+}
+
+// answered is commands for the meter: those that have arrived together count as begun together, as for their client.
+func (l *loop) answered(m *serve.Meter, began time.Duration) bool {
+	goesOn := l.commands()
+	if l.count > 0 {
+		m.Record(began, l.count, l.c.failures)
+		l.count, l.c.failures = 0, 0
+	}
+	return goesOn
 }
 
 // commands answers all commands that have arrived; false says that the connection ends here.
@@ -89,6 +102,7 @@ func (l *loop) leaving() bool {
 
 // command answers one command; false says that the connection ends.
 func (l *loop) command(args [][]byte) bool {
+	l.count++
 	if len(args[0]) == 4 && bytes.EqualFold(args[0], []byte("QUIT")) {
 		l.c.WriteOK()
 		l.c.Close()
