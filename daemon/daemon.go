@@ -45,7 +45,7 @@ type Config struct {
 type Daemon struct {
 	cfg     Config
 	paths   Paths
-	file    *File
+	file    *operator
 	log     hclog.Logger
 	started time.Time
 
@@ -64,7 +64,7 @@ func New(cfg Config) (d *Daemon, err error) {
 	if d.paths, err = Prepare(cfg.Dir); err != nil {
 		return nil, err
 	}
-	if d.file, err = Load(d.paths.Config); err != nil {
+	if d.file, err = newOperator(d.paths.Config); err != nil {
 		return nil, err
 	}
 	if d.store, err = release.OpenStore(d.paths.Store); err != nil {
@@ -75,7 +75,7 @@ func New(cfg Config) (d *Daemon, err error) {
 	}
 	d.host = host.New(host.Options{
 		Run: d.paths.Run, State: d.paths.State, Programs: d.paths.Store, Listeners: d.keel, Packages: d.store,
-		Settings: d.file.settings, LogFormat: cfg.LogFormat, LogLevel: cfg.LogLevel, Logger: d.log.Named("host"),
+		Settings: d.file.AtStart, LogFormat: cfg.LogFormat, LogLevel: cfg.LogLevel, Logger: d.log.Named("host"),
 		Note: func(e api.Event) { d.audit.Note(e) },
 	})
 	return d, d.openEngine()
@@ -107,8 +107,8 @@ func (d *Daemon) openEngine() error {
 	d.journal = j
 	d.audit = audit.Open(audit.Options{Path: d.paths.Audit, Logger: slogger(d.log.Named("audit"))})
 	d.engine, err = upgrades.New(upgrades.Options{
-		Host: d.host, Journal: j, Records: records, Store: d.store, Logger: slogger(d.log.Named("upgrades")),
-		Journaled: d.audit.Wake,
+		Host: d.host, Journal: j, Records: records, Store: d.store, Operator: d.file,
+		Logger: slogger(d.log.Named("upgrades")), Journaled: d.audit.Wake,
 	})
 	return err
 }
@@ -132,6 +132,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return fmt.Errorf("recover: %w", err)
 	}
 	fault.At(fault.DaemonRecovered)
+	for _, note := range d.notes() {
+		d.log.Warn(note)
+	}
 	err := d.serve(ctx)
 	d.log.Info("stopping services", "because", context.Cause(ctx))
 	d.audit.Note(api.Event{Kind: audit.DaemonStopped, Reason: context.Cause(ctx).Error(), Detail: d.processes()})
@@ -181,7 +184,8 @@ func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
 
 func (d *Daemon) server() *control.Server {
 	return control.New(control.Options{
-		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Logger: slogger(d.log.Named("control")),
+		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: d.notes,
+		Logger: slogger(d.log.Named("control")),
 		Daemon: api.Status{
 			Dir: d.paths.Dir, Version: Version, PID: os.Getpid(), Keel: d.keel.PID(), Started: d.started,
 		},

@@ -5,27 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/Masterminds/semver/v3"
 
-	"github.com/theseusd/theseus/daemon/host"
 	"github.com/theseusd/theseus/daemon/watch"
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
-// File is theseus.toml: what the operator decides. It is read when the daemon starts.
+// File is theseus.toml: what the operator decides. It is read when the daemon starts, and again for each release that is
+// built: what it says of listeners, configuration and restarts is part of the release from then on.
 //
 //	[service.visits]
 //	upgrade = "auto"                 # or "stage", the default: a dropped package becomes a release, and waits
 //	within  = "^1"                   # auto only to these versions; any if missing
 //	listen.http = "127.0.0.1:9000"   # instead of the manifest's address
 //	config = { greeting = "hello" }  # for the service itself
+//	restart = { intensity = 5 }      # instead of the manifest's
 type File struct {
 	Service map[string]ServiceFile `toml:"service"`
+
+	name   string         // of the file
+	text   []byte         // as it was read
+	places map[string]int // of the keys in it, as in service.visits.listen.http
 }
 
 // ServiceFile is one service in theseus.toml.
@@ -34,6 +42,7 @@ type ServiceFile struct {
 	Within  Range             `toml:"within"`
 	Listen  map[string]string `toml:"listen"`
 	Config  map[string]any    `toml:"config"`
+	Restart appup.Restart     `toml:"restart"`
 }
 
 // Upgrade says what becomes of a dropped package.
@@ -74,30 +83,38 @@ func (r *Range) UnmarshalText(text []byte) error {
 // Load reads theseus.toml. A missing one is empty; what is wrong in it is an *appup.ParseError with line and caret.
 func Load(path string) (*File, error) {
 	text, err := os.ReadFile(path)
+	f := &File{name: filepath.Base(path), text: text}
 	if errors.Is(err, fs.ErrNotExist) {
-		return &File{}, nil
+		return f, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	f := &File{}
-	if err := appup.Decode(filepath.Base(path), text, f); err != nil {
+	if err := appup.Decode(f.name, text, f); err != nil {
 		return nil, err
 	}
-	return f, f.check(path)
+	f.places = places(text)
+	for _, name := range slices.Sorted(maps.Keys(f.Service)) {
+		if err := f.check(name); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
 }
 
 // check finds what is well-formed and yet wrong.
-func (f *File) check(path string) error {
-	for name, s := range f.Service {
-		for listener, address := range s.Listen {
-			if err := checkAddress(address); err != nil {
-				return fmt.Errorf("%s: service.%s.listen.%s: %w", path, name, listener, err)
-			}
+func (f *File) check(name string) error {
+	s, path := f.Service[name], "service."+name
+	for _, listener := range slices.Sorted(maps.Keys(s.Listen)) {
+		if err := checkAddress(s.Listen[listener]); err != nil {
+			return f.at(path+".listen."+listener+value, err.Error(), "")
 		}
-		if _, err := json.Marshal(s.Config); err != nil {
-			return fmt.Errorf("%s: service.%s.config: %w", path, name, err)
-		}
+	}
+	if s.Restart.Intensity < 0 {
+		return f.at(path+".restart.intensity"+value, "the intensity is negative", "")
+	}
+	if _, err := f.settings(name); err != nil {
+		return f.at(path+".config", err.Error(), "")
 	}
 	return nil
 }
@@ -114,14 +131,20 @@ func checkAddress(address string) error {
 	return nil
 }
 
-// settings are for the host.
-func (f *File) settings(service string) host.Settings {
+// settings of a service that is named, as they become part of a release.
+func (f *File) settings(service string) (release.Settings, error) {
 	s := f.Service[service]
-	out := host.Settings{Listen: s.Listen}
-	if len(s.Config) > 0 {
-		out.Config, _ = json.Marshal(s.Config) // Load has tried
+	d := release.Decisions{Listen: s.Listen}
+	if s.Restart != (appup.Restart{}) {
+		d.Restart = &s.Restart
 	}
-	return out
+	if len(s.Config) > 0 {
+		var err error
+		if d.Config, err = json.Marshal(s.Config); err != nil {
+			return "", err
+		}
+	}
+	return d.Settings()
 }
 
 // rule is for the drop folder.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/theseusd/theseus/daemon/watch"
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
 func load(t *testing.T, text string) (*File, error) {
@@ -34,17 +35,17 @@ upgrade = "stage"
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := f.settings("visits")
-	if s.Listen["http"] != "127.0.0.1:9000" || string(s.Config) != `{"greeting":"hello","n":3}` {
-		t.Errorf("settings %v %s", s.Listen, s.Config)
+	const want = `{"config":{"greeting":"hello","n":3},"listen":{"http":"127.0.0.1:9000"}}`
+	if s, err := f.settings("visits"); err != nil || s != want {
+		t.Errorf("settings %s, %v", s, err)
 	}
 	for service, want := range map[string]watch.Rule{"visits": {Auto: true, Constraint: "^1"}, "cache": {}, "other": {}} {
 		if got := f.rule(service); got != want {
 			t.Errorf("rule of %s: %+v", service, got)
 		}
 	}
-	if s := f.settings("other"); s.Listen != nil || s.Config != nil {
-		t.Errorf("settings of a service that is not named: %+v", s)
+	if s, err := f.settings("other"); err != nil || s != release.NoSettings {
+		t.Errorf("settings of a service that is not named: %s, %v", s, err)
 	}
 }
 
@@ -62,11 +63,45 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"[service.visits]\nwithin = \"about 1\"\n", "theseus.toml:2:10: \"about 1\" is no range of versions"},
 		{"[service.visits\n", "theseus.toml:"},
 		{"[service.visits]\nlisten.http = 8081\n", "theseus.toml:2:15: "},
+		{"[service.visits]\nlisten.http = \":8081\"\n", "theseus.toml:2:15: \":8081\" is no address like"},
+		{"[service.visits]\nrestart.period = \"soon\"\n", "theseus.toml:2:18: \"soon\" is no duration"},
+		{"[service.visits]\nrestart.intensity = -1\n", "theseus.toml:2:21: the intensity is negative"},
+		{"[service.visits]\nconfig = { rate = nan }\n", "theseus.toml:2:1: json: unsupported value: NaN"},
 	} {
 		_, err := load(t, c.text)
 		var at *appup.ParseError
 		if !errors.As(err, &at) || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%q:\n%v\nwant\n%s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestNamesThatNobodyKnows(t *testing.T) {
+	known := map[string][]string{"visits": {"http"}, "cache": nil}
+	for _, c := range []struct{ text, warns, refuses string }{
+		{"service.visits.listen.http = \"127.0.0.1:1\"\nservice.cache.listen.any = \"127.0.0.1:2\"\n", "", ""},
+		{
+			"[service.vists]\nconfig = { a = 1 }\n", "",
+			"theseus.toml:1:10: there is no service vists in any release or package; did you mean \"visits\"?\n  1 | [service.vists]\n    |          ^",
+		},
+		{"service = { vists = { config = { a = 1 } } }\n", "", "theseus.toml:1:13: there is no service vists"},
+		{
+			"\n[service.visits.listen]\nhtpp = \"127.0.0.1:1\"\n", "",
+			"theseus.toml:3:1: visits has no listener htpp; did you mean \"http\"?",
+		},
+		{"service.warehouse.upgrade = \"auto\"\n", "theseus.toml:1:9: there is no service warehouse in any release or package; known: cache, visits", ""},
+		{"service.visits.listen.metrics = \"127.0.0.1:1\"\n", "theseus.toml:1:23: visits has no listener metrics; known: http", ""},
+	} {
+		f, err := load(t, c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings, err := f.strangers(known)
+		if got := strings.Join(warnings, "\n"); got != c.warns {
+			t.Errorf("%q warns %q, want %q", c.text, got, c.warns)
+		}
+		if (err == nil) != (c.refuses == "") || (err != nil && !strings.HasPrefix(err.Error(), c.refuses)) {
+			t.Errorf("%q:\n%v\nwant\n%s", c.text, err, c.refuses)
 		}
 	}
 }

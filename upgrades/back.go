@@ -162,9 +162,12 @@ func (f *flight) revive(ctx context.Context, m *move) error {
 	return err
 }
 
-// pairBack joins the new version, which serves, with a fresh process of the old one. Without a pair connections are
+// pairBack joins the new version, if it serves, with a fresh process of the old one. Without a pair connections are
 // cut at the way back, no more.
 func (f *flight) pairBack(ctx context.Context, m *move) {
+	if s, err := status(ctx, m.new); err != nil || s.Role != Active {
+		return // after a crash of the daemon the journal knows only that it was about to
+	}
 	err := f.call(ctx, m, stepPair, pairBudget, func(ctx context.Context) error { return m.new.Pair(ctx, m.old) })
 	if err != nil {
 		f.e.log.Warn("connections will not be kept on the way back", "service", m.Service, "error", err)

@@ -129,7 +129,7 @@ func (b *booted) await(boots map[string]*booted) {
 // bring finds or starts the process of a service.
 func (e *Engine) bring(ctx context.Context, b *booted) (err error) {
 	e.host.Take(b.pkg.Name)
-	if b.in = e.pick(ctx, b.pkg.Name, b.pkg.Digest); b.in != nil {
+	if b.in = e.pick(ctx, b.pkg.Name, itemOf(b.pkg)); b.in != nil {
 		b.old = true
 		return nil
 	}

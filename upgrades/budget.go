@@ -10,6 +10,7 @@ import (
 // What each step may take. While nobody serves the budgets are short; beside a serving version they only have to end.
 const (
 	startBudget    = 5 * time.Minute
+	listenBudget   = 10 * time.Second
 	rehearseBudget = 30 * time.Minute
 	shadowBudget   = 30 * time.Minute
 	pairBudget     = 10 * time.Second

@@ -6,6 +6,7 @@ import (
 
 	"github.com/theseusd/theseus/sdk/describe"
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
 // The ways of a service from one release to the next. The first three are the manifest's.
@@ -31,10 +32,23 @@ type change struct {
 	Probation    time.Duration       `json:"probation,omitempty"`
 	Health       time.Duration       `json:"health,omitempty"`
 	Tables       []appup.TableChange `json:"tables,omitempty"`
+	Path         []string            `json:"path,omitempty"` // versions, if it is longer than from one to the next
+
+	OldSettings release.Settings `json:"old_settings,omitempty"`
+	NewSettings release.Settings `json:"new_settings,omitempty"`
+	Open        []string         `json:"open,omitempty"`  // listeners that the new version has and the old one has not
+	Close       []string         `json:"close,omitempty"` // and the other way round
+	Config      string           `json:"config,omitempty"`
+	Supervise   string           `json:"supervise,omitempty"`
 }
 
+// oldItem and newItem are what is in the two releases; nothing if the service is not.
+func (c change) oldItem() item { return item{Version: c.From, Digest: c.Old, Settings: c.OldSettings} }
+
+func (c change) newItem() item { return item{Version: c.To, Digest: c.New, Settings: c.NewSettings} }
+
 // changeOf turns a compiled appup into a change between two packages.
-func changeOf(r *appup.Relup, from, to item) change {
+func changeOf(r *appup.Relup, from, to release.Package) change {
 	return change{
 		Service: r.Service, Do: r.Do.String(), From: from.Version, To: to.Version, Old: from.Digest, New: to.Digest,
 		Down: r.Down, Irreversible: r.Irreversible, Drain: r.Drain, Probation: r.Probation, Health: r.Health,
@@ -73,7 +87,7 @@ func (c change) detail() []string {
 		case appup.Same:
 		}
 	}
-	return lines
+	return append(lines, c.around()...)
 }
 
 // shadows are the older shapes in which the writer must write too, so that the reader finds every row. A newer reader

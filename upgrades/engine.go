@@ -33,7 +33,9 @@ type Options struct {
 	Journal Journal
 	Records []journal.Record // what the journal held when it was opened
 	Store   Store
-	Logger  *slog.Logger // nothing is logged if nil
+
+	Operator Operator     // nothing is decided beside the manifests if nil
+	Logger   *slog.Logger // nothing is logged if nil
 
 	// Journaled is called after each record that the journal has taken: Since has it. It must not wait for anything,
 	// as nobody may be serving. May be nil.
@@ -47,6 +49,8 @@ type Engine struct {
 	store   Store
 	log     *slog.Logger
 	wrote   func()
+
+	operator Operator
 
 	life context.Context // of the upgrade under way
 	kill context.CancelCauseFunc
@@ -76,14 +80,17 @@ func New(o Options) (*Engine, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	wrote := o.Journaled
-	if wrote == nil {
-		wrote = func() {}
+	e := &Engine{
+		host: o.Host, journal: o.Journal, store: o.Store, log: log, wrote: o.Journaled, operator: o.Operator, reg: reg,
 	}
-	life, kill := context.WithCancelCause(context.Background())
-	return &Engine{
-		host: o.Host, journal: o.Journal, store: o.Store, log: log, wrote: wrote, life: life, kill: kill, reg: reg,
-	}, nil
+	if e.wrote == nil {
+		e.wrote = func() {}
+	}
+	if e.operator == nil {
+		e.operator = nobody{}
+	}
+	e.life, e.kill = context.WithCancelCause(context.Background())
+	return e, nil
 }
 
 // Close leaves an upgrade under way where it stands, as a crash of the daemon would, and returns when it is left.
@@ -173,6 +180,7 @@ func (e *Engine) packageOf(service string, it item) (release.Package, error) {
 	if err != nil {
 		return p, fmt.Errorf("%s %s: %w", service, it.Version, err)
 	}
+	p.Settings = it.Settings
 	if p.Name != service || p.Version != it.Version {
 		return p, fmt.Errorf("%s %s: the store holds %s %s under this digest", service, it.Version, p.Name, p.Version)
 	}

@@ -25,11 +25,14 @@ const (
 type scenario struct {
 	name     string
 	before   func(w *world) (first, second []release.Package)
-	down     bool   // go from the second release to the first
-	sick     string // a version that is not healthy
-	ask      bool   // somebody asks for a rollback two seconds into the probation
+	decide   func(o *operator) // what is in theseus.toml for the second release
+	remove   []string          // services that the second release has not
+	down     bool              // go from the second release to the first
+	sick     string            // a version that is not healthy
+	ask      bool              // somebody asks for a rollback two seconds into the probation
 	want     State
 	thorough bool // every pair of crashes
+	thin     int  // only every so many calls fail; all if 0
 	comes    bool // going back cuts the connections of a service that was not there before
 	cut      bool // connections are cut even if all goes well
 }
@@ -60,6 +63,49 @@ func added(w *world) (first, second []release.Package) {
 		[]release.Package{w.pack("cache", "1.0.0", ""), w.pack("visits", "2.0.0", upFrom1)}
 }
 
+// chain are three services, each of which requires the one before, and goes over after it.
+func chain(w *world) (first, second []release.Package) {
+	for _, version := range []string{"1.0.0", "2.0.0"} {
+		set := []release.Package{w.pack("cache", version, upIf2(version))}
+		for _, pair := range [][2]string{{"visits", "cache"}, {"app", "visits"}} {
+			requires := fmt.Sprintf("[requires]\n%s = \"^%c\"\n", pair[1], version[0])
+			set = append(set, w.pack(pair[0], version, upIf2(version)+requires))
+		}
+		first, second = second, set
+	}
+	return first, second
+}
+
+func upIf2(version string) string {
+	if version[0] == '2' {
+		return upFrom1
+	}
+	return ""
+}
+
+// mixed are four services of which one goes, one comes, one changes in place and one by a restart.
+func mixed(w *world) (first, second []release.Package) {
+	return []release.Package{w.pack("old", "1.0.0", listen("a", 1)), w.pack("visits", "1.0.0", listen("b", 2)), w.pack("cache", "1.0.0", listen("c", 3))},
+		[]release.Package{
+			w.pack("cache", "2.0.0", listen("c", 4)+restart1),
+			w.pack("visits", "2.0.0", listen("b", 2)+listen("more", 5)+upFrom1+"[requires]\ncache = \"^2\"\n"),
+			w.pack("fresh", "1.0.0", listen("d", 6)+"[requires]\nvisits = \"^2\"\n"),
+		}
+}
+
+func listen(name string, port int) string {
+	return fmt.Sprintf("[[listen]]\nname = %q\naddress = \"127.0.0.1:%d\"\n", name, port)
+}
+
+func listening(w *world) (first, second []release.Package) {
+	return []release.Package{w.pack("visits", "1.0.0", listen("http", 1)+listen("gone", 2)), w.pack("cache", "1.0.0", "")}, nil
+}
+
+// moved is theseus.toml after somebody has worked on it.
+func moved(o *operator) {
+	o.now = map[string]release.Settings{"visits": `{"config":{"language":"fr"},"listen":{"http":"127.0.0.1:9"}}`}
+}
+
 var scenarios = []scenario{
 	{name: "update", before: one("2.0.0", upFrom1), thorough: true, want: Permanent},
 	{name: "load", before: one("1.1.0", strings.Replace(upFrom1, "probation", "do = \"load\"\nprobation", 1)), want: Permanent},
@@ -74,6 +120,14 @@ var scenarios = []scenario{
 	{name: "two services, sick", before: two, sick: "2.0.0", want: RolledBack},
 	{name: "two services, down", before: two, down: true, want: Permanent},
 	{name: "two services, one way", before: twoOneWay, want: Permanent},
+	{name: "three services", before: chain, want: Permanent, thin: 2},
+	{name: "three services, sick", before: chain, sick: "2.0.0", want: RolledBack, thin: 3},
+	{name: "three services, down", before: chain, down: true, want: Permanent, thin: 3},
+	{name: "four services", before: mixed, remove: []string{"old"}, comes: true, want: Permanent, cut: true, thin: 2},
+	{name: "four services, asked", before: mixed, remove: []string{"old"}, ask: true, comes: true, cut: true, want: RolledBack, thin: 3},
+	{name: "settings", before: listening, decide: moved, want: Permanent},
+	{name: "settings, asked", before: listening, decide: moved, ask: true, want: RolledBack, thin: 2},
+	{name: "settings, down", before: listening, decide: moved, down: true, want: Permanent, thin: 2},
 	{name: "a service comes", before: added, comes: true, want: Permanent},
 	{name: "a service goes", before: added, down: true, want: Permanent, cut: true},
 }
@@ -87,7 +141,14 @@ func (s scenario) set(t testing.TB) *world {
 		must(t, e.Recover(t.Context()))
 		mustBuild(t, e, first)
 		must(t, e.Boot(t.Context()))
-		mustBuild(t, e, second)
+		if s.decide != nil {
+			s.decide(&w.operator)
+		}
+		second, err := e.Build(t.Context(), second, "test", s.remove...)
+		must(t, err)
+		if !second.New {
+			t.Fatal("the second release is the first one")
+		}
 		if s.down {
 			must(t, e.Upgrade(t.Context(), control.UpgradeRequest{}, nil))
 		}
@@ -204,7 +265,7 @@ func TestEveryFailure(t *testing.T) {
 	for offset, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			n := calls(t, s)
-			for k := offset % every(); k < n; k += every() {
+			for k := offset % s.every(); k < n; k += s.every() {
 				for _, a := range acts {
 					failOnce(t, s, k, a)
 				}
@@ -269,7 +330,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 	for offset, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			n := calls(t, s)
-			for k := offset % every(); k < n; k += every() {
+			for k := offset % s.every(); k < n; k += s.every() {
 				for _, a := range []act{crash, crashAfter} {
 					crashOnce(t, s, k, a, false)
 					crashOnce(t, s, k, a, true)
@@ -357,11 +418,11 @@ func (w *world) living() (ids []string) {
 }
 
 // every and pairs thin out the calls that fail, and the pairs of crashes.
-func every() int {
+func (s scenario) every() int {
 	if raced {
 		return 7
 	}
-	return 1
+	return max(s.thin, 1)
 }
 
 func (s scenario) pairs() int {
@@ -371,7 +432,7 @@ func (s scenario) pairs() int {
 	case s.thorough:
 		return 1
 	default:
-		return 4
+		return 4 * max(s.thin, 1)
 	}
 }
 

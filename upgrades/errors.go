@@ -26,6 +26,23 @@ func (e *RowError) Error() string {
 	return fmt.Sprintf("row %s of table %s: %s", e.Key, e.Table, e.Reason)
 }
 
+// ListenError says which socket a [Host] could not open.
+type ListenError struct {
+	Name, Address string
+	Err           error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("listener %q at %s: %v", e.Name, e.Address, e.Err)
+}
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// hint says what an operator can do.
+func (e *ListenError) hint(service string) string {
+	return fmt.Sprintf("free %s, or write another address into theseus.toml, as service.%s.listen.%s, and: reltool build",
+		e.Address, service, e.Name)
+}
+
 // StepError says at which step of which service an upgrade failed.
 type StepError struct {
 	Service, Step string

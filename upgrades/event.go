@@ -6,6 +6,7 @@ import (
 
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/journal"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
 // record is one entry of the journal: what people read in the history, and what recovery needs.
@@ -22,6 +23,8 @@ type record struct {
 type item struct {
 	Version string `json:"version"`
 	Digest  string `json:"digest"`
+
+	Settings release.Settings `json:"settings,omitempty"` // none in a journal from before there were any
 }
 
 // sample is how long a rehearsal of so many rows took.

@@ -242,7 +242,12 @@ func (f *flight) call(ctx context.Context, m *move, step string, budget time.Dur
 	if errors.As(err, &e) {
 		return err
 	}
-	return &StepError{Service: m.Service, Step: step, Err: err}
+	se := &StepError{Service: m.Service, Step: step, Err: err}
+	var taken *ListenError
+	if errors.As(err, &taken) {
+		se.Hint = taken.hint(m.Service)
+	}
+	return se
 }
 
 // kill ends a process by force and waits until it is gone; what is not gone then is past help, and the log is fenced

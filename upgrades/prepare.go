@@ -12,6 +12,7 @@ import (
 // Names of steps in errors.
 const (
 	stepVerify   = "verify"
+	stepListen   = "listen"
 	stepServe    = "serve"
 	stepStart    = "start"
 	stepShadow   = "shadow"
@@ -36,6 +37,9 @@ func (f *flight) prepare(ctx context.Context) error {
 	f.take(ctx)
 	ctx, stop := f.whileServing(ctx)
 	defer stop()
+	if err := f.each(ctx, f.listen); err != nil {
+		return err
+	}
 	if err := f.each(ctx, f.start); err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func (f *flight) verify(ctx context.Context) error {
 		if m.New == "" {
 			return nil
 		}
-		p, err := f.e.packageOf(m.Service, item{Version: m.To, Digest: m.New})
+		p, err := f.e.packageOf(m.Service, m.newItem())
 		if err != nil {
 			return &StepError{Service: m.Service, Step: stepVerify, Err: err, Hint: "build the release again"}
 		}
@@ -139,6 +143,14 @@ func (f *flight) whileServing(ctx context.Context) (context.Context, func()) {
 	}
 }
 
+// listen opens what the new version listens on, so that a port that is taken is found while the old one serves.
+func (f *flight) listen(ctx context.Context, m *move) error {
+	if m.New == "" {
+		return nil
+	}
+	return f.call(ctx, m, stepListen, listenBudget, func(ctx context.Context) error { return f.e.host.Listen(ctx, m.to) })
+}
+
 // start brings the new version up as a standby. One that is older than what serves needs every row in its shape
 // first.
 func (f *flight) start(ctx context.Context, m *move) error {
@@ -184,6 +196,9 @@ func (f *flight) processes() string {
 	for _, m := range f.moves {
 		if m.new != nil {
 			list = append(list, fmt.Sprintf("%s %s is %s", m.Service, m.To, m.new.ID()))
+		}
+		for _, l := range m.Open {
+			list = append(list, m.Service+" listens on "+l)
 		}
 	}
 	return strings.Join(list, ", ")

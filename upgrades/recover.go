@@ -57,9 +57,9 @@ func (e *Engine) interrupted() *flight {
 func (e *Engine) packagesOf(u *underway, to bool) packages {
 	ps := packages{}
 	for _, c := range u.changes {
-		it := item{Version: c.From, Digest: c.Old}
+		it := c.oldItem()
 		if to {
-			it = item{Version: c.To, Digest: c.New}
+			it = c.newItem()
 		}
 		if it.Digest == "" {
 			continue
@@ -67,7 +67,7 @@ func (e *Engine) packagesOf(u *underway, to bool) packages {
 		p, err := e.packageOf(c.Service, it)
 		if err != nil {
 			e.log.Error("a package of the interrupted upgrade is missing", "error", err)
-			p = release.Package{Name: c.Service, Version: it.Version, Digest: it.Digest}
+			p = release.Package{Name: c.Service, Version: it.Version, Digest: it.Digest, Settings: it.Settings}
 		}
 		ps[c.Service] = p
 	}
@@ -98,22 +98,23 @@ func (f *flight) resume(ctx context.Context) error {
 // find looks for what lives of both versions of a service.
 func (f *flight) find(ctx context.Context, m *move, state State) {
 	f.e.host.Take(m.Service)
-	m.old = f.e.pick(ctx, m.Service, m.Old, m.Old, m.New)
-	m.new = f.e.pick(ctx, m.Service, m.New, m.Old, m.New)
+	was, will := m.oldItem(), m.newItem()
+	m.old = f.e.pick(ctx, m.Service, was, was, will)
+	m.new = f.e.pick(ctx, m.Service, will, was, will)
 	if m.old == nil && m.Old != "" {
 		m.old = Gone(m.from)
 	}
 	f.e.read(func(r *registry) { m.served = state.Decided() || r.upgrade.switched[m.Service] })
 }
 
-// pick returns the best live process of a package: the active one, else a standby, else nil. Others of it, those that
-// do not answer, and those of packages that are not to stay end.
-func (e *Engine) pick(ctx context.Context, service, digest string, stay ...string) (best Instance) {
+// pick returns the best live process of a package with its settings: the active one, else a standby, else nil. Others of
+// it, those that do not answer, and those of what is not to stay end.
+func (e *Engine) pick(ctx context.Context, service string, want item, stay ...item) (best Instance) {
 	for _, in := range e.host.Instances(service) {
-		d := in.Package().Digest
+		is := itemOf(in.Package())
 		switch {
 		case !alive(in):
-		case d == digest && digest != "":
+		case is == want && want.Digest != "":
 			s, err := status(ctx, in)
 			if err != nil || (best != nil && s.Role != Active) {
 				kill(ctx, in)
@@ -123,7 +124,7 @@ func (e *Engine) pick(ctx context.Context, service, digest string, stay ...strin
 				kill(ctx, best)
 			}
 			best = in
-		case !slices.Contains(stay, d):
+		case !slices.Contains(stay, is):
 			kill(ctx, in)
 		}
 	}

@@ -27,6 +27,7 @@ const (
 	codeAborted    = "aborted"
 	codeRolledBack = "rolled_back"
 	codeBadPackage = "bad_package"
+	codeBadConfig  = "bad_config"
 	codeInternal   = "internal"
 )
 

@@ -6,27 +6,32 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
-// Build makes the next release: what serves now, with pkgs in place of or beside it. A set that is a release already
-// is not made again. A changed schema without a Step, a requirement that the release itself does not fulfil and a
-// cycle of requirements are refused; a missing appup is not, it shows in the changes and refuses the plan.
-func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string) (control.Built, error) {
+// Build makes the next release: what serves now, with pkgs in place of or beside it, without the services to remove, and
+// with the settings that the operator wants now. A set that is a release already is not made again. A changed schema
+// without a Step, a requirement that the release itself does not fulfil and a cycle of requirements are refused; a
+// missing appup is not, it shows in the changes and refuses the plan.
+func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (control.Built, error) {
 	var base string
 	e.read(func(r *registry) { base = r.serving })
 	from, err := e.load(base)
 	if err != nil {
 		return control.Built{}, err
 	}
-	to, err := e.replace(from, pkgs)
+	to, err := e.replace(from, pkgs, remove)
 	if err != nil {
 		return control.Built{}, err
 	}
 	built := control.Built{From: base}
+	if built.Warnings, err = e.decide(from, to); err != nil {
+		return built, err
+	}
 	if built.Changes, err = e.changes(from, to); err != nil {
 		return built, err
 	}
@@ -78,23 +83,36 @@ func (e *Engine) loadSome(name string) (packages, error) {
 		p, err := e.packageOf(service, it)
 		if err != nil {
 			errs = append(errs, err)
-			p = release.Package{Name: service, Version: it.Version, Digest: it.Digest}
+			p = release.Package{Name: service, Version: it.Version, Digest: it.Digest, Settings: it.Settings}
 		}
 		ps[service] = p
 	}
 	return ps, errors.Join(errs...)
 }
 
-// replace puts pkgs over the services of from and checks what comes out.
-func (e *Engine) replace(from packages, pkgs []release.Package) (packages, error) {
+// replace puts pkgs over the services of from, takes some away, and checks what comes out.
+func (e *Engine) replace(from packages, pkgs []release.Package, remove []string) (packages, error) {
 	to, given := maps.Clone(from), map[string]string{}
+	for _, name := range remove {
+		if _, there := from[name]; !there {
+			return nil, e.refuse(codeNoRelease, "there is no service "+name+" to remove",
+				"the services are "+strings.Join(from.names(), ", "))
+		}
+		delete(to, name)
+	}
 	for _, p := range pkgs {
 		if other, twice := given[p.Name]; twice && to[p.Name].Digest != p.Digest {
 			text := fmt.Sprintf("%s is given twice: %s and %s", p.Name, other, p.Version)
 			return nil, e.refuse(codeBadPackage, text, "give one package of each service")
 		}
+		if slices.Contains(remove, p.Name) {
+			return nil, e.refuse(codeBadPackage, p.Name+" is given and is to be removed", "do one of both")
+		}
 		given[p.Name] = p.Version
 		to[p.Name] = p
+	}
+	if len(to) == 0 && len(remove) > 0 {
+		return nil, e.refuse(codeNoRelease, "no service would be left", "a release has one at least; to end all, stop theseusd")
 	}
 	if len(to) == 0 {
 		return nil, e.refuse(codeNoRelease, "there is no package to make a release of", "reltool build FILE...")
@@ -119,7 +137,7 @@ func (e *Engine) changes(from, to packages) ([]control.Change, error) {
 	var list []control.Change
 	for _, name := range to.names() {
 		old, was := from[name]
-		if was && old.Digest == to[name].Digest {
+		if was && itemOf(old) == itemOf(to[name]) {
 			continue
 		}
 		ch := control.Change{Service: name, From: old.Version, To: to[name].Version}
@@ -132,10 +150,18 @@ func (e *Engine) changes(from, to packages) ([]control.Change, error) {
 		}
 		list = append(list, ch)
 	}
+	for _, name := range from.names() {
+		if _, stays := to[name]; !stays {
+			list = append(list, control.Change{Service: name, From: from[name].Version})
+		}
+	}
 	return list, nil
 }
 
 func (e *Engine) detail(from, to release.Package) ([]string, error) {
+	if from.Digest == to.Digest {
+		return e.changeOfSettings(from, to).detail(), nil
+	}
 	relup, err := compile(from, to)
 	var none *appup.NoAppupError
 	switch {
@@ -144,7 +170,7 @@ func (e *Engine) detail(from, to release.Package) ([]string, error) {
 	case err != nil:
 		return nil, e.refuseAppup(err)
 	}
-	return changeOf(relup, itemOf(from), itemOf(to)).detail(), e.worn(to)
+	return e.differ(changeOf(relup, from, to), from, to).detail(), e.worn(to)
 }
 
 // number gives a set its release, a new one if there is none yet.
@@ -191,7 +217,9 @@ func (ps packages) text() string {
 	return string(text)
 }
 
-func itemOf(p release.Package) item { return item{Version: p.Version, Digest: p.Digest} }
+func itemOf(p release.Package) item {
+	return item{Version: p.Version, Digest: p.Digest, Settings: p.Settings}
+}
 
 // compile asks the newer one of two versions how to go.
 func compile(from, to release.Package) (*appup.Relup, error) {
@@ -221,8 +249,9 @@ func (e *Engine) drawChanges(from, to packages, down bool) ([]change, error) {
 	}
 	for _, name := range gone {
 		if _, stays := to[name]; !stays {
-			it := itemOf(from[name])
-			list = append(list, change{Service: name, Do: doStop, From: it.Version, Old: it.Digest})
+			old := from[name]
+			c := change{Service: name, Do: doStop, From: old.Version, Old: old.Digest}
+			list = append(list, e.differ(c, old, release.Package{Name: name}))
 		}
 	}
 	return list, nil
@@ -234,9 +263,11 @@ func (e *Engine) draw(from, to packages, name string) (change, error) {
 	now := to[name]
 	switch {
 	case !was:
-		return startOf(now), nil
-	case old.Digest == now.Digest:
+		return e.differ(startOf(now), release.Package{Name: name}, now), nil
+	case itemOf(old) == itemOf(now):
 		return change{}, nil
+	case old.Digest == now.Digest:
+		return e.changeOfSettings(old, now), nil
 	}
 	relup, err := compile(old, now)
 	if err != nil {
@@ -245,7 +276,7 @@ func (e *Engine) draw(from, to packages, name string) (change, error) {
 	if err := e.worn(now); err != nil {
 		return change{}, err
 	}
-	return changeOf(relup, itemOf(old), itemOf(now)), nil
+	return e.differ(changeOf(relup, old, now), old, now), nil
 }
 
 // startOf is how a service comes that was not there.

@@ -13,6 +13,7 @@ import (
 func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
 	list := []control.PlanStep{{Name: "verify", Text: "check packages, schemas and requirements of " + d.plan.To}}
 	for _, c := range d.changes {
+		list = append(list, c.aroundSteps(d.plan.To)...)
 		list = append(list, prepareSteps(c, rows[c.Service])...)
 	}
 	decided := false
@@ -24,7 +25,11 @@ func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
 	if !d.plan.NoReturn && !d.plan.NoProbation {
 		list = append(list, control.PlanStep{Name: "probation", Text: probationText(d)})
 	}
-	return append(list, control.PlanStep{Name: "make_permanent", Text: permanentText(d)})
+	list = append(list, control.PlanStep{Name: "make_permanent", Text: permanentText(d)})
+	for _, c := range d.changes {
+		list = append(list, c.endSteps()...)
+	}
+	return list
 }
 
 func prepareSteps(c change, rows uint64) []control.PlanStep {
@@ -53,7 +58,7 @@ func startText(c change) string {
 	if c.Do == doStart {
 		return fmt.Sprintf("start %s %s, which is new", c.Service, c.To)
 	}
-	return fmt.Sprintf("start %s %s as a standby beside %s; it reads the state log", c.Service, c.To, c.From)
+	return fmt.Sprintf("start %s %s as a standby beside %s; it reads the state log", c.Service, c.toName(), c.fromName())
 }
 
 func rehearseText(c change, rows uint64) string {
@@ -81,7 +86,8 @@ func switchText(c change) string {
 		return fmt.Sprintf("stop %s %s, then start %s: its manifest says restart, connections are cut",
 			c.Service, c.From, c.To)
 	}
-	text := fmt.Sprintf("%s %s finishes what is in hand (up to %s) and lets go, %s serves", c.Service, c.From, c.Drain, c.To)
+	text := fmt.Sprintf("%s %s finishes what is in hand (up to %s) and lets go, %s serves",
+		c.Service, c.fromName(), c.Drain, c.toName())
 	if c.Irreversible {
 		text += "; no way back keeps the writes"
 	}
@@ -101,7 +107,7 @@ func permanentText(d *drawn) string {
 	var gone []string
 	for _, c := range d.changes {
 		if c.Old != "" {
-			gone = append(gone, c.Service+" "+c.From)
+			gone = append(gone, c.Service+" "+c.fromName())
 		}
 	}
 	text := d.plan.To + " is permanent"

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -35,6 +36,27 @@ type world struct {
 	wrong   []string
 	calls   []string
 	script  script
+
+	operator operator
+	ports    map[string]bool // that somebody else has
+}
+
+// operator is theseus.toml.
+type operator struct {
+	now, start map[string]release.Settings
+	err        error
+	warnings   []string
+}
+
+func (o *operator) Read(map[string][]string) (Decided, error) {
+	return Decided{Settings: o.now, Warnings: o.warnings}, o.err
+}
+
+func (o *operator) AtStart(service string) release.Settings {
+	if s := o.start[service]; s != "" {
+		return s
+	}
+	return release.NoSettings
 }
 
 // script says what goes wrong at the n-th call.
@@ -66,8 +88,9 @@ type ground struct {
 	taken  bool
 	given  *release.Package // what the host keeps alive
 	shapes []shape
-	conns  *proc // who holds the connections
-	lost   int   // times that they were cut
+	conns  *proc           // who holds the connections
+	lost   int             // times that they were cut
+	open   map[string]bool // listeners
 }
 
 // shape is how some of the rows are written.
@@ -134,7 +157,7 @@ func (w *world) Remove(digest string) error {
 func (w *world) ground(service string) *ground {
 	g := w.grounds[service]
 	if g == nil {
-		g = &ground{}
+		g = &ground{open: map[string]bool{}}
 		w.grounds[service] = g
 	}
 	return g
@@ -180,6 +203,9 @@ func (w *world) spawn(p release.Package) (*proc, error) {
 		return nil, fmt.Errorf("%s does not start", p.Version)
 	}
 	if err := w.readable(p); err != nil {
+		return nil, err
+	}
+	if err := w.listen(p); err != nil {
 		return nil, err
 	}
 	in := &proc{
@@ -237,6 +263,7 @@ func (w *world) kill(p *proc) {
 	}
 	wasActive := p.role == Active
 	p.role = ""
+	w.tidy(p.pkg.Name)
 	if wasActive && !g.taken && g.given != nil {
 		w.supervise(g)
 	}
@@ -258,7 +285,7 @@ func (w *world) powerFails() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, g := range w.grounds {
-		g.given, g.taken = nil, true
+		g.given, g.taken, g.open = nil, true, map[string]bool{}
 	}
 	for _, p := range w.procs {
 		w.kill(p)
@@ -283,7 +310,7 @@ func (w *world) boot() *daemon {
 	w.synced = len(w.records)
 	w.mu.Unlock()
 	d := &daemon{w: w}
-	e, err := New(Options{Host: d, Journal: ledger{d}, Records: records, Store: w})
+	e, err := New(Options{Host: d, Journal: ledger{d}, Records: records, Store: w, Operator: &w.operator})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -397,6 +424,69 @@ func (w *world) with(f func()) {
 	f()
 }
 
+// listens are the sockets of a package.
+func (w *world) listens(p release.Package) (list []string) {
+	s := p.Settings
+	if s == "" {
+		s = w.operator.AtStart(p.Name)
+	}
+	d, err := s.Decisions()
+	if err != nil {
+		w.complain("%s: %v", p.Name, err)
+	}
+	for _, l := range d.Listeners(p.Manifest) {
+		list = append(list, l.Address)
+	}
+	return list
+}
+
+func (w *world) listen(p release.Package) error {
+	for _, address := range w.listens(p) {
+		if w.ports[address] {
+			return &ListenError{Name: "http", Address: address, Err: errors.New("address already in use")}
+		}
+		w.ground(p.Name).open[address] = true
+	}
+	return nil
+}
+
+// tidy closes the listeners that nobody needs, unless the service is taken.
+func (w *world) tidy(service string) {
+	g, need := w.ground(service), map[string]bool{}
+	if g.taken {
+		return
+	}
+	for _, p := range w.procs {
+		if p.pkg.Name == service && !p.dead() {
+			for _, address := range w.listens(p.pkg) {
+				need[address] = true
+			}
+		}
+	}
+	if g.given != nil {
+		for _, address := range w.listens(*g.given) {
+			need[address] = true
+		}
+	}
+	maps.DeleteFunc(g.open, func(address string, _ bool) bool { return !need[address] })
+}
+
+func (d *daemon) Listen(ctx context.Context, p release.Package) (err error) {
+	a := d.next("listen " + p.Name + " " + p.Version)
+	switch a {
+	case fail, failAfter, busy, die, dieAfter:
+		return errScripted
+	case hang, freeze:
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	d.w.with(func() { err = d.w.listen(p) })
+	if a == crashAfter {
+		d.crash()
+	}
+	return err
+}
+
 func (d *daemon) Start(ctx context.Context, p release.Package) (Instance, error) {
 	a := d.next("start " + p.Name + " " + p.Version)
 	switch a {
@@ -467,6 +557,7 @@ func (d *daemon) Give(service string, in Instance) {
 	w.with(func() {
 		g := w.ground(service)
 		g.taken, g.given = false, nil
+		defer w.tidy(service)
 		if in == nil {
 			if p := w.active(service); p != nil {
 				w.complain("%s is given up while %s serves", service, p.id)
@@ -697,7 +788,7 @@ func (w *world) faults(e *Engine) []string {
 			continue
 		}
 		running[p.pkg.Name] = append(running[p.pkg.Name], p.id)
-		if p.role != Active || set[p.pkg.Name].Version != p.pkg.Version {
+		if p.role != Active || set[p.pkg.Name] != itemOf(p.pkg) {
 			note("%s is left, %s", p.id, p.role)
 		}
 	}
@@ -705,11 +796,26 @@ func (w *world) faults(e *Engine) []string {
 		if len(running[service]) != 1 {
 			note("%s: %d processes", service, len(running[service]))
 		}
-		if g := w.ground(service); g.taken || g.given == nil || g.given.Version != set[service].Version {
+		if g := w.ground(service); g.taken || g.given == nil || itemOf(*g.given) != set[service] {
 			note("%s is not the host's", service)
 		}
 	}
+	list = append(list, w.socketFaults(set)...)
 	return append(list, w.ledgerFaults(e)...)
+}
+
+// socketFaults wants open what the serving versions listen on, and nothing else.
+func (w *world) socketFaults(set map[string]item) (list []string) {
+	for service, g := range w.grounds {
+		var want []string
+		if g.given != nil && set[service] == itemOf(*g.given) {
+			want = w.listens(*g.given)
+		}
+		if got := slices.Sorted(maps.Keys(g.open)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			list = append(list, fmt.Sprintf("%s: %v is open, want %v", service, got, want))
+		}
+	}
+	return list
 }
 
 // ledgerFaults wants one outcome for each plan, one permanent release, and the same from a second reading.

@@ -20,6 +20,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) error {
 	st.Release, st.State = s.o.Engine.Current()
 	st.Upgrade = s.o.Engine.InProgress()
 	st.Services = list(s.o.Services.Services())
+	if s.o.Notes != nil {
+		st.Notes = s.o.Notes()
+	}
 	writeJSON(w, http.StatusOK, st)
 	return nil
 }
@@ -73,7 +76,7 @@ func (s *Server) build(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	by := s.by(r, in.By)
-	built, err := s.o.Engine.Build(r.Context(), pkgs, by)
+	built, err := s.o.Engine.Build(r.Context(), pkgs, by, in.Remove...)
 	if err != nil {
 		return err
 	}

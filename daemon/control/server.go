@@ -36,7 +36,7 @@ const (
 
 // Engine is what the server asks of upgrades. Upgrade, Commit and Rollback go on when ctx ends, and never wait for emit.
 type Engine interface {
-	Build(ctx context.Context, pkgs []release.Package, by string) (api.Built, error)
+	Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (api.Built, error)
 	Plan(ctx context.Context, r api.PlanRequest) (api.Plan, error)
 	Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Commit(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
@@ -68,8 +68,9 @@ type Options struct {
 	Past     Past
 	Services Services
 	Store    Store
-	Daemon   api.Status   // the part that never changes: Dir, Version, PID, Keel, Started
-	Logger   *slog.Logger // nothing is logged if nil
+	Daemon   api.Status      // the part that never changes: Dir, Version, PID, Keel, Started
+	Notes    func() []string // for whoever asks for the status; none if nil
+	Logger   *slog.Logger    // nothing is logged if nil
 }
 
 // Server answers on the control socket.

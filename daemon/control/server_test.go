@@ -34,7 +34,7 @@ type fake struct {
 	ended   chan struct{}
 }
 
-func (f *fake) Build(_ context.Context, pkgs []release.Package, by string) (api.Built, error) {
+func (f *fake) Build(_ context.Context, pkgs []release.Package, by string, _ ...string) (api.Built, error) {
 	f.built, f.by = pkgs, by
 	return api.Built{From: "v1", To: "v2", New: true}, f.err
 }

@@ -83,6 +83,7 @@ func (h *Host) attach(ctx context.Context, r record) (*instance, upgrades.Status
 		h.log.Error("the package of a running process is damaged", "service", r.Service, "version", r.Version, "error", err)
 		pkg = release.Package{Name: r.Service, Version: r.Version, Digest: r.Digest}
 	}
+	pkg.Settings = r.Settings
 	pr := &process{spec: spec{path: pkg.Binary()}}
 	pr.handle.Store(handle)
 	ctx, cancel := context.WithTimeout(ctx, attachTimeout)

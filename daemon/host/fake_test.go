@@ -277,7 +277,7 @@ func newHost(dir string, out hclog.Logger) (*Host, shelf, *sockets, error) {
 	h := New(Options{
 		Run: filepath.Join(dir, "run"), State: filepath.Join(dir, "state"), Programs: filepath.Join(dir, "store"),
 		Listeners: k, Packages: packages, Logger: out, LogFormat: "json", LogLevel: "debug",
-		Settings: func(string) Settings { return Settings{Config: []byte(`{"a":1}`)} },
+		Settings: func(string) release.Settings { return `{"config":{"a":1}}` },
 	})
 	return h, packages, k, nil
 }

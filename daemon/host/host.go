@@ -23,12 +23,6 @@ type Packages interface {
 	Get(digest string) (release.Package, error)
 }
 
-// Settings is what theseus.toml says of one service.
-type Settings struct {
-	Listen map[string]string // name of a listener: its address instead of the manifest's
-	Config []byte            // JSON; may be empty
-}
-
 // Options of a Host. Run, State, Programs, Listeners and Packages are required.
 type Options struct {
 	Run       string // directory of sockets and records
@@ -36,8 +30,8 @@ type Options struct {
 	Programs  string // directory that all our binaries are below: what runs from there is ours
 	Listeners Listeners
 	Packages  Packages
-	Settings  func(service string) Settings // none if nil
-	LogFormat string                        // of the services: text or json
+	Settings  func(service string) release.Settings // of packages that come without; none if nil
+	LogFormat string                                // of the services: text or json
 	LogLevel  string
 	Logger    hclog.Logger // nothing is logged if nil
 
@@ -71,7 +65,7 @@ func New(o Options) *Host {
 		o.Note = func(control.Event) {}
 	}
 	if o.Settings == nil {
-		o.Settings = func(string) Settings { return Settings{} }
+		o.Settings = func(string) release.Settings { return release.NoSettings }
 	}
 	life, end := context.WithCancel(context.Background())
 	going, halt := context.WithCancel(life)
@@ -125,5 +119,18 @@ func (h *Host) Give(name string, in upgrades.Instance) {
 	h.mu.Unlock()
 	s := h.service(name)
 	s.give(in, turn)
-	h.retain(s)
+	s.tidy()
+}
+
+// decisions are the settings that a package runs with.
+func (h *Host) decisions(p release.Package) release.Decisions {
+	s := p.Settings
+	if s == "" {
+		s = h.o.Settings(p.Name)
+	}
+	d, err := s.Decisions()
+	if err != nil {
+		h.log.Error("settings that are none", "service", p.Name, "error", err)
+	}
+	return d
 }

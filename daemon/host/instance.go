@@ -72,7 +72,9 @@ func (in *instance) watch(ctx context.Context) {
 		case <-in.handle.Done():
 			in.client.Kill() // frees what go-plugin holds
 			in.record.forget(in.host.o.Run)
-			in.host.service(in.pkg.Name).remove(in)
+			s := in.host.service(in.pkg.Name)
+			s.remove(in)
+			s.tidy()
 			return
 		case <-tick.C:
 			in.ping(ctx)

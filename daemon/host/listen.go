@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/theseusd/theseus/daemon/keel"
+	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
@@ -19,26 +20,25 @@ const maxSocket = 107 // bytes of a unix socket's path
 // reserved is the daemon's own socket, control.sock.
 const reserved = "control"
 
-// addresses of the listeners of a version: the manifest's, unless theseus.toml says otherwise, and its own socket.
+// addresses of the listeners of a version: the manifest's, unless its settings say otherwise, and its own socket.
 func (h *Host) addresses(p release.Package) []keel.Address {
 	list := []keel.Address{{
 		Owner: p.Name, Name: controlListener, Network: "unix", Address: filepath.Join(h.o.Run, p.Name+".sock"),
 	}}
-	if p.Manifest == nil {
-		return list
-	}
-	other := h.o.Settings(p.Name).Listen
-	for _, l := range p.Manifest.Listen {
-		a := keel.Address{Owner: p.Name, Name: l.Name, Network: l.Network, Address: l.Address}
-		if o, ok := other[l.Name]; ok {
-			a.Address = o
-		}
-		if a.Network == "" {
-			a.Network = "tcp"
-		}
-		list = append(list, a)
+	for _, l := range h.decisions(p).Listeners(p.Manifest) {
+		list = append(list, keel.Address{Owner: p.Name, Name: l.Name, Network: l.Network, Address: l.Address})
 	}
 	return list
+}
+
+// Listen opens the listeners of a version before it starts.
+func (h *Host) Listen(ctx context.Context, p release.Package) error {
+	s := h.service(p.Name)
+	s.ports.Lock()
+	defer s.ports.Unlock()
+	list, err := h.listen(ctx, p)
+	closeAll(list)
+	return err
 }
 
 // listen gets duplicates of the listeners; the caller closes them in any case.
@@ -52,7 +52,7 @@ func (h *Host) listen(ctx context.Context, p release.Package) (list []passed, er
 		}
 		l, err := h.o.Listeners.Listen(ctx, a)
 		if err != nil {
-			return list, fmt.Errorf("listener %q at %s: %w", a.Name, a.Address, err)
+			return list, &upgrades.ListenError{Name: a.Name, Address: a.Address, Err: err}
 		}
 		list = append(list, passed{bound{a, l.Addr}, l})
 	}
@@ -65,8 +65,12 @@ func closeAll(list []passed) {
 	}
 }
 
-// retain has the listeners closed that nobody needs any more.
-func (h *Host) retain(s *service) {
+// tidy has the listeners closed that nobody needs any more. While the service is taken nothing is closed: what the
+// upgrade under way will need is not known here.
+func (s *service) tidy() {
+	s.ports.Lock()
+	defer s.ports.Unlock()
+	h := s.host
 	var named []keel.Address
 	for _, in := range s.alive() {
 		for _, b := range in.record.Listeners {
@@ -74,10 +78,16 @@ func (h *Host) retain(s *service) {
 		}
 	}
 	s.mu.Lock()
+	leave := s.taken || h.life.Err() != nil
 	if s.serving != nil {
-		named = append(named, h.addresses(s.serving.Package())...)
+		p := s.serving.Package()
+		named = append(named, h.addresses(p)...)
+		leave = leave || p.Manifest == nil // a damaged package does not say what it needs
 	}
 	s.mu.Unlock()
+	if leave {
+		return
+	}
 	ctx, cancel := context.WithTimeout(h.life, statusTimeout)
 	defer cancel()
 	if err := h.o.Listeners.Retain(ctx, s.name, named); err != nil {

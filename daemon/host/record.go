@@ -12,6 +12,7 @@ import (
 
 	"github.com/theseusd/theseus/daemon/internal/proc"
 	"github.com/theseusd/theseus/daemon/keel"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
 // record is what the next daemon needs to attach to a process: run/NAME-VERSION-PID.json.
@@ -24,6 +25,8 @@ type record struct {
 	Protocol  int       `json:"protocol"` // negotiated; a re-attach does not negotiate
 	Started   time.Time `json:"started"`
 	Listeners []bound   `json:"listeners"`
+
+	Settings release.Settings `json:"settings,omitempty"` // as its release has them
 }
 
 // bound is a listener that the process inherited.

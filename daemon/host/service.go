@@ -37,6 +37,8 @@ type service struct {
 	wake chan struct{} // something below has changed
 	gate sync.Mutex    // held by a restart, so that Take waits for it
 
+	ports sync.Mutex // held while listeners are opened for an upgrade, or closed
+
 	mu        sync.Mutex // of all below; never held over a call to a process
 	instances []*instance
 	serving   upgrades.Instance // nil if none is to serve
@@ -145,7 +147,7 @@ func (s *service) bring(ctx context.Context, p release.Package) (*instance, erro
 
 // mayRestart notes a restart, or that there have been too many of them.
 func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
-	r := limits(dead.Package())
+	r := s.host.limits(dead.Package())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	how := s.trouble
@@ -170,19 +172,8 @@ func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
 	return true
 }
 
-func limits(p release.Package) appup.Restart {
-	r := appup.Restart{}
-	if p.Manifest != nil {
-		r = p.Manifest.Restart
-	}
-	if r.Intensity == 0 {
-		r.Intensity = appup.DefaultIntensity
-	}
-	if r.Period == 0 {
-		r.Period = appup.Duration(appup.DefaultPeriod)
-	}
-	return r
-}
+// limits are those of the version that died: a new one brings its own, and they go back with it.
+func (h *Host) limits(p release.Package) appup.Restart { return h.decisions(p).Limits(p.Manifest) }
 
 func exitOf(in upgrades.Instance) string {
 	if own, ok := in.(*instance); ok {

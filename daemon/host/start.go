@@ -31,10 +31,12 @@ func (h *Host) Start(ctx context.Context, p release.Package) (upgrades.Instance,
 
 func (h *Host) start(ctx context.Context, p release.Package) (*instance, error) {
 	began := time.Now()
+	settings := p.Settings
 	p, err := h.o.Packages.Get(p.Digest) // reads the binary again: what runs is what was verified
 	if err != nil {
 		return nil, err
 	}
+	p.Settings = settings
 	in, err := h.launch(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("start %s %s: %w", p.Name, p.Version, err)
@@ -79,6 +81,7 @@ func (h *Host) recordOf(p release.Package, pr *process, client *plugin.Client) r
 	r := record{
 		ID: pr.handle.Load().ID(), Service: p.Name, Version: p.Version, Digest: p.Digest,
 		Addr: client.ReattachConfig().Addr.String(), Protocol: client.NegotiatedVersion(), Started: time.Now().UTC(),
+		Settings: p.Settings,
 	}
 	for _, l := range pr.spec.listeners {
 		r.Listeners = append(r.Listeners, l.bound)
@@ -96,7 +99,7 @@ func (h *Host) env() map[string]string {
 func (in *instance) open(ctx context.Context) error {
 	reply, err := in.svc.Open(ctx, &wire.OpenRequest{
 		StateDir: filepath.Join(in.host.o.State, in.pkg.Name),
-		Config:   in.host.o.Settings(in.pkg.Name).Config,
+		Config:   in.host.decisions(in.pkg).Config,
 	})
 	if err != nil {
 		return in.fail("open", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -24,7 +25,7 @@ type Store interface {
 
 // Engine is what the policy asks of upgrades.
 type Engine interface {
-	Build(ctx context.Context, pkgs []release.Package, by string) (control.Built, error)
+	Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (control.Built, error)
 	Boot(ctx context.Context) error
 	Plan(ctx context.Context, r control.PlanRequest) (control.Plan, error)
 	Upgrade(ctx context.Context, r control.UpgradeRequest, emit func(control.Event)) error
@@ -117,15 +118,21 @@ func (p *Policy) release(ctx context.Context, fresh []arrival, refused map[strin
 		}
 		return
 	}
+	for _, w := range built.Warnings {
+		p.log().Warn(w)
+	}
 	if err := p.apply(ctx, built); err != nil {
 		p.log().Error("the release could not be applied", "release", built.To, "error", err)
 	}
 }
 
+// passing are the codes of refusals that do not lie in the package.
+var passing = []string{"busy", "bad_config", "internal"}
+
 // forGood tells what a later try cannot mend.
 func forGood(path string, err error) error {
 	var no *control.Error
-	if !errors.As(err, &no) || no.Code == "busy" || no.Code == "internal" {
+	if !errors.As(err, &no) || slices.Contains(passing, no.Code) {
 		return err
 	}
 	return &release.RejectError{File: filepath.Base(path), Reason: no.Message, Hint: no.Hint, Err: err}

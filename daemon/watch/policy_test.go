@@ -30,7 +30,7 @@ func (s *shop) Add(_ context.Context, path string) (release.Package, error) {
 	return release.Package{Name: name, Version: v.Original()}, nil
 }
 
-func (s *shop) Build(_ context.Context, pkgs []release.Package, by string) (control.Built, error) {
+func (s *shop) Build(_ context.Context, pkgs []release.Package, by string, _ ...string) (control.Built, error) {
 	var list []string
 	for _, p := range pkgs {
 		list = append(list, p.Name+" "+p.Version)

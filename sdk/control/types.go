@@ -13,6 +13,7 @@ type Status struct {
 	State    string          `json:"state"`   // of that release: current (in probation) or permanent
 	Upgrade  *Upgrade        `json:"upgrade,omitempty"`
 	Services []ServiceStatus `json:"services"`
+	Notes    []string        `json:"notes,omitempty"` // what an operator should know, as that theseus.toml has changed
 }
 
 // Upgrade is one that is under way.
@@ -67,6 +68,8 @@ type Built struct {
 	To      string   `json:"to"`
 	New     bool     `json:"new"` // false: this very set was there already
 	Changes []Change `json:"changes"`
+
+	Warnings []string `json:"warnings,omitempty"` // of theseus.toml, as it was read for this
 }
 
 // Change is what a release does to one service. From is "" if it is new, To is "" if it goes.
@@ -81,6 +84,7 @@ type Change struct {
 type BuildRequest struct {
 	Packages []string `json:"packages"`
 	By       string   `json:"by"`
+	Remove   []string `json:"remove,omitempty"` // names of services
 }
 
 // RemoveRequest is the body of POST /v1/remove.
@@ -110,6 +114,8 @@ type Plan struct {
 
 	Hold        bool `json:"hold,omitempty"`         // as it was asked for
 	NoProbation bool `json:"no_probation,omitempty"` // likewise
+
+	Paths map[string][]string `json:"paths,omitempty"` // by service: versions on the way, from one to the next
 }
 
 // PlanStep is one line of a plan.

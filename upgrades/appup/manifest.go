@@ -63,6 +63,6 @@ type Gates struct {
 
 // Restart bounds how often a crashed service is started again: more than Intensity times within Period is a failure.
 type Restart struct {
-	Intensity int      `toml:"intensity"` // DefaultIntensity if 0
-	Period    Duration `toml:"period"`    // DefaultPeriod if 0
+	Intensity int      `toml:"intensity" json:"intensity,omitempty"` // DefaultIntensity if 0
+	Period    Duration `toml:"period"    json:"period,omitzero"`     // DefaultPeriod if 0
 }

@@ -85,12 +85,7 @@ func nearest(name string, table reflect.Type) string {
 		known = append(known, key)
 	}
 	slices.Sort(known)
-	best, bestDistance := "", max(2, len(name)/2)
-	for _, key := range known {
-		if d := distance(strings.ToLower(name), key); d <= bestDistance && d < len(key) {
-			best, bestDistance = key, d-1
-		}
-	}
+	best := Nearest(name, known)
 	if best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
@@ -98,6 +93,17 @@ func nearest(name string, table reflect.Type) string {
 		return fmt.Sprintf("%q belongs above the first [table]", name)
 	}
 	return "known here: " + strings.Join(known, ", ")
+}
+
+// Nearest is the known name that somebody may have meant by another one; "" if none is near.
+func Nearest(name string, known []string) (best string) {
+	nearest := max(2, len(name)/2)
+	for _, key := range known {
+		if d := distance(strings.ToLower(name), key); d <= nearest && d < len(key) {
+			best, nearest = key, d-1
+		}
+	}
+	return best
 }
 
 // distance is the number of letters to insert, delete, replace or swap with a neighbour to make b of a.

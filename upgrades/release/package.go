@@ -34,6 +34,7 @@ type Package struct {
 	Dir      string // in the store
 	Manifest *appup.Manifest
 	Describe describe.Service
+	Settings Settings // of the release that it is part of; not from the store
 }
 
 // Binary is the path of the service's binary. Only this file is ever executed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -16,26 +17,36 @@ import (
 
 func (t *tool) buildCommand() *cobra.Command {
 	var out string
+	var remove []string
 	c := &cobra.Command{
-		Use:   "build [PATH | NAME[@VERSION]]...",
+		Use:   "build [PATH | NAME[@VERSION]]... [--remove NAME]...",
 		Short: "Compile services, pack them and make the next release of them",
 		Long: `Compiles services and makes the next numbered release of them; nothing that runs is changed.
 
 Sources are folders with an appup.toml: plugins/NAME and plugins/NAME/ANY below the current folder, or those given.
 Of each service the highest version is taken that is higher than the running one; NAME@VERSION takes exactly that one,
-and only so a pre-release. With --out the packages are only written, and no daemon is needed.`,
-		Example: "  reltool build\n  reltool build visits@2.0.1-bad\n  reltool build --out dist ./plugins/visits/v2.0.0",
+and only so a pre-release. theseus.toml is read again: what it says of listeners, configuration and restarts becomes
+part of the release, also if no package changes. With --remove the release is without a service; its rows stay on disk.
+With --out the packages are only written, and no daemon is needed.`,
+		Example: "  reltool build\n  reltool build visits@2.0.1-bad\n  reltool build --remove cache\n" +
+			"  reltool build --out dist ./plugins/visits/v2.0.0",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := parseWanted(args)
 			if err != nil {
 				return err
 			}
+			if out != "" && len(remove) > 0 {
+				return &usageError{"--out writes packages and --remove makes a release: do one of both"}
+			}
 			if out != "" {
 				return t.packInto(cmd.Context(), w, out)
 			}
+			w.remove = remove
 			return t.build(cmd.Context(), w)
 		},
 	}
+	c.Flags().StringArrayVar(&remove, "remove", nil, "make the release without this service")
+	_ = c.RegisterFlagCompletionFunc("remove", t.completeServices) // fails only for a flag that is not there
 	c.Flags().StringVar(&out, "out", "", "write the packages to this folder instead, without a daemon")
 	return c
 }
@@ -62,6 +73,8 @@ func (t *tool) packInto(ctx context.Context, w wanted, dir string) error {
 	return nil
 }
 
+var errNoSources = errors.New("there are no sources here")
+
 func choose(w wanted, running map[string]string) ([]source, error) {
 	sources, err := findSources(w.paths)
 	if err != nil {
@@ -69,7 +82,7 @@ func choose(w wanted, running map[string]string) ([]source, error) {
 	}
 	if len(sources) == 0 {
 		return nil, &hinted{
-			fmt.Errorf("there are no sources here: no plugins/*/%s", manifestName),
+			fmt.Errorf("%w: no plugins/*/%s", errNoSources, manifestName),
 			"run it in the checkout, or give folders: reltool build PATH",
 		}
 	}
@@ -100,14 +113,18 @@ func (t *tool) build(ctx context.Context, w wanted) error {
 	if err != nil {
 		return err
 	}
-	picked, err := choose(w, versions(status))
-	if err != nil {
-		return err
+	picked, lost := choose(w, versions(status))
+	if lost != nil && !errors.Is(lost, errNoSources) {
+		return lost
 	}
-	if len(picked) == 0 {
-		return t.showBuilt(control.Built{From: status.Release, To: status.Release})
+	picked = slices.DeleteFunc(picked, func(s source) bool { return slices.Contains(w.remove, s.manifest.Name) })
+	if lost != nil && status.Release == "" {
+		return lost
 	}
-	built, err := t.deliver(ctx, c, picked)
+	built, err := t.deliver(ctx, c, picked, w.remove)
+	if err == nil && lost != nil && len(built.Changes) == 0 {
+		err = lost // theseus.toml has not changed either
+	}
 	if err != nil {
 		return err
 	}
@@ -123,7 +140,10 @@ func versions(s control.Status) map[string]string {
 }
 
 // deliver packs into a folder of its own in the instance and has the daemon take it in.
-func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source) (control.Built, error) {
+func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source, remove []string) (control.Built, error) {
+	if len(picked) == 0 {
+		return c.Build(ctx, control.BuildRequest{Remove: remove})
+	}
 	dir, err := incoming(c.Dir())
 	if err != nil {
 		return control.Built{}, err
@@ -133,7 +153,7 @@ func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source) 
 	if err != nil {
 		return control.Built{}, err
 	}
-	return c.Build(ctx, control.BuildRequest{Packages: paths})
+	return c.Build(ctx, control.BuildRequest{Packages: paths, Remove: remove})
 }
 
 // incoming makes a new folder in the instance, which the account of the daemon can read also if root makes it.
@@ -158,13 +178,16 @@ func incoming(instance string) (dir string, err error) {
 
 // showBuilt prints the release and one line per service that changes.
 func (t *tool) showBuilt(b control.Built) error {
+	for _, w := range b.Warnings {
+		t.say("warning: " + w)
+	}
 	if t.json {
 		return t.out.json(b)
 	}
 	switch {
 	case len(b.Changes) == 0:
 		fmt.Fprintf(t.out, "nothing to build: no source here has a higher version than what runs (%s)\n", orNothing(b.To))
-		t.hint("to build a change, raise the version in appup.toml and in main.go")
+		t.hint("to build a change, raise the version in appup.toml and in main.go, or change theseus.toml")
 		return nil
 	case !b.New:
 		fmt.Fprintf(t.out, "release is there already: %s\n", arrow(b.From, b.To))
@@ -201,6 +224,8 @@ func change(c control.Change) string {
 		return c.To + " (new)"
 	case c.To == "":
 		return c.From + " (goes)"
+	case c.To == c.From:
+		return c.To
 	}
 	return arrow(c.From, c.To)
 }

@@ -195,6 +195,7 @@ func TestExitCodes(t *testing.T) {
 		{"upgrade --apply --hold --no-probation", 2, "exclude each other"},
 		{"upgrade --fast", 2, "unknown flag: --fast"},
 		{"build --out x chat chat", 2, "chat is asked for twice"},
+		{"build --out x --remove chat", 2, "do one of both"},
 		{"build --out x ./nowhere", 1, "there is no appup.toml in ./nowhere"},
 		{"--help", 0, ""},
 		{"completion bash", 0, ""},
@@ -213,10 +214,31 @@ func TestExitCodes(t *testing.T) {
 func TestNothingToBuild(t *testing.T) {
 	checkout(t, tree...)
 	serve(t, map[string]string{
-		"GET /v1/status": `{"release":"v3","services":[{"name":"visits","version":"2.0.0"},{"name":"cache","version":"1.2.0"}]}`,
+		"GET /v1/status":    `{"release":"v3","services":[{"name":"visits","version":"2.0.0"},{"name":"cache","version":"1.2.0"}]}`,
+		"POST /v1/releases": `{"from":"v3","to":"v3","changes":null}`,
 	})
 	code, out, errs := reltool(t.Context(), "build")
 	if code != 0 || out != "nothing to build: no source here has a higher version than what runs (v3)\n" || errs != "" {
+		t.Errorf("got %d %q %q", code, out, errs)
+	}
+}
+
+// What is in theseus.toml, and what is to go, is built from anywhere.
+func TestBuildWithoutSources(t *testing.T) {
+	t.Chdir(t.TempDir())
+	answers := map[string]string{
+		"GET /v1/status":    `{"release":"v3","services":[{"name":"visits","version":"2.0.0"},{"name":"cache","version":"1.2.0"}]}`,
+		"POST /v1/releases": `{"from":"v3","to":"v3","changes":null}`,
+	}
+	serve(t, answers)
+	if code, _, errs := reltool(t.Context(), "build"); code != 1 || !strings.Contains(errs, "there are no sources here: no plugins/") {
+		t.Errorf("got %d %q", code, errs)
+	}
+	answers["POST /v1/releases"] = `{"from":"v3","to":"v4","new":true,"warnings":["theseus.toml:1:9: there is no service x"],
+		"changes":[{"service":"visits","from":"2.0.0","to":"2.0.0","detail":["config changed: language"]},{"service":"cache","from":"1.2.0","to":""}]}`
+	code, out, errs := reltool(t.Context(), "build --remove cache")
+	want := "release built: v3 -> v4\n  visits 2.0.0        config changed: language\n  cache 1.2.0 (goes)\n"
+	if code != 0 || out != want || errs != "reltool: warning: theseus.toml:1:9: there is no service x\n" {
 		t.Errorf("got %d %q %q", code, out, errs)
 	}
 }

@@ -75,6 +75,9 @@ func (t *tool) showStatus(s control.Status) {
 		addService(&tab, service)
 	}
 	tab.print(t.out)
+	for _, note := range s.Notes {
+		fmt.Fprintln(t.out, t.out.paint(yellow, note))
+	}
 	for _, service := range s.Services {
 		if service.Reason != "" {
 			fmt.Fprintln(t.out, t.out.paint(red, service.Name+": "+service.Reason))

@@ -28,8 +28,9 @@ func (s source) String() string { return s.manifest.Name + " " + s.manifest.Vers
 
 // wanted is what the arguments of a build ask for: folders, and names with or without a version.
 type wanted struct {
-	paths []string
-	names map[string]string // service: version, "" for the highest
+	paths  []string
+	names  map[string]string // service: version, "" for the highest
+	remove []string          // services that the release is to be without
 }
 
 // parseWanted tells folders from names: an argument with a "/" or that is "." is a folder, as is the name of one
@@ -132,16 +133,13 @@ func readSource(file string) (source, error) {
 // pick chooses what to build: for each name the version that is asked for, else the highest one that is no
 // pre-release and higher than the one that runs.
 func pick(sources []source, w wanted, running map[string]string) ([]source, error) {
-	byName := map[string][]source{}
-	for _, s := range sources {
-		byName[s.manifest.Name] = append(byName[s.manifest.Name], s)
-	}
+	sorted := byName(sources)
 	if len(w.names) == 0 {
-		return pickAll(byName, running), nil
+		return pickAll(sorted, running), nil
 	}
 	var list []source
 	for name, version := range w.names {
-		s, err := pickOne(byName[name], name, version, running[name])
+		s, err := pickOne(sorted[name], name, version, running[name])
 		if err != nil {
 			return nil, err
 		}
@@ -149,6 +147,15 @@ func pick(sources []source, w wanted, running map[string]string) ([]source, erro
 	}
 	slices.SortFunc(list, inOrder)
 	return list, nil
+}
+
+// byName sorts sources by their service.
+func byName(sources []source) map[string][]source {
+	sorted := map[string][]source{}
+	for _, s := range sources {
+		sorted[s.manifest.Name] = append(sorted[s.manifest.Name], s)
+	}
+	return sorted
 }
 
 func pickAll(byName map[string][]source, running map[string]string) []source {

@@ -1,0 +1,122 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/theseusd/theseus/daemon/watch"
+	"github.com/theseusd/theseus/upgrades"
+	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// operator is theseus.toml as the engine and the drop folder see it.
+type operator struct {
+	path  string
+	start *File // as it was when the daemon started
+
+	mu   sync.Mutex
+	last *File // as it was read last without a mistake
+}
+
+var _ upgrades.Operator = (*operator)(nil)
+
+func newOperator(path string) (*operator, error) {
+	f, err := Load(path)
+	return &operator{path: path, start: f, last: f}, err
+}
+
+// Read reads the file again.
+func (o *operator) Read(known map[string][]string) (upgrades.Decided, error) {
+	f, err := Load(o.path)
+	if err != nil {
+		return upgrades.Decided{}, err
+	}
+	d := upgrades.Decided{Settings: map[string]release.Settings{}}
+	for name := range f.Service {
+		if d.Settings[name], err = f.settings(name); err != nil {
+			return d, err
+		}
+	}
+	if known != nil {
+		d.Warnings, err = f.strangers(known)
+	}
+	if err == nil {
+		o.mu.Lock()
+		o.last = f
+		o.mu.Unlock()
+	}
+	return d, err
+}
+
+// AtStart is what releases from before there were settings mean.
+func (o *operator) AtStart(service string) release.Settings {
+	s, err := o.start.settings(service)
+	if err != nil {
+		return release.NoSettings // Load has tried
+	}
+	return s
+}
+
+// rule is for the drop folder.
+func (o *operator) rule(service string) watch.Rule {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last.rule(service)
+}
+
+// strangers lists what the file names and nobody knows: services, and listeners of those that are there. It is an error
+// if a known name is so near that it can only be a slip; else it may be of a service that is still to come.
+func (f *File) strangers(known map[string][]string) (warnings []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(f.Service)) {
+		listeners, ok := known[name]
+		if !ok {
+			w, err := f.stranger("service."+name, "service "+name, name, slices.Sorted(maps.Keys(known)))
+			if err != nil {
+				return nil, err
+			}
+			warnings = append(warnings, w)
+			continue
+		}
+		for _, l := range slices.Sorted(maps.Keys(f.Service[name].Listen)) {
+			if len(listeners) == 0 || slices.Contains(listeners, l) {
+				continue
+			}
+			w, err := f.stranger("service."+name+".listen."+l, name+" has no listener "+l, l, listeners)
+			if err != nil {
+				return nil, err
+			}
+			warnings = append(warnings, w)
+		}
+	}
+	return warnings, nil
+}
+
+func (f *File) stranger(path, what, name string, known []string) (warning string, err error) {
+	if strings.HasPrefix(what, "service ") {
+		what = "there is no " + what + " in any release or package"
+	}
+	if near := appup.Nearest(name, known); near != "" {
+		return "", f.at(path, what, fmt.Sprintf("did you mean %q?", near))
+	}
+	return f.at(path, what, "known: "+strings.Join(known, ", ")).Short(), nil
+}
+
+// notes are what reltool status says of theseus.toml.
+func (d *Daemon) notes() []string {
+	drift, err := d.engine.Drift()
+	var mistake *appup.ParseError
+	switch {
+	case errors.As(err, &mistake):
+		return []string{"theseus.toml has a mistake, which the next build will refuse: " + mistake.Short()}
+	case err != nil:
+		return []string{"theseus.toml cannot be read: " + err.Error()}
+	case len(drift) > 0:
+		return []string{fmt.Sprintf("theseus.toml has changed (%s): reltool build", strings.Join(drift, ", "))}
+	}
+	return nil
+}
