@@ -69,16 +69,18 @@ func (c *compilation) section() (*Relup, error) {
 		Drain: m.Drain.or(DefaultDrain), Health: m.Probation.Health.or(DefaultHealth),
 	}
 	var known []string
-	for i, s := range m.sections(c.down) {
-		holds, err := c.holds(s.From)
-		if err != nil {
-			return nil, err
-		}
-		if holds {
-			r.Do, r.Probation, r.Irreversible = s.Do, s.Probation.or(DefaultProbation), s.Irreversible
-			c.path = fmt.Sprintf("%s[%d]", direction(c.down), i)
-			return r, nil
-		}
+	sections := m.sections(c.down)
+	i, err := c.known(c.down)
+	if err != nil {
+		return nil, err
+	}
+	if i >= 0 {
+		s := sections[i]
+		r.Do, r.Probation, r.Irreversible = s.Do, s.Probation.or(DefaultProbation), s.Irreversible
+		c.path = fmt.Sprintf("%s[%d]", direction(c.down), i)
+		return r, nil
+	}
+	for _, s := range sections {
 		known = append(known, s.From)
 	}
 	return nil, &NoAppupError{Service: m.Name, From: r.From, To: r.To, Down: c.down, Known: known, Hint: c.wayHint()}
@@ -158,12 +160,12 @@ func (c *compilation) covered(name string) error {
 	case !had:
 		return nil
 	}
-	reason, hint := uncovered(older, newer)
-	if reason == "" {
+	r := uncovered(older, newer)
+	if r.reason == "" {
 		return nil
 	}
 	return &UncoveredError{
-		Service: c.newer.Manifest.Name, Table: name, From: older.Version, To: newer.Version, Reason: reason, Hint: hint,
+		Service: c.newer.Manifest.Name, Table: name, From: older.Version, To: newer.Version, Reason: r.reason, Hint: r.hint(),
 	}
 }
 

@@ -8,39 +8,62 @@ import (
 	"github.com/theseusd/theseus/sdk/describe"
 )
 
+// remedy is what mends a schema that is not covered.
+type remedy struct {
+	reason string // why it is not; empty if it is
+	advice string // what to do, in words; may be empty
+	code   string // Go to write; may be empty
+	fill   bool   // an author has to fill something in
+}
+
+// hint is the remedy as one text, the code last, so that it can be copied.
+func (r remedy) hint() string {
+	switch {
+	case r.advice == "":
+		return r.code
+	case r.code == "":
+		return r.advice
+	}
+	return r.advice + ":\n\n" + r.code
+}
+
 // uncovered says why the newer schema of a table cannot hold the rows of the older one, and the code that would change
-// that. The reason is empty if it can.
-func uncovered(older, newer describe.Table) (reason, hint string) {
+// that.
+func uncovered(older, newer describe.Table) remedy {
 	switch {
 	case newer.Version < older.Version:
-		return fmt.Sprintf("its schema goes back from version %d to %d", older.Version, newer.Version),
-			fmt.Sprintf("versions of a schema only grow: make it %d", older.Version+1)
+		return remedy{
+			reason: fmt.Sprintf("its schema goes back from version %d to %d", older.Version, newer.Version),
+			advice: fmt.Sprintf("versions of a schema only grow: make it %d", older.Version+1),
+		}
 	case newer.Version == older.Version && canonical(newer.Shape) == canonical(older.Shape):
-		return "", ""
+		return remedy{}
 	case newer.Version == older.Version:
-		return fmt.Sprintf("its rows have changed from %s to %s, but its schema still has version %d: raise it",
-			older.Shape, newer.Shape, older.Version), raise(older, newer)
+		return raise(older, newer, fmt.Sprintf("its rows have changed from %s to %s, but its schema still has version %d: raise it",
+			older.Shape, newer.Shape, older.Version), "")
 	}
 	return unstepped(older, newer)
 }
 
 // unstepped looks for the Step that takes up rows of the older version. Steps lead from one version to the next without a
 // gap, so if that one is there the rest of the way is.
-func unstepped(older, newer describe.Table) (reason, hint string) {
+func unstepped(older, newer describe.Table) remedy {
 	i := slices.IndexFunc(newer.Steps, func(s describe.Step) bool { return s.From == older.Version })
 	if i < 0 {
-		return fmt.Sprintf("its schema goes from version %d to %d, and no Step leads there", older.Version, newer.Version),
-			missingSteps(older, newer)
+		return missingSteps(older, newer)
 	}
 	if expects := newer.Steps[i].Shape; expects != "" && canonical(expects) != canonical(older.Shape) {
-		return fmt.Sprintf("the Step from version %d expects rows of %s, but they are %s", older.Version, expects, older.Shape),
-			fmt.Sprintf("declare the old type as it was:\n\n%s", oldType(older))
+		return remedy{
+			reason: fmt.Sprintf("the Step from version %d expects rows of %s, but they are %s", older.Version, expects, older.Shape),
+			advice: "declare the old type as it was", code: oldType(older),
+		}
 	}
-	return "", ""
+	return remedy{}
 }
 
 // missingSteps is the Step to write before those that are there, or why one alone will not do.
-func missingSteps(older, newer describe.Table) string {
+func missingSteps(older, newer describe.Table) remedy {
+	reason := fmt.Sprintf("its schema goes from version %d to %d, and no Step leads there", older.Version, newer.Version)
 	target := newer
 	for _, s := range newer.Steps {
 		if s.From < target.Version {
@@ -49,47 +72,21 @@ func missingSteps(older, newer describe.Table) string {
 	}
 	switch {
 	case target.Version == older.Version+1:
-		return draft(older, target, typeName(target, newer))
+		code, fill := draft(older, target, typeName(target, newer))
+		return remedy{reason: reason, code: code, fill: fill}
 	case len(newer.Steps) == 0:
-		return fmt.Sprintf("a schema grows by one: it was %d, so %s", older.Version, raise(older, newer))
+		return raise(older, newer, reason, fmt.Sprintf("a schema grows by one: it was %d, so ", older.Version))
 	}
-	return fmt.Sprintf("bring back the Steps from version %d to %d: they lead from one version to the next, without a gap",
-		older.Version, target.Version)
+	return remedy{reason: reason, advice: fmt.Sprintf(
+		"bring back the Steps from version %d to %d: they lead from one version to the next, without a gap", older.Version, target.Version)}
 }
 
 // raise is the advice to give the newer schema the next number.
-func raise(older, newer describe.Table) string {
+func raise(older, newer describe.Table, reason, because string) remedy {
 	newer.Version = older.Version + 1
-	return fmt.Sprintf("set Version to %d in state.Schema[%s]{Name: %q, ...} and write the Step:\n\n%s",
-		newer.Version, goName(newer), newer.Schema, draft(older, newer, goName(newer)))
-}
-
-// draft is the Go code that takes rows from the older to the newer version and back. An author has to fill in what no
-// comparison of types can know; where only fields were added nothing is left to fill in.
-func draft(older, newer describe.Table, name string) string {
-	if added, ok := addedFields(older.Shape, newer.Shape); ok {
-		return draftAdd(older, added)
-	}
-	old := oldName(older)
-	return fmt.Sprintf(`%s
-
-state.Step[%s, %s]{
-	From: %d,
-	Up: func(key string, old %s, rest []byte) (%s, error) {
-		// make the new row of the old one; rest is what Down once kept
-	},
-	Down: func(key string, v %s) (old %s, rest []byte, err error) {
-		// make the old row of the new one; keep in rest what it cannot hold
-	},
-}`, oldType(older), old, name, older.Version, old, name, name, old)
-}
-
-func draftAdd(older describe.Table, added []field) string {
-	lines := make([]string, len(added))
-	for i, f := range added {
-		lines[i] = fmt.Sprintf("\t%q: %s,\n", f.name, zero(f.shape))
-	}
-	return fmt.Sprintf("state.Add{From: %d, Fields: map[string]any{\n%s}}", older.Version, strings.Join(lines, ""))
+	code, fill := draft(older, newer, goName(newer))
+	return remedy{reason: reason, code: code, fill: fill, advice: fmt.Sprintf(
+		"%sset Version to %d in state.Schema[%s]{Name: %q, ...} and write the Step", because, newer.Version, goName(newer), newer.Schema)}
 }
 
 // oldType declares the type of the older version's rows.

@@ -77,7 +77,7 @@ func (c *compilation) moved(name string) (from, to string, gone bool) {
 		return "", "", true
 	}
 	from, to = c.older.Manifest.address(name), c.newer.Manifest.address(name)
-	return from, to, from != to
+	return from, to, from != to && to != "" // one that the manifest does not open is for Check to refuse
 }
 
 // address is where a manifest has a listener, as a person reads it.

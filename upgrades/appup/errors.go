@@ -82,6 +82,22 @@ func (e *NoAppupError) Error() string {
 
 func (e *NoAppupError) Unwrap() error { return ErrNoAppup }
 
+// Hint is what an error of Compile says to do; it is empty for any other.
+func Hint(err error) string {
+	var none *NoAppupError
+	var open *UncoveredError
+	var dropped *DroppedError
+	switch {
+	case errors.As(err, &none):
+		return none.Hint
+	case errors.As(err, &open):
+		return open.Hint
+	case errors.As(err, &dropped):
+		return dropped.Hint
+	}
+	return ""
+}
+
 // UncoveredError says that the schema of a table has changed and that the newer version cannot convert its rows.
 type UncoveredError struct {
 	Service, Table string

@@ -52,21 +52,6 @@ func (p *pair) follow(t *testing.T, hint string) {
 	p.newer = line + "\n" + strings.Join(lines, "\n")
 }
 
-// hintOf is what an error of Compile says to do.
-func hintOf(t *testing.T, err error) string {
-	t.Helper()
-	var none *NoAppupError
-	var dropped *DroppedError
-	switch {
-	case errors.As(err, &none):
-		return none.Hint
-	case errors.As(err, &dropped):
-		return dropped.Hint
-	}
-	t.Fatalf("%T: %v", err, err)
-	return ""
-}
-
 func without[T any](list []T, i int) []T { return slices.Delete(slices.Clone(list), i, i+1) }
 
 // What a newer version does not cover is refused, the error says what and where, and what its hint says is enough.
@@ -133,7 +118,7 @@ func TestWhatIsNotCoveredIsRefusedAndTheHintMendsIt(t *testing.T) {
 				if err == nil || err.Error() != want {
 					t.Fatalf("got  %v\nwant %s", err, want)
 				}
-				p.follow(t, hintOf(t, err))
+				p.follow(t, Hint(err))
 			}
 			if err := p.compile(t, c.down); err != nil {
 				t.Fatalf("after all hints were followed: %v\n%s", err, p.newer)

@@ -17,7 +17,7 @@ func (c *compilation) way(down bool) string {
 	if down {
 		word = "to"
 	}
-	return fmt.Sprintf("[[%s]]\n%s = %q\ndo = %q\n", direction(down), word, c.patches(), do)
+	return fmt.Sprintf("[[%s]]\n%-9s = %q\ndo        = %q\nprobation = \"10s\"\n", direction(down), word, c.patches(), do)
 }
 
 // patches is the range of the other version and its patches.

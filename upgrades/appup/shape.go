@@ -151,14 +151,14 @@ func goStruct(fields []field, indent string) string {
 // zero is a Go expression for the zero value of a shape.
 func zero(shape string) string {
 	switch {
+	case strings.HasSuffix(shape, "?"), shape == "any", strings.HasPrefix(shape, "^"):
+		return "nil"
 	case shape == "string":
 		return `""`
 	case shape == "bool":
 		return "false"
 	case strings.HasPrefix(shape, "int"), strings.HasPrefix(shape, "uint"), strings.HasPrefix(shape, "float"):
 		return shape + "(0)"
-	case strings.HasSuffix(shape, "?"), shape == "any", strings.HasPrefix(shape, "^"):
-		return "nil"
 	}
 	return goType(shape, "\t") + "{}"
 }

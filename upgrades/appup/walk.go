@@ -11,7 +11,8 @@ import (
 // would let pass or could only say in Go's words: keys in another case, integers for durations, [up] for [[up]].
 type walker struct {
 	*source
-	seen map[string]int // tables of each array so far
+	seen   map[string]int // tables of each array so far
+	tables []int          // where each [table] and [[table]] has its name
 }
 
 // spot is a place in the manifest that keys lead to.
@@ -59,6 +60,7 @@ func (w *walker) header(root spot, e *unstable.Node) (spot, error) {
 		to = w.element(to)
 	}
 	w.places[to.path] = offset
+	w.tables = append(w.tables, offset)
 	return to, nil
 }
 

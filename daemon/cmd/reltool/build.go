@@ -25,10 +25,14 @@ func (t *tool) buildCommand() *cobra.Command {
 
 Sources are folders with an appup.toml: plugins/NAME and plugins/NAME/ANY below the current folder, or those given.
 Of each service the highest version is taken that is higher than the running one; NAME@VERSION takes exactly that one,
-and only so a pre-release. theseus.toml is read again: what it says of listeners, configuration and restarts becomes
-part of the release, also if no package changes. With --remove the release is without a service; its rows stay on disk.
-With --out the packages are only written, and no daemon is needed.`,
-		Example: "  reltool build\n  reltool build visits@2.0.1-bad\n  reltool build --remove cache\n" +
+and only so a pre-release. What a version changes or takes away it has to cover: see reltool appup. theseus.toml is read
+again: what it says of listeners, configuration and restarts becomes part of the release, also if no package changes.
+With --remove the release is without a service; its rows stay on disk. With --out the packages are only written; no
+daemon is needed, and each is compared with the next lower version in the sources.`,
+		Example: "  reltool build
+  reltool build visits@2.0.1-bad
+  reltool build --remove cache
+" +
 			"  reltool build --out dist ./plugins/visits/v2.0.0",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := parseWanted(args)
@@ -55,6 +59,9 @@ With --out the packages are only written, and no daemon is needed.`,
 func (t *tool) packInto(ctx context.Context, w wanted, dir string) error {
 	picked, err := choose(w, nil)
 	if err != nil {
+		return err
+	}
+	if err := t.covered(ctx, w, picked); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

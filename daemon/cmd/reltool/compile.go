@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 
+	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
@@ -18,15 +20,41 @@ func pack(ctx context.Context, s source, dir string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // the system cleans its temporary folder
-	binary := filepath.Join(work, "service")
-	if err := compile(ctx, s.dir, binary); err != nil {
-		return "", fmt.Errorf("%s: %w", s, err)
-	}
-	self, err := release.Describe(ctx, binary)
+	binary, self, err := compiled(ctx, s, work)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", s, err)
+		return "", err
 	}
 	return write(s, binary, self, dir)
+}
+
+// compiled compiles a source into a folder and asks the binary what it is.
+func compiled(ctx context.Context, s source, dir string) (binary string, self []byte, err error) {
+	binary = filepath.Join(dir, "service")
+	if err = compile(ctx, s.dir, binary); err == nil {
+		self, err = release.Describe(ctx, binary)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", s, err)
+	}
+	return binary, self, err
+}
+
+// examine is the version that a source would be, which nothing is packed of.
+func examine(ctx context.Context, s source) (v appup.Version, err error) {
+	work, err := os.MkdirTemp("", "reltool-")
+	if err != nil {
+		return v, err
+	}
+	defer os.RemoveAll(work) //nolint:errcheck // the system cleans its temporary folder
+	_, self, err := compiled(ctx, s, work)
+	if err != nil {
+		return v, err
+	}
+	v.Manifest = s.manifest
+	if err := json.Unmarshal(self, &v.Describe); err != nil {
+		return v, fmt.Errorf("%s: what it says of itself: %w", s, err)
+	}
+	return v, nil
 }
 
 // compile builds a program that depends on nothing of this machine, and not on where its source is.
