@@ -14,9 +14,10 @@ import (
 )
 
 // Build makes the next release: what serves now, with pkgs in place of or beside it, without the services to remove, and
-// with the settings that the operator wants now. A set that is a release already is not made again. A changed schema
-// without a Step, a requirement that the release itself does not fulfil and a cycle of requirements are refused; a
-// missing appup is not, it shows in the changes and refuses the plan.
+// with the settings that the operator wants now. A set that is a release already is not made again. What a version does
+// not cover is refused: no appup from or to the version that serves, a changed schema without a Step, a table, verb or
+// listener that is gone without a word. So is a requirement that the release itself does not fulfil, and a cycle of
+// requirements.
 func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (control.Built, error) {
 	var base string
 	e.read(func(r *registry) { base = r.serving })
@@ -163,11 +164,7 @@ func (e *Engine) detail(from, to release.Package) ([]string, error) {
 		return e.changeOfSettings(from, to).detail(), nil
 	}
 	relup, err := compile(from, to)
-	var none *appup.NoAppupError
-	switch {
-	case errors.As(err, &none):
-		return []string{none.Error()}, nil
-	case err != nil:
+	if err != nil {
 		return nil, e.refuseAppup(err)
 	}
 	return e.differ(changeOf(relup, from, to), from, to).detail(), e.worn(to)
