@@ -29,10 +29,7 @@ and only so a pre-release. What a version changes or takes away it has to cover:
 again: what it says of listeners, configuration and restarts becomes part of the release, also if no package changes.
 With --remove the release is without a service; its rows stay on disk. With --out the packages are only written; no
 daemon is needed, and each is compared with the next lower version in the sources.`,
-		Example: "  reltool build
-  reltool build visits@2.0.1-bad
-  reltool build --remove cache
-" +
+		Example: "  reltool build\n  reltool build visits@2.0.1-bad\n  reltool build --remove cache\n" +
 			"  reltool build --out dist ./plugins/visits/v2.0.0",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := parseWanted(args)
