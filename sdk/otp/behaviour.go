@@ -1,0 +1,157 @@
+package otp
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+)
+
+// DefaultMailbox is how many messages wait for a process at most.
+const DefaultMailbox = 10_000
+
+// Unbounded as [Behaviour].Mailbox: nothing is refused. OTP's mailboxes are like that.
+const Unbounded = -1
+
+// Reply makes a message a request that is answered by R: embed it.
+type Reply[R any] struct{}
+
+// AnsweredBy says what answers the request.
+func (Reply[R]) AnsweredBy(R) {}
+
+// Request is met by messages that embed Reply[R].
+type Request[R any] interface{ AnsweredBy(R) }
+
+// Behaviour is one kind of process with the state S, as a callback module of gen_server. Handlers are added with
+// [OnCall], [OnDefer], [OnCast] and [OnInfo] before the first process is started. A handler steers its process by the
+// error that it returns: [Stop], [Continue], [IdleTimeout].
+type Behaviour[S any] struct {
+	Name      string
+	Init      func(c *Ctx, arg any) (S, error)        // the zero S if nil; ErrIgnore is no failure
+	Terminate func(c *Ctx, s *S, reason error)        // also after a crash; for exits from outside only with TrapExit
+	Change    func(c *Ctx, old, extra any) (S, error) // code_change; see ChangeCode
+	Mailbox   int                                     // DefaultMailbox if 0
+	TrapExit  bool                                    // exits of linked processes are messages: see Exited
+
+	kind *kind
+}
+
+// kind is a behaviour without its type.
+type kind struct {
+	sealed    sync.Once
+	name      string
+	bound     int32 // 0 for none
+	trap      bool
+	init      func(c *Ctx, arg any) (any, error) // a *S
+	terminate func(c *Ctx, state any, reason error)
+	change    func(c *Ctx, state, extra any) (any, error)
+	handlers  map[reflect.Type]handler
+	info      func(c *Ctx, state, message any) error // nil if none
+}
+
+// handler handles one type of messages; to is where an answer goes, if there is anybody who waits.
+type handler func(c *Ctx, state any, message any, to reply) error
+
+// of has the handlers; what else there is to know is read by seal.
+func (b *Behaviour[S]) of() *kind {
+	if b.kind == nil {
+		b.kind = &kind{handlers: map[reflect.Type]handler{}}
+	}
+	return b.kind
+}
+
+// seal makes the kind whole when the first process is started. Nothing of the behaviour may change after it.
+func (b *Behaviour[S]) seal() *kind {
+	k := b.of()
+	k.sealed.Do(func() { b.fill(k) })
+	return k
+}
+
+func (b *Behaviour[S]) fill(k *kind) {
+	k.name, k.bound, k.trap = b.Name, int32(b.Mailbox), b.TrapExit
+	switch {
+	case b.Mailbox == 0:
+		k.bound = DefaultMailbox
+	case b.Mailbox < 0:
+		k.bound = 0
+	}
+	k.init = func(c *Ctx, arg any) (any, error) {
+		s := new(S)
+		if b.Init == nil {
+			return s, nil
+		}
+		var err error
+		*s, err = b.Init(c, arg)
+		return s, err
+	}
+	if b.Terminate != nil {
+		k.terminate = func(c *Ctx, state any, reason error) { b.Terminate(c, state.(*S), reason) }
+	}
+	if b.Change != nil {
+		k.change = func(c *Ctx, state, extra any) (any, error) {
+			s, err := b.Change(c, reflect.ValueOf(state).Elem().Interface(), extra)
+			return &s, err
+		}
+	}
+}
+
+func (k *kind) add(t reflect.Type, h handler) {
+	if k.handlers[t] != nil {
+		panic(fmt.Sprintf("otp: %s handles %s twice", k.name, t))
+	}
+	k.handlers[t] = h
+}
+
+// OnCall handles requests of type M. The answer goes to the caller; an error that does not steer the process does too.
+func OnCall[S any, M Request[R], R any](b *Behaviour[S], h func(c *Ctx, s *S, m M) (R, error)) {
+	b.of().add(reflect.TypeFor[M](), func(c *Ctx, state, message any, to reply) error {
+		r, err := h(c, state.(*S), message.(M))
+		if steers(err) {
+			to.answer(r, nil)
+			return err
+		}
+		to.answer(r, err)
+		return nil
+	})
+}
+
+// OnDefer handles requests of type M whose answer is given later, through From, by whoever has it.
+func OnDefer[S any, M Request[R], R any](b *Behaviour[S], h func(c *Ctx, s *S, m M, from From[R]) error) {
+	b.of().add(reflect.TypeFor[M](), func(c *Ctx, state, message any, to reply) error {
+		c.p.owes(to)
+		err := h(c, state.(*S), message.(M), From[R]{to})
+		if err != nil && !steers(err) {
+			to.answer(nil, err)
+			return nil
+		}
+		return err
+	})
+}
+
+// OnCast handles messages of type M that nobody waits for. An error that does not steer the process ends it.
+func OnCast[S, M any](b *Behaviour[S], h func(c *Ctx, s *S, m M) error) {
+	b.of().add(reflect.TypeFor[M](), func(c *Ctx, state, message any, _ reply) error {
+		return orStop(h(c, state.(*S), message.(M)))
+	})
+}
+
+// OnInfo handles what has no handler of its own: Down, Exited, Idle, timers and casts of other types.
+func OnInfo[S any](b *Behaviour[S], h func(c *Ctx, s *S, m any) error) {
+	b.of().info = func(c *Ctx, state, message any) error { return orStop(h(c, state.(*S), message)) }
+}
+
+// steers is true for errors that are a word to the process and not to its caller.
+func steers(err error) bool {
+	switch err.(type) {
+	case *stopping, *idling, *going:
+		return true
+	default:
+		return false
+	}
+}
+
+func orStop(err error) error {
+	if err == nil || steers(err) {
+		return err
+	}
+	return Stop(err)
+}

@@ -1,0 +1,155 @@
+package otp
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Call sends a request and waits for its answer, until the deadline of s; without one, for DefaultTimeout. Errors are
+// what the handler returned, *Exit if the process has ended or does so before it answers, ErrOverloaded, ErrCallSelf,
+// ErrDeadlock, and the cause of the context. An answer that comes later is dropped; a request whose time is up before
+// its turn is not executed.
+func Call[R any, A Addr](s Scope, to A, m Request[R]) (answer R, err error) {
+	n := s.node()
+	p := to.resolve(n)
+	if p == nil {
+		return answer, &Exit{Reason: ErrNoProc}
+	}
+	v, err := n.call(s, p, m)
+	if r, ok := v.(R); ok {
+		answer = r
+	}
+	return answer, err
+}
+
+// Cast sends a message that nobody waits for. It never blocks. Only ErrOverloaded is reported, so that senders can do
+// less; a process that is not there takes all and does nothing, as in OTP.
+func Cast[A Addr](s Scope, to A, m any) error {
+	n := s.node()
+	p := to.resolve(n)
+	if p == nil {
+		return nil
+	}
+	ml := n.mail()
+	ml.body, ml.counted = m, true
+	if err := p.post(ml); err != nil && err != errDead {
+		return err
+	}
+	return nil
+}
+
+// pending is a call that waits. It is used again for other calls, each under its own ticket: whoever closes the ticket
+// first, by an answer or by giving up, has the say.
+type pending struct {
+	done   chan struct{}
+	ticket atomic.Uint64 // even while open
+	timer  *time.Timer
+	value  any
+	err    error
+}
+
+func newPending() *pending {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	p := &pending{done: make(chan struct{}, 1), timer: t}
+	p.ticket.Store(1)
+	return p
+}
+
+// open begins a new call; the one before is closed.
+func (p *pending) open() reply { return reply{p, p.ticket.Add(1)} }
+
+// reply is where the answer of one call goes.
+type reply struct {
+	p      *pending
+	ticket uint64
+}
+
+// answer gives the answer, unless there is one already or nobody waits.
+func (r reply) answer(v any, err error) {
+	if r.p != nil && r.p.ticket.CompareAndSwap(r.ticket, r.ticket+1) {
+		r.p.value, r.p.err = v, err
+		r.p.done <- struct{}{}
+	}
+}
+
+// abandon gives up waiting. False says that there is an answer.
+func (r reply) abandon() bool { return r.p.ticket.CompareAndSwap(r.ticket, r.ticket+1) }
+
+// open is true while somebody waits.
+func (r reply) open() bool { return r.p != nil && r.p.ticket.Load() == r.ticket }
+
+// From is a call that waits for its answer. It is a value: keep it in a state, send it to others.
+type From[R any] struct{ to reply }
+
+// Answer answers the call; only the first answer counts.
+func (f From[R]) Answer(v R, err error) { f.to.answer(v, err) }
+
+func (n *Node) call(s Scope, p *process, m any) (any, error) {
+	if from := s.caller(); from != nil {
+		if from == p {
+			return nil, ErrCallSelf
+		}
+		from.waits.Store(p)
+		defer from.waits.Store(nil)
+		if p.waitsFor(from) {
+			return nil, ErrDeadlock
+		}
+	}
+	timeout := DefaultTimeout
+	if at, ok := s.Deadline(); ok {
+		if timeout = time.Until(at); timeout <= 0 {
+			return nil, context.DeadlineExceeded
+		}
+	}
+	pe := n.pending.Get().(*pending)
+	to := pe.open()
+	ml := n.mail()
+	ml.body, ml.reply, ml.deadline, ml.counted = m, to, n.now()+int64(timeout), true
+	if err := p.post(ml); err != nil {
+		to.abandon()
+		n.pending.Put(pe)
+		if err == errDead {
+			return nil, &Exit{PID: p.pid, Reason: ErrNoProc}
+		}
+		return nil, err
+	}
+	return n.await(s, to, timeout)
+}
+
+func (n *Node) await(s Scope, to reply, timeout time.Duration) (v any, err error) {
+	pe := to.p
+	pe.timer.Reset(timeout)
+	select {
+	case <-pe.done:
+	case <-pe.timer.C:
+		err = context.DeadlineExceeded
+	case <-s.Done():
+		err = context.Cause(s)
+	}
+	if err != nil {
+		if to.abandon() {
+			return nil, err // the other side may still hold pe: it is not used again
+		}
+		<-pe.done // the answer came in the same instant
+	}
+	v, err = pe.value, pe.err
+	pe.value, pe.err = nil, nil
+	pe.timer.Stop()
+	n.pending.Put(pe)
+	return v, err
+}
+
+// waitsFor is true if p waits for q, directly or through others.
+func (p *process) waitsFor(q *process) bool {
+	for range 1000 { // others wait and stop waiting meanwhile: no path is longer in earnest
+		if p = p.waits.Load(); p == nil {
+			return false
+		}
+		if p == q {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,72 @@
+package otp
+
+import "sync/atomic"
+
+// mail is one message on its way, or one signal.
+type mail struct {
+	next     *mail
+	body     any
+	reply    reply        // of a call
+	deadline int64        // of a call, in nanoseconds of the node's clock
+	counted  bool         // towards the bound of the mailbox
+	do       func(c *Ctx) // of a signal; c is nil if the process has ended
+}
+
+// inbox is a queue that many fill and the process empties, or whoever ends it.
+type inbox struct {
+	head atomic.Pointer[mail] // the newest first
+	list atomic.Pointer[mail] // the oldest first: what the process has taken over
+}
+
+func (q *inbox) put(m *mail) {
+	for {
+		head := q.head.Load()
+		m.next = head
+		if q.head.CompareAndSwap(head, m) {
+			return
+		}
+	}
+}
+
+// take returns the oldest message, or nil. Only the process's own goroutine calls it. It fails to get a message only
+// if somebody has drained the queue, and then the message is theirs.
+func (q *inbox) take() *mail {
+	m := q.list.Load()
+	if m == nil {
+		if m = q.arrived(); m == nil {
+			return nil
+		}
+		q.list.Store(m.next)
+		return m
+	}
+	if !q.list.CompareAndSwap(m, m.next) {
+		return nil
+	}
+	return m
+}
+
+// arrived takes all that was put, the oldest first.
+func (q *inbox) arrived() (list *mail) {
+	if q.head.Load() == nil {
+		return nil
+	}
+	for m := q.head.Swap(nil); m != nil; {
+		next := m.next
+		m.next = list
+		list, m = m, next
+	}
+	return list
+}
+
+// drain empties the queue of a process that has ended. Any goroutine may do it; each message comes out once, and is
+// not used again, for the process's own goroutine may still look at it.
+func (q *inbox) drain(f func(*mail)) {
+	for m := q.list.Swap(nil); m != nil; m = m.next {
+		f(m)
+	}
+	for m := q.arrived(); m != nil; m = m.next {
+		f(m)
+	}
+}
+
+func (q *inbox) empty() bool { return q.list.Load() == nil && q.head.Load() == nil }

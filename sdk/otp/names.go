@@ -1,0 +1,64 @@
+package otp
+
+import (
+	"slices"
+	"sync"
+)
+
+// names are the processes that are registered.
+type names struct {
+	mu     sync.RWMutex
+	unique map[Name]PID
+}
+
+// Register gives a process a name, until it ends. Errors are ErrTaken and an *Exit if it has ended.
+func (n *Node) Register(name Name, pid PID) error {
+	p := pid.resolve(n)
+	if p == nil {
+		return &Exit{PID: pid, Reason: ErrNoProc}
+	}
+	return n.register(name, p)
+}
+
+func (n *Node) register(name Name, p *process) error {
+	n.names.mu.Lock()
+	defer n.names.mu.Unlock()
+	if _, taken := n.names.unique[name]; taken {
+		return ErrTaken
+	}
+	if !p.with(func(m *more) { m.names = append(m.names, name) }) {
+		return &Exit{PID: p.pid, Reason: ErrNoProc}
+	}
+	n.names.unique[name] = p.pid
+	return nil
+}
+
+// Unregister frees a name.
+func (n *Node) Unregister(name Name) {
+	n.names.mu.Lock()
+	defer n.names.mu.Unlock()
+	if p := n.procs.get(n.names.unique[name]); p != nil {
+		p.with(func(m *more) { m.names = slices.DeleteFunc(m.names, func(o Name) bool { return o == name }) })
+	}
+	delete(n.names.unique, name)
+}
+
+// WhereIs returns the process of a name, 0 if there is none.
+func (n *Node) WhereIs(name Name) PID {
+	n.names.mu.RLock()
+	defer n.names.mu.RUnlock()
+	return n.names.unique[name]
+}
+
+func (n *Node) unregister(pid PID, list []Name) {
+	if len(list) == 0 {
+		return
+	}
+	n.names.mu.Lock()
+	defer n.names.mu.Unlock()
+	for _, name := range list {
+		if n.names.unique[name] == pid {
+			delete(n.names.unique, name)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package otp
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultTimeout of calls whose context has no deadline; OTP's.
+const DefaultTimeout = 5 * time.Second
+
+// Node is a world of processes: they find each other by PID and by name. It is a context too, the one of calls from
+// outside of any process; it ends with [Node.Close].
+type Node struct {
+	context.Context
+	cancel context.CancelCauseFunc
+
+	procs   table
+	names   names
+	groups  groups
+	clock   time.Time
+	orphans atomic.Int64 // handlers that run for processes that were killed
+	crashes atomic.Uint64
+	onCrash func(Crash)
+
+	mails   sync.Pool // of the node, not of the package: a test's bubble must not leak into another
+	pending sync.Pool
+}
+
+// Options of a node; the zero value works.
+type Options struct {
+	// OnCrash is told of each process that ends for another reason than normal and shutdown; it must not block.
+	OnCrash func(Crash)
+}
+
+// Crash tells of a process that failed.
+type Crash struct {
+	PID       PID
+	Behaviour string
+	Reason    error
+	Stack     []byte
+	Message   any // that was handled; nil if none was
+}
+
+// New returns a node without processes.
+func New(o Options) *Node {
+	n := &Node{clock: time.Now(), onCrash: o.OnCrash}
+	n.Context, n.cancel = context.WithCancelCause(context.Background())
+	n.names.unique = map[Name]PID{}
+	n.groups.topics = map[string]*topic{}
+	n.mails.New = func() any { return new(mail) }
+	n.pending.New = func() any { return newPending() }
+	return n
+}
+
+// Close kills every process.
+func (n *Node) Close() {
+	n.cancel(ErrShutdown)
+	n.procs.each(func(p *process) bool {
+		p.end(ErrKilled, nil)
+		return true
+	})
+}
+
+// Stats of a node.
+type Stats struct {
+	Processes int64  // alive
+	Orphans   int64  // handlers that run for a process that was killed
+	Crashes   uint64 // since the node began
+}
+
+// Stats counts.
+func (n *Node) Stats() Stats {
+	return Stats{Processes: n.procs.live.Load(), Orphans: n.orphans.Load(), Crashes: n.crashes.Load()}
+}
+
+// now is nanoseconds since the node began, by the monotonic clock.
+func (n *Node) now() int64 { return int64(time.Since(n.clock)) }
+
+// Scope is from where a message is sent: a *Node, a *Ctx, or either with a context by [Node.With].
+type Scope interface {
+	context.Context
+	node() *Node
+	caller() *process // nil outside of processes
+}
+
+func (n *Node) node() *Node      { return n }
+func (n *Node) caller() *process { return nil }
+
+// With joins a context to the node: its deadline and its end are those of the calls.
+func (n *Node) With(ctx context.Context) Scope { return &scoped{ctx, n} }
+
+type scoped struct {
+	context.Context
+	n *Node
+}
+
+func (s *scoped) node() *Node      { return s.n }
+func (s *scoped) caller() *process { return nil }
+
+func (n *Node) mail() *mail { return n.mails.Get().(*mail) }
+
+func (n *Node) done(m *mail) {
+	*m = mail{}
+	n.mails.Put(m)
+}

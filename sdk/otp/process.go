@@ -1,0 +1,283 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// process is what there is of one while it is idle. Whoever has made word busy runs it, and alone touches state, paused
+// and the emptying ends of both queues. more is under mu.
+type process struct {
+	pid     PID
+	n       *Node
+	kind    *kind
+	state   any // a *S
+	word    atomic.Int32
+	held    atomic.Int32 // messages that count towards the bound
+	ended   atomic.Bool
+	paused  bool // suspended
+	armed   bool // an idle timeout runs
+	trace   func(Event)
+	handled uint64
+	in      inbox
+	signals inbox
+	current atomic.Pointer[mail]    // that is being handled
+	waits   atomic.Pointer[process] // that this one calls
+
+	mu   sync.Mutex
+	more *more // nil while there is nothing in it
+}
+
+// more is what few processes have.
+type more struct {
+	links    map[PID]bool
+	watchers []watcher
+	names    []Name
+	topics   []string
+	timers   map[*Timer]bool
+	idle     *Timer
+	owed     []reply // deferred answers
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+}
+
+const (
+	idle int32 = iota
+	busy
+)
+
+// batch is how many messages a process handles before others get the processor.
+const batch = 300
+
+var errDead = errors.New("otp: the process has ended")
+
+// post puts a message into the mailbox. A message that is refused is given back to the node.
+func (p *process) post(m *mail) error {
+	if m.counted && p.kind.bound > 0 && p.held.Add(1) > p.kind.bound {
+		p.held.Add(-1)
+		p.n.done(m)
+		return ErrOverloaded
+	}
+	if p.ended.Load() {
+		p.n.done(m)
+		return errDead
+	}
+	p.in.put(m)
+	p.wakeOrRefuse()
+	return nil
+}
+
+// wakeOrRefuse follows each put: whoever ended the process meanwhile may not have seen what was put.
+func (p *process) wakeOrRefuse() {
+	if p.ended.Load() {
+		p.refuse()
+		return
+	}
+	p.wake()
+}
+
+// tell delivers what is never refused.
+func (p *process) tell(body any) {
+	m := p.n.mail()
+	m.body = body
+	_ = p.post(m)
+}
+
+func (p *process) wake() {
+	if p.word.Load() == idle && p.word.CompareAndSwap(idle, busy) {
+		go p.run()
+	}
+}
+
+// run handles signals and mail until there are none.
+func (p *process) run() {
+	c := &Ctx{p: p}
+	for {
+		if !p.turn(c) {
+			p.refuse() // what this goroutine had taken over when another one ended the process
+			return     // busy for ever
+		}
+		paused := p.paused
+		if !paused && !p.in.empty() {
+			runtime.Gosched()
+			continue
+		}
+		p.word.Store(idle)
+		if !p.work(paused) || !p.word.CompareAndSwap(idle, busy) {
+			return
+		}
+	}
+}
+
+// work is true if something came; anybody may ask.
+func (p *process) work(paused bool) bool {
+	return !p.signals.empty() || !paused && !p.in.empty()
+}
+
+// turn is one batch; false says that the process has ended.
+func (p *process) turn(c *Ctx) bool {
+	for range batch {
+		if p.ended.Load() {
+			return false
+		}
+		if s := p.signals.take(); s != nil {
+			s.do(c)
+			continue
+		}
+		if p.paused {
+			return true
+		}
+		m := p.in.take()
+		if m == nil {
+			return true
+		}
+		if p.ended.Load() {
+			m.reply.answer(nil, &Exit{PID: p.pid, Reason: ErrNoProc})
+			return false
+		}
+		p.handle(c, m)
+	}
+	return !p.ended.Load()
+}
+
+func (p *process) handle(c *Ctx, m *mail) {
+	if m.counted {
+		p.held.Add(-1)
+	}
+	if m.deadline != 0 && m.deadline <= p.n.now() {
+		p.n.done(m) // whoever called has given up
+		return
+	}
+	p.disarm()
+	p.handled++
+	if p.trace != nil {
+		p.trace(Event{PID: p.pid, Message: m.body})
+	}
+	p.current.Store(m)
+	stack, reason := p.invoke(c, m.body, m.reply)
+	if !p.current.CompareAndSwap(m, nil) {
+		p.n.orphans.Add(-1) // it was killed meanwhile
+		return
+	}
+	to, body := m.reply, m.body
+	p.n.done(m)
+	if reason == nil {
+		return
+	}
+	var stop *stopping
+	if errors.As(reason, &stop) {
+		reason = stop.reason
+	}
+	p.fail(c, reason, stack, to, body)
+}
+
+// invoke runs a handler and what it wants to follow. An error is the end of the process.
+func (p *process) invoke(c *Ctx, body any, to reply) (stack []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			stack = debug.Stack()
+			err = &PanicError{Value: v, Stack: stack}
+		}
+	}()
+	for {
+		err = p.dispatch(c, body, to)
+		switch e := err.(type) {
+		case *going:
+			body, to = e.message, reply{}
+			continue
+		case *idling:
+			p.arm(e)
+			return nil, nil
+		}
+		return nil, err
+	}
+}
+
+func (p *process) dispatch(c *Ctx, body any, to reply) error {
+	if h := p.kind.handlers[reflect.TypeOf(body)]; h != nil {
+		return h(c, p.state, body, to)
+	}
+	if to.p != nil {
+		to.answer(nil, ErrNoHandler)
+		return nil
+	}
+	if p.kind.info != nil {
+		return p.kind.info(c, p.state, body)
+	}
+	return nil
+}
+
+// fail ends the process from inside: Terminate sees the state for the last time.
+func (p *process) fail(c *Ctx, reason error, stack []byte, to reply, body any) {
+	p.terminate(c, reason)
+	exit := &Exit{PID: p.pid, Reason: reason, Stack: stack}
+	if p.end(reason, stack) && !orderly(reason) {
+		p.n.crashes.Add(1)
+		if p.n.onCrash != nil {
+			p.n.onCrash(Crash{PID: p.pid, Behaviour: p.kind.name, Reason: reason, Stack: stack, Message: body})
+		}
+	}
+	to.answer(nil, exit)
+}
+
+func (p *process) terminate(c *Ctx, reason error) {
+	if p.kind.terminate == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil && p.n.onCrash != nil {
+			p.n.onCrash(Crash{
+				PID: p.pid, Behaviour: p.kind.name, Reason: &PanicError{Value: v}, Stack: debug.Stack(),
+			})
+		}
+	}()
+	p.kind.terminate(c, p.state, reason)
+}
+
+// end is the end: nobody finds the process any more, and all who wait for it are told. Only the first one ends it. A
+// handler that still runs is an orphan from then on.
+func (p *process) end(reason error, stack []byte) bool {
+	if !p.ended.CompareAndSwap(false, true) {
+		return false
+	}
+	p.n.procs.remove(p)
+	p.mu.Lock()
+	m := p.more
+	p.more = nil
+	p.mu.Unlock()
+	exit := &Exit{PID: p.pid, Reason: reason, Stack: stack}
+	if running := p.current.Swap(nil); running != nil {
+		p.n.orphans.Add(1)
+		running.reply.answer(nil, exit)
+	}
+	if m != nil {
+		p.leave(m, exit)
+	}
+	p.refuse()
+	return true
+}
+
+// refuse answers all that waits in the queues of a process that has ended.
+func (p *process) refuse() {
+	p.in.drain(func(m *mail) { m.reply.answer(nil, &Exit{PID: p.pid, Reason: ErrNoProc}) })
+	p.signals.drain(func(m *mail) { m.do(nil) })
+}
+
+// with gives f what few processes have; false says that the process has ended.
+func (p *process) with(f func(m *more)) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended.Load() {
+		return false
+	}
+	if p.more == nil {
+		p.more = new(more)
+	}
+	f(p.more)
+	return true
+}

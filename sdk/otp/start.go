@@ -1,0 +1,106 @@
+package otp
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/theseusd/theseus/sdk/supervise"
+)
+
+// Option of [Start] and [Child].
+type Option func(*starting)
+
+type starting struct {
+	name Name
+	link bool
+}
+
+// Named registers the process before Init runs, as {local, Name} does.
+func Named(name Name) Option { return func(s *starting) { s.name = name } }
+
+// Linked links the process to the one that starts it, as start_link does.
+func Linked() Option { return func(s *starting) { s.link = true } }
+
+// Start starts a process and returns when its Init has. Errors are what Init returned, ErrIgnore among them, a
+// *PanicError, and ErrTaken for a name that another process has.
+func Start[S any](s Scope, b *Behaviour[S], arg any, options ...Option) (PID, error) {
+	p, err := start(s, b.seal(), arg, options)
+	if err != nil {
+		return 0, err
+	}
+	return p.pid, nil
+}
+
+func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
+	var o starting
+	for _, option := range options {
+		option(&o)
+	}
+	n := s.node()
+	if n.Err() != nil {
+		return nil, fmt.Errorf("otp: the node is closed: %w", context.Cause(n))
+	}
+	p := &process{n: n, kind: k}
+	p.word.Store(busy) // mail waits for Init
+	if err := n.procs.add(p); err != nil {
+		return nil, err
+	}
+	c := &Ctx{p: p}
+	err := p.begin(c, s, &o, arg)
+	if err != nil {
+		p.end(err, nil)
+		return nil, err
+	}
+	p.word.Store(idle)
+	if p.work(false) {
+		p.wake()
+	}
+	return p, nil
+}
+
+func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	if o.name != "" {
+		if err := p.n.register(o.name, p); err != nil {
+			return err
+		}
+	}
+	if by := s.caller(); o.link && by != nil {
+		by.link(p)
+	}
+	p.state, err = p.kind.init(c, arg)
+	return err
+}
+
+// Child makes a process the child of a supervisor. Its PID is in the child: see [PIDOf].
+func Child[S any](n *Node, b *Behaviour[S], arg any, options ...Option) supervise.Start {
+	return func(context.Context) (supervise.Child, error) {
+		p, err := start(n, b.seal(), arg, options)
+		if err != nil {
+			return nil, err
+		}
+		return (*child)(p), nil
+	}
+}
+
+// PIDOf is the process of a child that [Child] started, 0 for any other.
+func PIDOf(c supervise.Child) PID {
+	if own, ok := c.(*child); ok {
+		return own.pid
+	}
+	return 0
+}
+
+// child is a process in the eyes of its supervisor.
+type child process
+
+var _ supervise.Child = (*child)(nil)
+
+func (c *child) Watch(f func(reason error)) { (*process)(c).watch(watcher{tell: f}) }
+func (c *child) Shutdown(reason error)      { (*process)(c).shutdown(orNormal(reason)) }
+func (c *child) Kill()                      { (*process)(c).kill() }
