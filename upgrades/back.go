@@ -136,7 +136,7 @@ func (f *flight) backOnce(ctx context.Context, m *move) error {
 	}
 	began := time.Now()
 	paired := f.yield(ctx, m)
-	err := f.call(ctx, m, stepTakeOver, backBudget, func(ctx context.Context) error {
+	err := f.call(ctx, m, stepTakeOver, m.forComeBack(), func(ctx context.Context) error {
 		_, err := m.old.Activate(ctx, nil, paired)
 		return err
 	})
@@ -149,7 +149,7 @@ func (f *flight) revive(ctx context.Context, m *move) error {
 	if alive(m.old) {
 		return nil
 	}
-	err := f.call(ctx, m, stepStart, startBudget, func(ctx context.Context) error {
+	err := f.call(ctx, m, stepStart, m.forStart(), func(ctx context.Context) error {
 		in, err := f.e.host.Start(ctx, m.from)
 		if err == nil {
 			m.old = in
@@ -207,7 +207,7 @@ func (f *flight) stop(ctx context.Context, m *move, in Instance) {
 	if !alive(in) || ctx.Err() != nil {
 		return
 	}
-	if err := f.call(ctx, m, stepStop, stopBudget, in.Stop); err != nil {
+	if err := f.call(ctx, m, stepStop, m.forStop(), in.Stop); err != nil {
 		f.e.log.Warn("a process did not stop in order", "service", m.Service, "process", in.ID(), "error", err)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// What each step may take. While nobody serves the budgets are short; beside a serving version they only have to end.
+// What each step may take, unless the manifest has another budget for it. While nobody serves the budgets are short;
+// beside a serving version they only have to end.
 const (
 	startBudget    = 5 * time.Minute
 	listenBudget   = 10 * time.Second
@@ -35,9 +36,36 @@ const (
 // maxLag is how far a standby may be behind when the switch begins.
 const maxLag = 64 << 10
 
+// budgetKeys are the keys of [budget] that a step can be given more time with.
+var budgetKeys = map[string]string{
+	stepStart: "start", stepShadow: "shadow", stepRehearse: "rehearse", stepFollow: "follow", stepLetGo: "switch",
+	stepTakeOver: "take_over", stepStop: "stop",
+}
+
+// forStart and its like are the budgets of a service's steps.
+func (m *move) forStart() time.Duration    { return orDefault(m.Budget.Start.Std(), startBudget) }
+func (m *move) forShadow() time.Duration   { return orDefault(m.Budget.Shadow.Std(), shadowBudget) }
+func (m *move) forRehearse() time.Duration { return orDefault(m.Budget.Rehearse.Std(), rehearseBudget) }
+func (m *move) forFollow() time.Duration   { return orDefault(m.Budget.Follow.Std(), followBudget) }
+func (m *move) forLetGo() time.Duration {
+	return orDefault(m.Budget.Switch.Std(), max(switchBudget, m.Drain))
+}
+
+func (m *move) forTakeOver() time.Duration { return orDefault(m.Budget.TakeOver.Std(), switchBudget) }
+func (m *move) forStop() time.Duration     { return orDefault(m.Budget.Stop.Std(), stopBudget) }
+
+// forComeBack is for taking over where there is nothing to go back to, or nobody serves already.
+func (m *move) forComeBack() time.Duration { return max(backBudget, m.Budget.TakeOver.Std()) }
+
+// lateError ends a step that was not done within its budget.
+type lateError struct{ budget time.Duration }
+
+func (e *lateError) Error() string { return fmt.Sprintf("not done within its budget of %s", e.budget) }
+func (e *lateError) Unwrap() error { return context.DeadlineExceeded }
+
 // within runs do with a budget. If the budget or ctx ended it, the error says so.
 func within(ctx context.Context, budget time.Duration, do func(ctx context.Context) error) error {
-	late := fmt.Errorf("not done within %s: %w", budget, context.DeadlineExceeded)
+	late := &lateError{budget}
 	ctx, stop := context.WithTimeoutCause(ctx, budget, late)
 	defer stop()
 	err := do(ctx)

@@ -31,6 +31,8 @@ type change struct {
 	Drain        time.Duration       `json:"drain,omitempty"`
 	Probation    time.Duration       `json:"probation,omitempty"`
 	Health       time.Duration       `json:"health,omitempty"`
+	Limits       appup.Limits        `json:"limits,omitzero"` // of a journal that has none: a version passes unless it dies or is unhealthy
+	Budget       appup.Budgets       `json:"budget,omitzero"`
 	Tables       []appup.TableChange `json:"tables,omitempty"`
 	Path         []string            `json:"path,omitempty"` // versions, if it is longer than from one to the next
 
@@ -52,6 +54,7 @@ func changeOf(r *appup.Relup, from, to release.Package) change {
 	return change{
 		Service: r.Service, Do: r.Do.String(), From: from.Version, To: to.Version, Old: from.Digest, New: to.Digest,
 		Down: r.Down, Irreversible: r.Irreversible, Drain: r.Drain, Probation: r.Probation, Health: r.Health,
+		Limits: r.Limits, Budget: r.Budget,
 		Tables: r.Tables,
 	}
 }

@@ -3,6 +3,7 @@ package upgrades
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/theseusd/theseus/sdk/control"
 )
@@ -40,6 +41,9 @@ func (f *flight) makePermanent() error {
 	case <-f.approved:
 		ev.By, ev.Text = f.approver, "committed by "+orSomebody(f.approver)
 	default:
+	}
+	if text := f.trialText(); text != "" {
+		ev.Text = strings.TrimPrefix(ev.Text+"; "+text, "; ")
 	}
 	return f.journal(record{Event: ev})
 }

@@ -157,14 +157,17 @@ func (e *Engine) Current() (name, status string) {
 
 // InProgress returns the upgrade under way, or nil.
 func (e *Engine) InProgress() *control.Upgrade {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	u := e.reg.upgrade
-	if u == nil {
-		return nil
+	var now *control.Upgrade
+	e.read(func(r *registry) {
+		if u := r.upgrade; u != nil {
+			held := u.plan.Hold && u.state == Probation
+			now = &control.Upgrade{From: u.from, To: u.to, Step: string(u.state), Until: u.until, Held: held}
+		}
+	})
+	if f := e.current(); f != nil && now != nil && now.Step == string(Probation) {
+		now.Trials = f.onTrial()
 	}
-	held := u.plan.Hold && u.state == Probation
-	return &control.Upgrade{From: u.from, To: u.to, Step: string(u.state), Until: u.until, Held: held}
+	return now
 }
 
 // read gives f the registry; f keeps nothing of it that changes.

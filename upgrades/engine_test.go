@@ -115,6 +115,7 @@ var scenarios = []scenario{
 	{name: "down and sick", before: one("2.0.0", upFrom1), down: true, sick: "1.0.0", want: RolledBack},
 	{name: "restart", before: one("2.0.0", restart1), want: Permanent, cut: true},
 	{name: "restart and sick", before: one("2.0.0", restart1), sick: "2.0.0", want: RolledBack, cut: true},
+	{name: "one crash is allowed", before: one("2.0.0", upFrom1+"[probation]\ncrashes = 1\n"), want: Permanent},
 	{name: "one way", before: one("2.0.0", oneWay), want: Permanent},
 	{name: "two services", before: two, want: Permanent},
 	{name: "two services, sick", before: two, sick: "2.0.0", want: RolledBack},

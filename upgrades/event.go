@@ -12,11 +12,12 @@ import (
 // record is one entry of the journal: what people read in the history, and what recovery needs.
 type record struct {
 	control.Event
-	Set        map[string]item   `json:"set,omitempty"`        // of a release that was built
-	Plan       *control.Plan     `json:"plan,omitempty"`       // of an upgrade that was planned
-	Changes    []change          `json:"changes,omitempty"`    // likewise
-	Rehearsals map[string]sample `json:"rehearsals,omitempty"` // by service
-	Asked      bool              `json:"asked,omitempty"`      // of an end: somebody wanted it, it says nothing of the release
+	Set        map[string]item            `json:"set,omitempty"`        // of a release that was built
+	Plan       *control.Plan              `json:"plan,omitempty"`       // of an upgrade that was planned
+	Changes    []change                   `json:"changes,omitempty"`    // likewise
+	Before     map[string]control.Traffic `json:"before,omitempty"`     // by service: the minute before the switch
+	Rehearsals map[string]sample          `json:"rehearsals,omitempty"` // by service
+	Asked      bool                       `json:"asked,omitempty"`      // of an end: somebody wanted it, it says nothing of the release
 }
 
 // item is one service of a release.

@@ -3,6 +3,7 @@ package upgrades
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -29,6 +30,10 @@ type flight struct {
 	approved chan struct{} // closed when somebody wants the probation to end well
 	approve  sync.Once
 	approver string
+
+	trialMu sync.Mutex
+	trials  map[string]control.Trial // by service, in a probation
+	due     time.Time                // the end of the probation that began last
 
 	ready chan struct{} // closed when each service has its active instance again, or at the end; used by recovery
 	done  chan struct{} // closed at the end
@@ -242,12 +247,17 @@ func (f *flight) call(ctx context.Context, m *move, step string, budget time.Dur
 	if errors.As(err, &e) {
 		return err
 	}
-	se := &StepError{Service: m.Service, Step: step, Err: err}
+	e = &StepError{Service: m.Service, Step: step, Err: err}
+	var late *lateError
 	var taken *ListenError
-	if errors.As(err, &taken) {
-		se.Hint = taken.hint(m.Service)
+	key := budgetKeys[step]
+	switch {
+	case errors.As(err, &taken):
+		e.Hint = taken.hint(m.Service)
+	case key != "" && errors.As(err, &late):
+		e.Hint = fmt.Sprintf("if it needs more time, raise %s in [budget] of appup.toml of %s", key, m.Service)
 	}
-	return se
+	return e
 }
 
 // kill ends a process by force and waits until it is gone; what is not gone then is past help, and the log is fenced

@@ -60,7 +60,7 @@ func (f *flight) forward(ctx context.Context, m *move) error {
 			return err
 		}
 	}
-	return f.takeOver(ctx, m, backBudget, handed)
+	return f.takeOver(ctx, m, m.forComeBack(), handed)
 }
 
 // handOver makes the old version let go, by force if need be, and tells whether its connections travel.

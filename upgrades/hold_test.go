@@ -24,7 +24,7 @@ func TestHeldProbationWaitsForCommit(t *testing.T) {
 		req := heldRequest
 		req.Digest = p.Digest
 		must(t, d.e.Upgrade(t.Context(), req, nil))
-		time.Sleep(24 * time.Hour)
+		time.Sleep(time.Hour)
 		u := d.e.InProgress()
 		if u == nil || u.Step != "probation" || !u.Held || !u.Until.IsZero() {
 			t.Fatalf("it is not held: %+v", u)
@@ -70,14 +70,14 @@ func TestHeldProbationSurvivesTheDaemon(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
 		must(t, d.e.Upgrade(t.Context(), heldRequest, nil))
 		for range 3 {
-			time.Sleep(time.Hour)
+			time.Sleep(time.Minute)
 			d.end()
 			d = w.boot()
 			must(t, d.e.Recover(t.Context()))
 			must(t, d.e.Boot(t.Context()))
 		}
 		defer d.end()
-		time.Sleep(time.Hour)
+		time.Sleep(time.Minute)
 		if u := d.e.InProgress(); u == nil || !u.Held {
 			t.Fatalf("it is not held any more: %+v", u)
 		}
@@ -103,14 +103,14 @@ func TestCrashOfAHeldUpgrade(t *testing.T) {
 				_ = e.Commit(context.Background(), control.UpgradeRequest{}, nil)
 				_ = e.Wait(context.Background())
 			})
-			time.Sleep(time.Hour)
+			time.Sleep(time.Minute)
 			d.end()
 			w.with(func() { w.script, calls = nil, len(w.calls) })
 			d = w.boot()
 			defer d.end()
 			must(t, d.e.Recover(t.Context()))
 			must(t, d.e.Boot(t.Context()))
-			time.Sleep(time.Hour)
+			time.Sleep(time.Minute)
 			if u := d.e.InProgress(); u != nil {
 				if !u.Held {
 					t.Errorf("crash at call %d: it goes on, but is not held: %+v", k, u)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/describe"
 	"github.com/theseusd/theseus/upgrades/release"
 )
@@ -66,7 +67,8 @@ type Status struct {
 	LogBytes    uint64            `json:"log_bytes"`
 	Connections uint64            `json:"connections"`
 	Ahead       uint64            `json:"ahead"`
-	Refused     *RowError         `json:"-"` // the first write that an older version which may come back cannot hold
+	Traffic     control.Traffic   `json:"traffic"` // of the last minute
+	Refused     *RowError         `json:"-"`       // the first write that an older version which may come back cannot hold
 }
 
 // Progress of a long step, in rows.

@@ -23,6 +23,7 @@ const (
 	stepTakeOver = "take over"
 	stepHealth   = "health"
 	stepStop     = "stop"
+	stepGate     = "gate"
 	stepJournal  = "journal"
 )
 
@@ -52,14 +53,18 @@ func (f *flight) prepare(ctx context.Context) error {
 	if err := f.each(ctx, f.follow); err != nil {
 		return err
 	}
-	return f.reach(Following, "")
+	return f.reachWith(record{Event: f.event(string(Following)), Before: f.measure(ctx)})
 }
 
 // reach journals a state.
 func (f *flight) reach(s State, text string) error {
 	ev := f.event(string(s))
 	ev.Text = text
-	if err := f.journal(record{Event: ev}); err != nil {
+	return f.reachWith(record{Event: ev})
+}
+
+func (f *flight) reachWith(rec record) error {
+	if err := f.journal(rec); err != nil {
 		return &StepError{Step: stepJournal, Err: err}
 	}
 	return nil
@@ -165,7 +170,7 @@ func (f *flight) start(ctx context.Context, m *move) error {
 }
 
 func (f *flight) bringUp(ctx context.Context, m *move) error {
-	return f.call(ctx, m, stepStart, startBudget, func(ctx context.Context) error {
+	return f.call(ctx, m, stepStart, m.forStart(), func(ctx context.Context) error {
 		in, err := f.e.host.Start(ctx, m.to)
 		if err == nil {
 			m.new = in
@@ -186,7 +191,7 @@ func (f *flight) shadow(ctx context.Context, m *move) error {
 		return err
 	}
 	m.shadowed = true
-	return f.call(ctx, m, stepShadow, shadowBudget, func(ctx context.Context) error {
+	return f.call(ctx, m, stepShadow, m.forShadow(), func(ctx context.Context) error {
 		return m.old.Shadow(ctx, versions, true, f.progress(m, "shadowing"))
 	})
 }
@@ -257,7 +262,7 @@ func cameBack(r Rehearsal, way string) string {
 
 func (f *flight) rehearse(ctx context.Context, m *move) (r Rehearsal, s sample, err error) {
 	began := time.Now()
-	err = f.call(ctx, m, stepRehearse, rehearseBudget, func(ctx context.Context) error {
+	err = f.call(ctx, m, stepRehearse, m.forRehearse(), func(ctx context.Context) error {
 		r, err = m.new.Rehearse(ctx, nil, f.progress(m, "rehearsing"))
 		return err
 	})
@@ -270,7 +275,7 @@ func (f *flight) rehearse(ctx context.Context, m *move) (r Rehearsal, s sample, 
 func (f *flight) rehearseDown(ctx context.Context, m *move, versions map[string]int32) (err error) {
 	began := time.Now()
 	defer func() { m.belowTook = time.Since(began) }()
-	return f.call(ctx, m, stepRehearse, rehearseBudget, func(ctx context.Context) error {
+	return f.call(ctx, m, stepRehearse, m.forRehearse(), func(ctx context.Context) error {
 		m.below, err = m.old.Rehearse(ctx, versions, f.progress(m, "rehearsing"))
 		return err
 	})
@@ -286,7 +291,7 @@ func (f *flight) follow(ctx context.Context, m *move) error {
 	if err != nil {
 		return err
 	}
-	return f.call(ctx, m, stepFollow, followBudget, func(ctx context.Context) error { return f.catchUp(ctx, m) })
+	return f.call(ctx, m, stepFollow, m.forFollow(), func(ctx context.Context) error { return f.catchUp(ctx, m) })
 }
 
 func (f *flight) catchUp(ctx context.Context, m *move) error {

@@ -2,6 +2,7 @@ package upgrades
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,7 +15,11 @@ func (f *flight) prove(ctx context.Context) error {
 	end := f.probationEnd
 	for {
 		if err := f.probation(ctx, end); err != nil {
-			return f.giveUp(ctx, err)
+			spared, rerr := f.spare(ctx, err)
+			if spared && rerr == nil {
+				continue
+			}
+			return f.giveUp(ctx, errors.Join(err, rerr))
 		}
 		err := f.makePermanent()
 		if err == nil {
@@ -39,6 +44,7 @@ func (f *flight) beginProbation() {
 		ev.Text = "again, " + ev.Text
 	}
 	f.feeds.send(f.e.must(record{Event: ev}))
+	f.due = time.Now().Add(max(seconds(f.plan.Probation), minProbation))
 }
 
 // heldText says what a probation waits for that has no end by itself.
@@ -58,6 +64,7 @@ func (f *flight) probation(ctx context.Context, end func(ctx context.Context) er
 			continue
 		}
 		wg.Go(func() { f.watchHealth(ctx, m, fail) })
+		wg.Go(func() { f.watchTraffic(ctx, m, m.new, fail) })
 		if len(f.shadowsOf(m)) > 0 {
 			wg.Go(func() { f.watchRefused(ctx, m, m.new, fail) })
 		}
@@ -83,7 +90,7 @@ func (f *flight) probationEnd(ctx context.Context) error {
 	case f.plan.Hold:
 		return f.await(ctx, nil, f.approved)
 	}
-	t := time.NewTimer(max(seconds(f.plan.Probation), minProbation))
+	t := time.NewTimer(max(time.Until(f.due), minProbation)) // a version that was started again shows that it stays up
 	defer t.Stop()
 	return f.await(ctx, t.C, f.approved)
 }

@@ -131,10 +131,14 @@ func (e *Engine) pick(ctx context.Context, service string, want item, stay ...it
 	return best
 }
 
-// lost is set if the new version of a service died while its old one lives on.
+// lost is set if the new version of a service died while its old one lives on, more often than it may.
 func (f *flight) lost() error {
 	for _, m := range f.moves {
 		if m.live() && !alive(m.new) && alive(m.old) {
+			if f.state() == Probation && f.mayCrash(m) {
+				f.countCrash(m)
+				continue
+			}
 			return &StepError{Service: m.Service, Step: stepServe, Err: fmt.Errorf("%s: %w", m.To, ErrGone)}
 		}
 	}

@@ -46,9 +46,11 @@ type underway struct {
 	state    State
 	plan     control.Plan
 	changes  []change
-	switched map[string]bool // services that may have gone over before the commit
-	until    time.Time       // end of the probation
-	last     time.Time       // of the last record
+	switched map[string]bool            // services that may have gone over before the commit
+	until    time.Time                  // end of the probation
+	before   map[string]control.Traffic // by service: the last minute of the old version
+	crashes  map[string]int             // by service: of the new version, on probation
+	last     time.Time                  // of the last record
 }
 
 func newRegistry() *registry { return &registry{rates: map[string]sample{}} }
@@ -153,7 +155,7 @@ func (r *registry) plan(rec record) error {
 	r.upgrades++
 	r.upgrade = &underway{
 		id: rec.Upgrade, from: rec.From, to: rec.To, by: rec.By, state: Planned,
-		plan: *rec.Plan, changes: rec.Changes, switched: map[string]bool{}, last: rec.Time,
+		plan: *rec.Plan, changes: rec.Changes, switched: map[string]bool{}, crashes: map[string]int{}, last: rec.Time,
 	}
 	return nil
 }
@@ -186,6 +188,10 @@ func (r *registry) restate(u *underway, state State) error {
 // note keeps what later steps need of a record.
 func (r *registry) note(u *underway, rec record) {
 	switch rec.Kind {
+	case string(Following):
+		u.before = rec.Before
+	case Restarted:
+		u.crashes[rec.Service]++
 	case Switched:
 		u.switched[rec.Service] = true
 	case string(Rehearsed):

@@ -281,5 +281,6 @@ func startOf(p release.Package) change {
 	return change{
 		Service: p.Name, Do: doStart, To: p.Version, New: p.Digest,
 		Probation: appup.DefaultProbation, Health: orDefault(p.Manifest.Probation.Health.Std(), appup.DefaultHealth),
+		Limits: p.Manifest.Probation.Limits(), Budget: p.Manifest.Budget,
 	}
 }

@@ -23,10 +23,11 @@ const (
 
 // Records that are no states.
 const (
-	Built    = "built"    // a release is there
-	Booted   = "booted"   // the first release runs and is permanent
-	Removed  = "removed"  // a release is no longer there
-	Switched = "switched" // one of several services goes over to its new version; the one that decides is Committed
+	Built     = "built"     // a release is there
+	Booted    = "booted"    // the first release runs and is permanent
+	Removed   = "removed"   // a release is no longer there
+	Restarted = "restarted" // a new version that died on probation is started again
+	Switched  = "switched"  // one of several services goes over to its new version; the one that decides is Committed
 )
 
 // What is not in next cannot happen: state, record, next state.
@@ -41,6 +42,7 @@ var next = map[State]map[string]State{
 	Committed: {Switched: Committed, string(Probation): Probation, string(RollingBack): RollingBack},
 	Probation: {
 		string(Probation):   Probation, // again from its beginning, after a crash
+		Restarted:           Probation,
 		string(Permanent):   Permanent,
 		string(RollingBack): RollingBack,
 	},

@@ -99,8 +99,14 @@ func probationText(d *drawn) string {
 	if d.plan.Hold {
 		length = "held until reltool commit or reltool rollback"
 	}
-	return fmt.Sprintf("%s: %s serves and is watched; back to %s if it dies or calls itself unhealthy, no write lost",
+	text := fmt.Sprintf("%s: %s serves and is watched; back to %s if it dies, calls itself unhealthy or misses a gate, no write lost",
 		length, d.plan.To, orNothing(d.plan.From))
+	for _, c := range d.changes {
+		if gates := c.Limits.String(); gates != "" {
+			text += fmt.Sprintf("; %s: %s", c.Service, gates)
+		}
+	}
+	return text
 }
 
 func permanentText(d *drawn) string {

@@ -67,7 +67,7 @@ func (f *flight) switchLive(ctx context.Context, m *move) error {
 			return &StepError{Service: m.Service, Step: stepJournal, Err: err}
 		}
 	}
-	err = f.takeOver(ctx, m, switchBudget, true)
+	err = f.takeOver(ctx, m, m.forTakeOver(), true)
 	m.pause = time.Since(began)
 	if serr := <-synced; err == nil && serr != nil {
 		return &StepError{Service: m.Service, Step: stepJournal, Err: serr}
@@ -88,7 +88,7 @@ func (f *flight) switchByRestart(ctx context.Context, m *move) error {
 	defer func() { m.pause = time.Since(began) }()
 	m.loose = true
 	if alive(m.old) {
-		err := f.call(ctx, m, stepStop, stopBudget, m.old.Stop)
+		err := f.call(ctx, m, stepStop, m.forStop(), m.old.Stop)
 		if alive(m.old) && err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (f *flight) switchByRestart(ctx context.Context, m *move) error {
 	if err := f.bringUp(ctx, m); err != nil {
 		return err
 	}
-	return f.takeOver(ctx, m, backBudget, false)
+	return f.takeOver(ctx, m, m.forComeBack(), false)
 }
 
 // switchIn lets a service that is new serve.
@@ -105,7 +105,7 @@ func (f *flight) switchIn(ctx context.Context, m *move) error {
 	if err != nil {
 		return err
 	}
-	err = f.takeOver(ctx, m, backBudget, false)
+	err = f.takeOver(ctx, m, m.forComeBack(), false)
 	if serr := <-synced; err == nil && serr != nil {
 		return &StepError{Service: m.Service, Step: stepJournal, Err: serr}
 	}
@@ -158,7 +158,7 @@ func (f *flight) letGo(ctx context.Context, m *move) error {
 // release makes an instance let go within the budget of a switch, whatever the number of tries. An answer that says
 // no has changed nothing, so the next try may come.
 func (f *flight) release(ctx context.Context, m *move, in Instance) error {
-	budget := max(switchBudget, m.Drain)
+	budget := m.forLetGo()
 	until := time.Now().Add(budget)
 	for {
 		left := time.Until(until)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/describe"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/journal"
@@ -28,9 +29,10 @@ type world struct {
 	procs   []*proc
 	grounds map[string]*ground
 	store   map[string]release.Package
-	sick    map[string]bool      // versions that call themselves unhealthy
-	broken  map[string]bool      // versions that do not start
-	badRow  map[string]*RowError // what a rehearsal finds, by the way: "rehearse" or "rehearse down"
+	sick    map[string]bool            // versions that call themselves unhealthy
+	broken  map[string]bool            // versions that do not start
+	badRow  map[string]*RowError       // what a rehearsal finds, by the way: "rehearse" or "rehearse down"
+	traffic map[string]control.Traffic // of the last minute, by version
 	records []journal.Record
 	synced  int
 	wrong   []string
@@ -117,7 +119,7 @@ var errScripted = errors.New("scripted failure")
 func newWorld(t testing.TB) *world {
 	return &world{
 		t: t, grounds: map[string]*ground{}, store: map[string]release.Package{},
-		sick: map[string]bool{}, broken: map[string]bool{}, badRow: map[string]*RowError{},
+		sick: map[string]bool{}, broken: map[string]bool{}, badRow: map[string]*RowError{}, traffic: map[string]control.Traffic{},
 	}
 }
 
@@ -597,7 +599,7 @@ func (h *handle) Done() <-chan struct{}      { return h.p.done }
 
 func (h *handle) Status(ctx context.Context) (s Status, err error) {
 	err = h.d.call(ctx, h.p, "status", func() error {
-		s = Status{Role: h.p.role, Lag: h.p.lag, Rows: map[string]uint64{"rows": 1_000_000}, Refused: h.p.refused}
+		s = Status{Role: h.p.role, Lag: h.p.lag, Traffic: h.d.w.traffic[h.p.pkg.Version], Rows: map[string]uint64{"rows": 1_000_000}, Refused: h.p.refused}
 		h.p.lag /= 4
 		return nil
 	})

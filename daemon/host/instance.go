@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/theseusd/theseus/daemon/internal/proc"
+	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/describe"
 	"github.com/theseusd/theseus/sdk/wire"
 	"github.com/theseusd/theseus/upgrades"
@@ -133,6 +134,9 @@ func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
 	st := upgrades.Status{
 		Role: roles[r.Role], Epoch: r.Epoch, Lag: r.LagBytes, Rows: r.Rows, LogBytes: r.LogBytes,
 		Connections: r.Connections, Ahead: r.Ahead,
+	}
+	if t := r.Traffic; t != nil {
+		st.Traffic = control.Traffic{Requests: t.Requests, Failures: t.Failures, P99: micros(t.P99Micros).Seconds()}
 	}
 	if r.RefusedTable != "" {
 		st.Refused = &upgrades.RowError{Table: r.RefusedTable, Key: r.RefusedKey, Reason: r.RefusedReason}

@@ -23,6 +23,24 @@ type Upgrade struct {
 	Step  string    `json:"step"`
 	Until time.Time `json:"until,omitzero"` // end of the probation
 	Held  bool      `json:"held,omitempty"` // the probation has no end by itself: commit or rollback
+
+	Trials []Trial `json:"trials,omitempty"` // in a probation, by service
+}
+
+// Trial is a version on probation, beside the one before it.
+type Trial struct {
+	Service string  `json:"service"`
+	Version string  `json:"version"`
+	Now     Traffic `json:"now"`
+	Before  Traffic `json:"before"`            // the last minute of the version before, right before the switch
+	Crashes int     `json:"crashes,omitempty"` // that were made good by a restart
+}
+
+// Traffic is what a version has answered in a minute, or in less if it has not served for so long.
+type Traffic struct {
+	Requests uint64  `json:"requests"`
+	Failures uint64  `json:"failures"`    // of them
+	P99      float64 `json:"p99_seconds"` // 99 of 100 took no longer
 }
 
 // ServiceStatus is one service.

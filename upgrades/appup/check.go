@@ -23,7 +23,7 @@ var reserved = []string{"theseus", "theseusd", "reltool"}
 // check checks what types do not say. The first error wins.
 func (m *Manifest) check() error {
 	checks := []func() *ParseError{
-		m.checkIdentity, m.checkListen, m.checkUp, m.checkDown, m.checkDrop, m.checkRequires, m.checkRestart,
+		m.checkIdentity, m.checkListen, m.checkUp, m.checkDown, m.checkDrop, m.checkRequires, m.checkRestart, m.checkProbation,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

@@ -67,6 +67,7 @@ func (c *compilation) section() (*Relup, error) {
 	r := &Relup{
 		Service: m.Name, From: c.from.Manifest.Version, To: c.to.Manifest.Version, Down: c.down,
 		Drain: m.Drain.or(DefaultDrain), Health: m.Probation.Health.or(DefaultHealth),
+		Limits: m.Probation.Limits(), Budget: m.Budget,
 	}
 	var known []string
 	sections := m.sections(c.down)

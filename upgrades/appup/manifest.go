@@ -27,6 +27,7 @@ type Manifest struct {
 	Up        []Up              `toml:"up"`
 	Down      []Down            `toml:"down"`
 	Probation Gates             `toml:"probation"`
+	Budget    Budgets           `toml:"budget"`
 	Requires  map[string]string `toml:"requires"` // service: semver range
 	Restart   Restart           `toml:"restart"`
 
@@ -54,11 +55,6 @@ type Down struct {
 	Do           Do       `toml:"do"`
 	Probation    Duration `toml:"probation"`    // DefaultProbation if 0
 	Irreversible bool     `toml:"irreversible"` // past the switch no way back keeps the writes
-}
-
-// Gates are what a version must pass during its probation.
-type Gates struct {
-	Health Duration `toml:"health"` // between two health checks; DefaultHealth if 0
 }
 
 // Restart bounds how often a crashed service is started again: more than Intensity times within Period is a failure.

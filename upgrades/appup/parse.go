@@ -40,6 +40,7 @@ func (m *Manifest) fill() {
 	}
 	m.Drain = Duration(m.Drain.or(DefaultDrain))
 	m.Probation.Health = Duration(m.Probation.Health.or(DefaultHealth))
+	m.Probation.fill()
 	m.Restart.Period = Duration(m.Restart.Period.or(DefaultPeriod))
 	if m.Restart.Intensity == 0 {
 		m.Restart.Intensity = DefaultIntensity

@@ -35,6 +35,19 @@ to = "~1.0"
 
 [probation]
 health = "2s"
+crashes = 2
+error_rate = "0.5%"
+p99 = "3x, 250ms"
+requests = 20
+
+[budget]
+start = "1m"
+shadow = "2m"
+rehearse = "1h"
+follow = "5s"
+switch = "2s"
+take_over = "3s"
+stop = "4s"
 
 [requires]
 cache = "^1"
@@ -53,7 +66,8 @@ func TestParseReadsEverything(t *testing.T) {
 	want := `{Name:visits Version:2.0.0 Command:vis Drain:100ms Drop:[old] DropVerbs:[top] DropListeners:[resp] ` +
 		`Listen:[{Name:http Network:tcp Address:127.0.0.1:8081}] ` +
 		`Up:[{From:~1.0 Do:update Probation:3s Irreversible:true} {From:^0.9 Do:restart Probation:10s Irreversible:false}] ` +
-		`Down:[{To:~1.0 Do:update Probation:10s Irreversible:false}] Probation:{Health:2s} ` +
+		`Down:[{To:~1.0 Do:update Probation:10s Irreversible:false}] Probation:{Health:2s Crashes:2 ErrorRate:0.5% P99:3x, 250ms Requests:20} ` +
+		`Budget:{Start:1m0s Shadow:2m0s Rehearse:1h0m0s Follow:5s Switch:2s TakeOver:3s Stop:4s} ` +
 		`Requires:map[cache:^1] Restart:{Intensity:5 Period:1m0s} src:<nil>}`
 	if got := fmt.Sprintf("%+v", *m); got != want {
 		t.Fatalf("got  %s\nwant %s", got, want)
@@ -87,7 +101,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown key in an inline table", head(`listen = [{nam = "x"}]`), `3:12: unknown key "nam" in listen[0]; did you mean "name"?`},
 		{"a dotted unknown key", head("probation.healt = \"1s\""), `3:11: unknown key "healt" in probation; did you mean "health"?`},
 		{"a key that slid into a table", head("[[up]]\nfrom = \"*\"\ndrain = \"1s\""), `5:1: unknown key "drain" in up[0]; "drain" belongs above the first [table]`},
-		{"a key like no other", head("zzzzzzzz = 1"), `3:1: unknown key "zzzzzzzz"; known here: command, down, drain, drop, drop_listeners, drop_verbs, listen, name, probation, requires, restart, up, version`},
+		{"a key like no other", head("zzzzzzzz = 1"), `3:1: unknown key "zzzzzzzz"; known here: budget, command, down, drain, drop, drop_listeners, drop_verbs, listen, name, probation, requires, restart, up, version`},
 		{"a number for a text", "name = 3\n", `1:8: name is an integer here and must be a string`},
 		{"a number for a duration", head("drain = 200"), `3:9: drain is an integer here and must be a string; a duration is written as "200ms" or "10s"`},
 		{"a number for do", head("[[up]]\nfrom = \"*\"\ndo = 1"), `5:6: up[0].do is an integer here and must be a string; write "update", "load" or "restart"`},
@@ -120,6 +134,21 @@ func TestParseRefuses(t *testing.T) {
 		{"a bad duration", head(`drain = "fast"`), `3:9: "fast" is no duration; write it as "200ms" or "10s"`},
 		{"no duration at all", head(`drain = "0s"`), `3:9: a duration of 0s is too short; leave the key away for the default`},
 		{"a negative duration", head("[probation]\nhealth = \"-1s\""), `4:10: a duration of -1s is too short; leave the key away for the default`},
+		{"a rate without a sign", head("[probation]\nerror_rate = \"1\""), `4:14: "1" is no error rate; write it as "1%", or "off"`},
+		{"a number for a rate", head("[probation]\nerror_rate = 1"), `4:14: probation.error_rate is an integer here and must be a string; write it as "1%", or "off"`},
+		{"a rate that cannot be", head("[probation]\nerror_rate = \"101%\""), `4:14: an error rate of 101% can never be exceeded; write "off"`},
+		{"a negative rate", head("[probation]\nerror_rate = \"-1%\""), `4:14: "-1%" is no error rate; write it as "1%", or "off"`},
+		{"no rate", head("[probation]\nerror_rate = \"\""), `4:14: "" is no error rate; write it as "1%", or "off"`},
+		{"a bad p99", head("[probation]\np99 = \"fast\""), `4:7: "fast" is no p99; write it as "3x", "250ms", "3x, 250ms" or "off"`},
+		{"a p99 the wrong way round", head("[probation]\np99 = \"250ms, 3x\""), `4:7: "250ms, 3x" is no p99; write it as "3x", "250ms", "3x, 250ms" or "off"`},
+		{"a p99 that gets better", head("[probation]\np99 = \"0.5x\""), `4:7: a p99 of 0.5x is no worse than before; the factor is greater than 1`},
+		{"a p99 of nothing", head("[probation]\np99 = \"3x, 0s\""), `4:7: a p99 of 0s is too short; write "off" for none`},
+		{"an endless p99", head("[probation]\np99 = \"Infx\""), `4:7: "Infx" is no p99; write it as "3x", "250ms", "3x, 250ms" or "off"`},
+		{"negative crashes", head("[probation]\ncrashes = -1"), `4:11: the number of crashes is negative; 0 is none`},
+		{"no requests", head("[probation]\nrequests = 0"), `4:12: no request says nothing; the least number is 1; leave the key away for the default`},
+		{"an unknown gate", head("[probation]\nerrors = \"1%\""), `4:1: unknown key "errors" in probation; known here: crashes, error_rate, health, p99, requests`},
+		{"an unknown budget", head("[budget]\ntakeover = \"1s\""), `4:1: unknown key "takeover" in budget; did you mean "take_over"?`},
+		{"a budget of nothing", head("[budget]\nswitch = \"0s\""), `4:10: a duration of 0s is too short; leave the key away for the default`},
 		{"an unknown do", head("[[up]]\nfrom = \"*\"\ndo = \"pray\""), `5:6: do is "pray", not update, load or restart`},
 
 		{"a bad range", head("[[up]]\nfrom = \"~one\""), `4:8: "~one" is no range of versions; write it as "~1.0", "^1.2" or ">= 1.0, < 1.4"`},

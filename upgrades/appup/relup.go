@@ -13,6 +13,8 @@ type Relup struct {
 	Drain             time.Duration // for requests in hand at the switch
 	Probation         time.Duration
 	Health            time.Duration // between two health checks of the probation
+	Limits            Limits        // of the other gates
+	Budget            Budgets       // of its steps
 	Irreversible      bool          // past the switch no way back keeps the writes
 	Tables            []TableChange // every table of both versions, by name
 

@@ -72,6 +72,10 @@ func example(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[Duration]():
 		return `a duration is written as "200ms" or "10s"`
+	case reflect.TypeFor[ErrorRate]():
+		return `write it as "1%", or "off"`
+	case reflect.TypeFor[P99]():
+		return `write it as "3x", "250ms", "3x, 250ms" or "off"`
 	case reflect.TypeFor[Do]():
 		return `write "update", "load" or "restart"`
 	}

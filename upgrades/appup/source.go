@@ -33,6 +33,15 @@ func (s *source) at(path, what, hint string) *ParseError {
 	}
 }
 
+// has says whether the key at path is written down.
+func (s *source) has(path string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s.places[path]
+	return ok
+}
+
 // offset makes an error that points at a byte of the text.
 func (s *source) offset(offset int, what, hint string) *ParseError {
 	offset = min(max(offset, 0), len(s.text))

@@ -238,7 +238,13 @@ func TestStatus(t *testing.T) {
 	tool, text := drawing(screen{})
 	tool.showStatus(control.Status{
 		Dir: "/srv/a", Version: "0.1.0", PID: 12, Started: noon.Add(-time.Hour), Release: "v2", State: "current",
-		Upgrade: &control.Upgrade{From: "v1", To: "v2", Step: "probation", Until: noon.Add(7 * time.Second)},
+		Upgrade: &control.Upgrade{From: "v1", To: "v2", Step: "probation", Until: noon.Add(7 * time.Second), Trials: []control.Trial{
+			{
+				Service: "visits", Version: "2.0.0", Now: control.Traffic{Requests: 1240, Failures: 3, P99: 0.012},
+				Before: control.Traffic{Requests: 3100, P99: 0.0102}, Crashes: 1,
+			},
+			{Service: "cache", Version: "1.0.0"},
+		}},
 		Services: []control.ServiceStatus{
 			{Name: "cache", Version: "1.0.0", State: "failed", Reason: "crashed 4 times in 5s"},
 			{

@@ -78,6 +78,7 @@ func (t *tool) showStatus(s control.Status) {
 	for _, note := range s.Notes {
 		fmt.Fprintln(t.out, t.out.paint(yellow, note))
 	}
+	t.showTrials(s.Upgrade)
 	for _, service := range s.Services {
 		if service.Reason != "" {
 			fmt.Fprintln(t.out, t.out.paint(red, service.Name+": "+service.Reason))
