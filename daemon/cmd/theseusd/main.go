@@ -42,7 +42,7 @@ func main() {
 
 type options struct {
 	dir, format, level string
-	backoff            time.Duration
+	backoff, silence   time.Duration
 	started            bool // the call was right
 }
 
@@ -62,6 +62,7 @@ func (o *options) root() *cobra.Command {
 	flags.StringVar(&o.level, "log-level", "info", "log from trace, debug, info, warn or error upwards")
 	root.Flags().DurationVar(&o.backoff, "max-backoff", keel.DefaultMaxBackoff,
 		"longest wait before a daemon that keeps dying is started again")
+	root.Flags().DurationVar(&o.silence, "silence", keel.DefaultSilence, "replace a daemon that has not given a sign of life for so long")
 	root.AddCommand(&cobra.Command{
 		Use: "daemon", Hidden: true, Args: cobra.NoArgs, Short: "What the keel starts",
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.daemon(cmd.Context()) },
@@ -113,7 +114,7 @@ func (o *options) keel(ctx context.Context) error {
 		return err
 	}
 	return keel.Run(ctx, keel.Config{
-		Run: paths.Run, MaxBackoff: o.backoff,
+		Run: paths.Run, MaxBackoff: o.backoff, Silence: o.silence,
 		Args:   []string{"daemon", "--dir", paths.Dir, "--log-format", o.format, "--log-level", o.level},
 		Clean:  func() error { return host.Sweep(ctx, paths.Run, paths.Store) },
 		Logger: daemon.NewLogger("keel", o.format, o.level, os.Stderr),

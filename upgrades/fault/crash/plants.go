@@ -1,0 +1,73 @@
+package main
+
+// plants are the bugs that the matrix must find.
+var plants = []*plant{
+	{
+		name: "the commit is journaled after the new version has taken over",
+		edits: []edit{{file: "upgrades/switch.go", from: `	synced, err := f.mark(m)
+	if err != nil {
+		return err
+	}
+	if m.Irreversible {
+		if err := <-synced; err != nil {
+			return &StepError{Service: m.Service, Step: stepJournal, Err: err}
+		}
+	}
+	err = f.takeOver(ctx, m, switchBudget, true)
+	m.pause = time.Since(began)
+	if serr := <-synced; err == nil && serr != nil {`, to: `	if err := f.takeOver(ctx, m, switchBudget, true); err != nil {
+		return err
+	}
+	synced, err := f.mark(m)
+	m.pause = time.Since(began)
+	if err != nil {
+		return err
+	}
+	if serr := <-synced; err == nil && serr != nil {`}},
+		cases: []string{
+			"up,daemon@call.after/activate~switching:1,daemon,kill",
+			"up,daemon@record.before/committed~switching:1,daemon,kill",
+			"up,daemon@record.before/committed~switching:1,all,kill",
+		},
+	},
+	{
+		name: "recovery does not mind the commit record",
+		edits: []edit{{file: "upgrades/recover.go", from: `	case !state.Decided():
+		return f.abort(ctx, errInterrupted)`, to: `	case state != RollingBack:
+		return f.abort(ctx, errInterrupted)`}},
+		cases: []string{
+			"up,daemon@record.after/committed~switching:1,daemon,kill",
+			"up,daemon@call.before/activate~committed:1,all,kill",
+		},
+	},
+	{
+		name: "a write is acknowledged before it is in the log",
+		edits: []edit{{file: "sdk/state/commit.go", from: `		if g.commit().CompareAndSwap(uint64(word), uint64(at(tail+uint64(len(group))))) {`, to: `		if len(group) < 1024 {
+			next := uint64(at(tail + uint64(len(group))))
+			go func() {
+				time.Sleep(200 * time.Millisecond)
+				g.commit().CompareAndSwap(uint64(word), next)
+			}()
+			return place{g.location(tail), w.written}, nil
+		}
+		if g.commit().CompareAndSwap(uint64(word), uint64(at(tail+uint64(len(group))))) {`}, {
+			file: "sdk/state/commit.go", from: `	"sync"
+`, to: `	"sync"
+	"time"
+`}},
+		cases: []string{
+			"up,old@state.commit.copied:1,old,kill",
+			"up,old@state.commit.copied:1,all,kill",
+		},
+	},
+	{
+		name: "a version that does not answer is not ended",
+		edits: []edit{{file: "upgrades/flight.go", from: `	_ = within(ctx, forceBudget, in.Stop)
+`, to: `	return
+`}},
+		cases: []string{
+			"up,old@service.parked~switching:1,old,late",
+			"up,new@service.awaited~committed:1,new,late",
+		},
+	},
+}

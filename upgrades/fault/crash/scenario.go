@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+	matrix "github.com/theseusd/theseus/upgrades/fault"
+)
+
+// scenario is something that an instance goes through.
+type scenario struct {
+	name     string
+	from, to string // versions; the same if nothing is upgraded
+	outcome  string // the last record if nobody falls; "" if none is written
+	fill     bool   // a segment is filled before the switch, and another one after it
+	back     bool   // an operator asks for the way back in the probation
+	replace  bool   // the daemon is killed, and nothing else happens
+}
+
+var scenarios = []scenario{
+	{name: "up", from: one, to: two, outcome: "permanent"},
+	{name: "down", from: two, to: one, outcome: "permanent"},
+	{name: "fill-up", from: one, to: two, outcome: "permanent", fill: true},
+	{name: "back-up", from: one, to: two, outcome: "rolled_back", back: true},
+	{name: "back-down", from: two, to: one, outcome: "rolled_back", back: true},
+	{name: "bad", from: one, to: bad, outcome: "rolled_back"},
+	{name: "lame", from: one, to: lame, outcome: "aborted"},
+	{name: "daemon", from: one, to: one, replace: true},
+	{name: "daemon-two", from: two, to: two, replace: true},
+}
+
+func scenarioOf(name string) (scenario, error) {
+	for _, s := range scenarios {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	return scenario{}, fmt.Errorf("there is no scenario %q", name)
+}
+
+// role tells who a process of that name is.
+func (s scenario) role(process string) matrix.Role {
+	switch process {
+	case "keel":
+		return matrix.Keel
+	case "daemon":
+		return matrix.Daemon
+	case "tally-" + s.from:
+		return matrix.Old
+	case "tally-" + s.to:
+		return matrix.New
+	}
+	return ""
+}
+
+// process is the name of the one with that role.
+func (s scenario) process(r matrix.Role) string {
+	switch r {
+	case matrix.Old:
+		return "tally-" + s.from
+	case matrix.New:
+		return "tally-" + s.to
+	}
+	return string(r)
+}
+
+// loser is the version that ends with the scenario.
+func (s scenario) loser() matrix.Role {
+	if s.outcome == "permanent" {
+		return matrix.Old
+	}
+	return matrix.New
+}
+
+// goal is the version that serves in the end if nobody falls.
+func (s scenario) goal() string {
+	if s.outcome == "permanent" {
+		return s.to
+	}
+	return s.from
+}
+
+// repeat is true if the upgrade succeeds when nobody interferes.
+func (s scenario) repeat() bool { return !s.replace && s.to != bad && s.to != lame }
+
+// play goes through the scenario and returns what its caller was told.
+func (in *instance) play(ctx context.Context, s scenario) error {
+	if s.replace {
+		return in.replace(ctx)
+	}
+	return in.Upgrade(ctx, control.UpgradeRequest{To: in.releases[s.to], By: "crash"}, func(e control.Event) {
+		switch {
+		case s.fill && (e.Kind == "started" || e.Kind == "probation"):
+			go func() { _ = in.client.fill(ctx) }() // it may fail: somebody may fall
+		case s.back && e.Kind == "probation":
+			go func() { _ = in.Rollback(ctx, control.UpgradeRequest{By: "crash"}, nil) }()
+		}
+	})
+}
+
+// replace kills the daemon and waits for the next one.
+func (in *instance) replace(ctx context.Context) error {
+	var was int
+	for _, pid := range in.crowd().daemons {
+		was = pid
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	ctx, stop := context.WithTimeout(ctx, replaceTime)
+	defer stop()
+	return in.until(ctx, func(s control.Status) bool { return s.PID != was && rests(s) })
+}
+
+const replaceTime = 20 * time.Second
