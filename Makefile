@@ -16,6 +16,9 @@ BENCH ?= .#          benchmarks, as a regular expression
 COUNT ?= 1#          runs of each benchmark; benchstat wants 10
 ROWS  ?= 1000 100000 1000000# sizes of the state that `otp` measures
 REPS  ?= 5#          upgrades and downgrades at each of these sizes
+SEED  ?= #           of the crash matrix: order, sample and waits; by chance if empty
+CASES ?= #           of the crash matrix: a sample of so many; all (make crash) or the test's own number if empty
+CASE  ?= #           of the crash matrix: this one alone
 
 export GOFLAGS     := $(strip $(GOFLAGS) -p=$(P) -buildvcs=false)
 export CGO_ENABLED ?= 0
@@ -25,11 +28,11 @@ COMMANDS := cache visits# links to theseus, one for each service's command
 TOOL     := go tool -modfile=$(CURDIR)/tools.mod
 STARTED  := $(shell date +%s)
 
-# Tests of packages in one process; the scripts in daemon/e2e drive the built binaries and come by themselves.
-PACKAGES = $$(go list ./... | grep -v '/daemon/e2e$$')
+# Tests of packages in one process; what drives the built binaries comes by itself.
+PACKAGES = $$(go list ./... | grep -v -e '/daemon/e2e$$' -e '/upgrades/fault/crash$$')
 say      = printf '\n== %s  %s\n' "$$(date +%T)" "$(1)"
 
-.PHONY: help run build test setup check format-check lint wire-check house unit race e2e fuzz bench drill otp cover generate format clean
+.PHONY: help run build test setup check format-check lint wire-check house unit race e2e crash crash-sample fuzz bench drill otp cover generate format clean
 
 help: ## List the targets
 	@printf 'make TARGET, where TARGET is\n\n'
@@ -48,7 +51,7 @@ build: ## Build theseusd, reltool and the services' commands into bin/
 	@go build -o bin/ $(BINARIES:%=./daemon/cmd/%)
 	for name in $(COMMANDS); do ln -sfn theseus "bin/$$name"; done
 
-test: setup check unit e2e fuzz ## Run everything that CI runs
+test: setup check unit e2e crash-sample fuzz ## Run everything that CI runs
 	@printf '\n== %s  test: all passed in %d s\n' "$$(date +%T)" $$(($$(date +%s) - $(STARTED)))
 	$(MAKE) missing
 
@@ -61,6 +64,14 @@ unit: build ## Run the tests of every package
 e2e: build ## Run the scripts that drive the real binaries
 	@$(call say,end to end: scripts that drive the real binaries)
 	go test -timeout=10m -count=1 ./daemon/e2e
+
+crash: ## Kill and stop processes at every instant of an upgrade (SEED=, CASES=, CASE='...' repeat)
+	@go build -o bin/crash ./upgrades/fault/crash
+	bin/crash $(if $(SEED),-seed $(SEED)) $(if $(CASES),-cases $(CASES)) $(if $(CASE),-case '$(CASE)')
+
+crash-sample:
+	@$(call say,a sample of the crash matrix)
+	SEED='$(SEED)' CASES='$(CASES)' go test -timeout=10m -count=1 ./upgrades/fault/crash
 
 race: ## Run the short tests under the race detector
 	@$(call say,short tests under the race detector)

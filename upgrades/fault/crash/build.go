@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/theseusd/theseus/upgrades/release"
 )
@@ -26,6 +28,11 @@ var versions = []string{one, two, bad, lame}
 type yard struct {
 	theseusd string
 	packages map[string]string // by version
+	patience time.Duration     // how long an instance may take to be whole after a case
+
+	once     sync.Mutex        // held while the template is made
+	first    string            // the directory that instances are copies of
+	releases map[string]string // in it, by version
 }
 
 // build makes the binaries of the checkout, stripped: they are hashed at each start. A bug may be planted in a copy of
@@ -39,7 +46,7 @@ func build(ctx context.Context, root, dir string, p *plant) (*yard, error) {
 		}
 		flags = append(flags, "-overlay="+overlay)
 	}
-	y := &yard{theseusd: filepath.Join(dir, "theseusd"), packages: map[string]string{}}
+	y := &yard{theseusd: filepath.Join(dir, "theseusd"), packages: map[string]string{}, patience: wholeTime}
 	for _, what := range []string{"./daemon/cmd/theseusd", "./upgrades/fault/crash/testdata/tally"} {
 		cmd := exec.CommandContext(ctx, "go", append(flags, what)...)
 		cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")

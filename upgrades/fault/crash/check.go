@@ -70,7 +70,7 @@ func (in *instance) inspect(ctx context.Context, r *round) error {
 
 // whole waits until nothing is going on and nothing is left over, and then looks at every counter.
 func (in *instance) whole(ctx context.Context, s scenario) error {
-	deadline := time.Now().Add(wholeTime)
+	deadline := time.Now().Add(in.yard.patience)
 	tick := time.NewTicker(4 * poll)
 	defer tick.Stop()
 	for {
@@ -79,7 +79,7 @@ func (in *instance) whole(ctx context.Context, s scenario) error {
 			break
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("not whole after %s: %w", wholeTime, err)
+			return fmt.Errorf("not whole after %s: %w", in.yard.patience, err)
 		}
 		<-tick.C
 	}

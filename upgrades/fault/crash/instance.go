@@ -37,16 +37,54 @@ type instance struct {
 }
 
 // start brings up an instance that serves version one and has a release for each version.
-func (y *yard) start(ctx context.Context, dir string) (in *instance, err error) {
-	in = &instance{yard: y, dir: dir, ended: make(chan struct{}), releases: map[string]string{}, digests: map[string]string{}}
-	for _, sub := range []string{"releases", "fault"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	if err := copyFile(y.packages[one], filepath.Join(dir, "releases", filepath.Base(y.packages[one]))); err != nil {
+func (y *yard) start(ctx context.Context, dir string) (*instance, error) {
+	if err := y.template(ctx, dir+"-template"); err != nil {
 		return nil, err
 	}
+	if text, err := exec.CommandContext(ctx, "cp", "-a", y.first, dir).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cp: %w: %s", err, text)
+	}
+	in, err := y.launch(dir)
+	if err != nil {
+		return nil, err
+	}
+	in.releases = y.releases
+	if err := in.serve(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), in.end())
+	}
+	return in, nil
+}
+
+// template makes the directory that all others are copies of, once: taking packages in is dear.
+func (y *yard) template(ctx context.Context, dir string) (err error) {
+	y.once.Lock()
+	defer y.once.Unlock()
+	if y.first != "" {
+		return nil
+	}
+	for _, sub := range []string{"releases", "fault"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	dropped := filepath.Join(dir, "releases", filepath.Base(y.packages[one]))
+	if err := copyFile(y.packages[one], dropped); err != nil {
+		return err
+	}
+	in, err := y.launch(dir)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(in.furnish(ctx), in.end(), os.Remove(dropped))
+	if err == nil {
+		y.first, y.releases = dir, in.releases
+	}
+	return err
+}
+
+// launch runs theseusd.
+func (y *yard) launch(dir string) (in *instance, err error) {
+	in = &instance{yard: y, dir: dir, ended: make(chan struct{}), releases: map[string]string{}, digests: map[string]string{}}
 	if err := in.plan(""); err != nil {
 		return nil, err
 	}
@@ -66,23 +104,15 @@ func (y *yard) start(ctx context.Context, dir string) (in *instance, err error) 
 		return nil, err
 	}
 	go func() { _ = in.cmd.Wait(); close(in.ended) }()
-	if err := in.furnish(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), in.end())
-	}
 	return in, nil
 }
 
 // silence of a daemon until its keel replaces it.
 const silence = 3 * time.Second
 
-// furnish makes the releases and starts the clients.
+// furnish makes the releases.
 func (in *instance) furnish(ctx context.Context) error {
-	ctx, stop := context.WithTimeout(ctx, bootTime)
-	defer stop()
-	if err := in.until(ctx, rests); err != nil {
-		return err
-	}
-	s, err := in.Status(ctx)
+	s, err := in.booted(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,6 +123,25 @@ func (in *instance) furnish(ctx context.Context) error {
 			return err
 		}
 		in.releases[v] = built.To
+	}
+	return nil
+}
+
+// booted waits until the service runs.
+func (in *instance) booted(ctx context.Context) (control.Status, error) {
+	ctx, stop := context.WithTimeout(ctx, bootTime)
+	defer stop()
+	if err := in.until(ctx, rests); err != nil {
+		return control.Status{}, err
+	}
+	return in.Status(ctx)
+}
+
+// serve starts the clients.
+func (in *instance) serve(ctx context.Context) error {
+	s, err := in.booted(ctx)
+	if err != nil {
+		return err
 	}
 	in.client = newClient(s.Services[0].Listeners["http"])
 	life, end := context.WithCancel(context.Background())

@@ -68,33 +68,38 @@ func (e edit) apply(path string) error {
 	return os.WriteFile(path, []byte(strings.Replace(string(text), e.from, e.to, 1)), 0o600)
 }
 
-// plant builds each bug in turn and tells how many are found.
+// plant looks for each bug in a build of its own and tells how many are found.
 func (r *runner) plant(ctx context.Context, dir string) (found int, err error) {
+	errs, hows := make([]error, len(plants)), make([]error, len(plants))
+	var wg sync.WaitGroup
 	for i, p := range plants {
-		sub := filepath.Join(dir, fmt.Sprint("p", i))
-		if err := os.Mkdir(sub, 0o700); err != nil {
-			return found, err
-		}
-		how, err := r.seek(ctx, sub, p)
-		if err != nil {
-			return found, fmt.Errorf("planted bug %q: %w", p.name, err)
-		}
-		if how == nil {
-			r.say("NOT FOUND: planted bug %q", p.name)
-			continue
-		}
-		found++
-		r.say("planted bug %q found: %v", p.name, how)
+		wg.Go(func() { hows[i], errs[i] = r.seek(ctx, filepath.Join(dir, fmt.Sprint("p", i)), p) })
 	}
-	return found, nil
+	wg.Wait()
+	for i, p := range plants {
+		switch how := hows[i]; {
+		case errs[i] != nil:
+			err = errors.Join(err, fmt.Errorf("planted bug %q: %w", p.name, errs[i]))
+		case how == nil:
+			r.say("NOT FOUND: planted bug %q", p.name)
+		default:
+			found++
+			r.say("planted bug %q found: %v", p.name, how)
+		}
+	}
+	return found, err
 }
 
 // seek runs the cases of a planted bug until one of them is a violation, which it returns.
 func (r *runner) seek(ctx context.Context, dir string, p *plant) (how, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
 	y, err := build(ctx, r.root, dir, p)
 	if err != nil {
 		return nil, err
 	}
+	y.patience /= 2
 	f := &fleet{yard: y, seed: r.seed, dir: dir, keep: dir}
 	var mu sync.Mutex
 	var jobs []job

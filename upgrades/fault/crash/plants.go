@@ -43,31 +43,22 @@ var plants = []*plant{
 	{
 		name: "a write is acknowledged before it is in the log",
 		edits: []edit{{file: "sdk/state/commit.go", from: `		if g.commit().CompareAndSwap(uint64(word), uint64(at(tail+uint64(len(group))))) {`, to: `		if len(group) < 1024 {
-			next := uint64(at(tail + uint64(len(group))))
-			go func() {
-				time.Sleep(200 * time.Millisecond)
-				g.commit().CompareAndSwap(uint64(word), next)
-			}()
+			time.AfterFunc(15*time.Millisecond, func() {
+				g.commit().CompareAndSwap(uint64(word), uint64(at(tail+uint64(len(group)))))
+			})
 			return place{g.location(tail), w.written}, nil
 		}
 		if g.commit().CompareAndSwap(uint64(word), uint64(at(tail+uint64(len(group))))) {`}, {
 			file: "sdk/state/commit.go", from: `	"sync"
 `, to: `	"sync"
 	"time"
-`}},
+`,
+		}},
 		cases: []string{
-			"up,old@state.commit.copied:1,old,kill",
-			"up,old@state.commit.copied:1,all,kill",
-		},
-	},
-	{
-		name: "a version that does not answer is not ended",
-		edits: []edit{{file: "upgrades/flight.go", from: `	_ = within(ctx, forceBudget, in.Stop)
-`, to: `	return
-`}},
-		cases: []string{
-			"up,old@service.parked~switching:1,old,late",
-			"up,new@service.awaited~committed:1,new,late",
+			"up,daemon@record.after/planned:1,old,kill", "up,daemon@record.after/started~verified:1,all,kill",
+			"up,daemon@record.after/rehearsed~started:1,old,kill", "up,daemon@record.after/following~rehearsed:1,all,kill",
+			"up,daemon@record.after/probation~committed:1,new,kill", "up,daemon@record.after/permanent~probation:1,all,kill",
+			"down,daemon@record.after/planned:1,old,kill", "down,daemon@record.after/started~verified:1,all,kill",
 		},
 	},
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,46 +39,50 @@ type crowd struct {
 	dead     int              // that nobody has reaped
 }
 
-// look finds the processes below a keel, and all that run from the store, whoever their parent is.
+// crowd finds the processes below the keel: it is the parent of all whose own parent is gone.
 func (in *instance) crowd() crowd {
 	c := crowd{services: map[string][]int{}}
-	list, _ := filepath.Glob("/proc/[0-9]*/stat")
-	type one struct {
-		parent int
-		exe    string
-		zombie bool
-	}
-	all := map[int]one{}
-	for _, path := range list {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-		if len(fields) < 2 {
-			continue
-		}
-		parent, _ := strconv.Atoi(string(fields[1]))
-		exe, _ := os.Readlink(filepath.Dir(path) + "/exe")
-		all[pid] = one{parent, strings.TrimSuffix(exe, " (deleted)"), fields[0][0] == 'Z'}
-	}
-	keel := in.keel()
-	for pid, p := range all {
-		digest, ours := strings.CutPrefix(filepath.Dir(p.exe), in.path("store")+"/")
-		switch {
-		case p.zombie:
-			if p.parent == keel || all[p.parent].parent == keel && keel != 0 {
-				c.dead++
-			}
-		case ours:
-			v := in.versionOf(digest)
-			c.services[v] = append(c.services[v], pid)
-		case p.parent == keel && p.exe == in.yard.theseusd:
-			c.daemons = append(c.daemons, pid)
-		}
+	for _, pid := range children(in.keel()) {
+		in.count(&c, pid, true)
 	}
 	return c
+}
+
+// count adds a process, and those below it.
+func (in *instance) count(c *crowd, pid int, daemon bool) {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		c.dead++
+		return
+	}
+	exe = strings.TrimSuffix(exe, " (deleted)")
+	digest, ours := strings.CutPrefix(filepath.Dir(exe), in.path("store")+"/")
+	switch {
+	case ours:
+		v := in.versionOf(digest)
+		c.services[v] = append(c.services[v], pid)
+	case daemon && exe == in.yard.theseusd:
+		c.daemons = append(c.daemons, pid)
+		for _, child := range children(pid) {
+			in.count(c, child, false)
+		}
+	default:
+		c.services[exe] = append(c.services[exe], pid)
+	}
+}
+
+// children lists the children of all threads of a process.
+func children(pid int) (list []int) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/children", pid))
+	for _, path := range threads {
+		text, _ := os.ReadFile(path)
+		for _, word := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				list = append(list, child)
+			}
+		}
+	}
+	return list
 }
 
 // versionOf reads what package lies in the store under a digest.

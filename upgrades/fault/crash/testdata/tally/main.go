@@ -135,7 +135,7 @@ func (t *tally) routes() http.Handler {
 		fmt.Fprintf(w, "%s %d", t.version, t.get(r.PathValue("key")))
 	})
 	mux.HandleFunc("POST /fill", func(w http.ResponseWriter, _ *http.Request) {
-		for range 2 {
+		for range 4 {
 			if err := t.blobs.Put("blob", Blob{make([]byte, blob)}); err != nil {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
 				return
