@@ -94,13 +94,13 @@ func (in *instance) whole(ctx context.Context, s scenario) error {
 	return err
 }
 
-// story checks what the journal says of one round.
+// story checks what the journal says of one round: upgrades, one after another, that ended once each. More than one it
+// is if an operator asked for the way back when there was nothing left to go back from.
 func (r *round) story(list []entry) error {
-	var last string
+	last := ""
 	for _, e := range list {
-		switch {
-		case e.Kind == "planned" && last == "":
-		case last == "" || ends(last):
+		fresh := last == "" || ends(last)
+		if fresh != (e.Kind == "planned") {
 			return fmt.Errorf("the journal goes on with %q after %q", e.Kind, last)
 		}
 		last = e.Kind
@@ -113,7 +113,7 @@ func (r *round) story(list []entry) error {
 	case r.told == nil && !r.s.replace && last != "permanent":
 		return fmt.Errorf("the upgrade was called done, but the journal ends with %q", last)
 	case r.hit == 0 && last != r.s.outcome:
-		return fmt.Errorf("nobody fell, but the journal ends with %q, want %q", last, r.s.outcome)
+		return fmt.Errorf("nobody fell, but the journal ends with %q, want %q: %w", last, r.s.outcome, r.told)
 	}
 	return nil
 }

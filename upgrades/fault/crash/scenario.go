@@ -15,7 +15,7 @@ type scenario struct {
 	name     string
 	from, to string // versions; the same if nothing is upgraded
 	outcome  string // the last record if nobody falls; "" if none is written
-	fill     bool   // a segment is filled before the switch, and another one after it
+	fill     bool   // segments are filled before the upgrade and in its probation
 	back     bool   // an operator asks for the way back in the probation
 	replace  bool   // the daemon is killed, and nothing else happens
 }
@@ -75,14 +75,6 @@ func (s scenario) loser() matrix.Role {
 	return matrix.New
 }
 
-// goal is the version that serves in the end if nobody falls.
-func (s scenario) goal() string {
-	if s.outcome == "permanent" {
-		return s.to
-	}
-	return s.from
-}
-
 // repeat is true if the upgrade succeeds when nobody interferes.
 func (s scenario) repeat() bool { return !s.replace && s.to != bad && s.to != lame }
 
@@ -91,10 +83,13 @@ func (in *instance) play(ctx context.Context, s scenario) error {
 	if s.replace {
 		return in.replace(ctx)
 	}
+	if s.fill {
+		_ = in.client.fill(ctx) // it may fail: somebody may fall
+	}
 	return in.Upgrade(ctx, control.UpgradeRequest{To: in.releases[s.to], By: "crash"}, func(e control.Event) {
 		switch {
-		case s.fill && (e.Kind == "started" || e.Kind == "probation"):
-			go func() { _ = in.client.fill(ctx) }() // it may fail: somebody may fall
+		case s.fill && e.Kind == "probation":
+			go func() { _ = in.client.fill(ctx) }()
 		case s.back && e.Kind == "probation":
 			go func() { _ = in.Rollback(ctx, control.UpgradeRequest{By: "crash"}, nil) }()
 		}
