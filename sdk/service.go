@@ -16,9 +16,16 @@ type Service struct {
 	Setup   func(*Setup) error // says what the service is; called once per process
 }
 
+// stamp replaces the Version of a service if the linker sets it (-X), as `reltool dev` does: it makes many versions of
+// one source.
+var stamp string
+
 // Main runs the service and does not return. Started by the daemon it serves; started by hand it answers
 // `--describe` with what the service is, as JSON, and else says how it is meant to be started.
 func Main(s Service) {
+	if stamp != "" {
+		s.Version = stamp
+	}
 	if err := s.validate(); err != nil {
 		fmt.Fprintln(os.Stderr, "sdk:", err)
 		os.Exit(2)

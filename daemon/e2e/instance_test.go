@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"syscall"
 	"time"
@@ -117,10 +118,12 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		awaitFile(ts, ts.MkAbs(args[1]))
 	case !neg && len(args) == 2 && args[0] == "release":
 		i.until(ts, fmt.Sprint(args), func(control.Status) bool { return i.has(args[1]) })
+	case !neg && len(args) == 3 && args[0] == "text":
+		awaitText(ts, ts.MkAbs(args[1]), args[2])
 	case !neg && len(args) == 3:
 		i.until(ts, fmt.Sprint(args), func(s control.Status) bool { return stands(s, args[0], args[1], args[2]) })
 	default:
-		ts.Fatalf("usage: await SERVICE VERSION running|current|permanent, or await file PATH, or await release NAME")
+		ts.Fatalf("usage: await SERVICE VERSION running|current|permanent, or await file PATH, or await release NAME, or await text FILE REGEXP")
 	}
 }
 
@@ -198,6 +201,21 @@ func awaitFile(ts *testscript.TestScript, path string) {
 		}
 	}
 	ts.Fatalf("waited %s for %s", patience, path)
+}
+
+// buildPatience is for what is written once something has been compiled.
+const buildPatience = 90 * time.Second
+
+func awaitText(ts *testscript.TestScript, path, pattern string) {
+	want, err := regexp.Compile(pattern)
+	ts.Check(err)
+	var text []byte
+	for deadline := time.Now().Add(buildPatience); time.Now().Before(deadline); time.Sleep(askEvery) {
+		if text, _ = os.ReadFile(path); want.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("waited %s for %s in\n%s", buildPatience, pattern, text)
 }
 
 // kill9 kills a process that the status names, and returns when it is gone.

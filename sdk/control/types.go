@@ -189,7 +189,7 @@ type Event struct {
 
 // Error is how the daemon says no. It crosses the socket as JSON with a status of 4xx or 5xx.
 type Error struct {
-	Code    string `json:"code"` // stable: no_release, no_appup, uncovered, busy, in_use, stale_plan, no_probation, irreversible, rehearsal, aborted, rolled_back, bad_package, internal
+	Code    string `json:"code"` // stable, and one of Codes
 	Message string `json:"error"`
 	Running string `json:"running,omitempty"` // what is running now
 	Hint    string `json:"hint,omitempty"`

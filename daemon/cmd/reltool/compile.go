@@ -20,17 +20,18 @@ func pack(ctx context.Context, s source, dir string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // the system cleans its temporary folder
-	binary, self, err := compiled(ctx, s, work)
+	binary, self, err := compiled(ctx, s, work, "")
 	if err != nil {
 		return "", err
 	}
 	return write(s, binary, self, dir)
 }
 
-// compiled compiles a source into a folder and asks the binary what it is.
-func compiled(ctx context.Context, s source, dir string) (binary string, self []byte, err error) {
+// compiled compiles a source into a folder and asks the binary what it is. It calls itself by the version in stamp, if
+// there is one.
+func compiled(ctx context.Context, s source, dir, stamp string) (binary string, self []byte, err error) {
 	binary = filepath.Join(dir, "service")
-	if err = compile(ctx, s.dir, binary); err == nil {
+	if err = compile(ctx, s.dir, binary, stamp); err == nil {
 		self, err = release.Describe(ctx, binary)
 	}
 	if err != nil {
@@ -46,7 +47,7 @@ func examine(ctx context.Context, s source) (v appup.Version, err error) {
 		return v, err
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // the system cleans its temporary folder
-	_, self, err := compiled(ctx, s, work)
+	_, self, err := compiled(ctx, s, work, "")
 	if err != nil {
 		return v, err
 	}
@@ -58,8 +59,12 @@ func examine(ctx context.Context, s source) (v appup.Version, err error) {
 }
 
 // compile builds a program that depends on nothing of this machine, and not on where its source is.
-func compile(ctx context.Context, dir, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, ".")
+func compile(ctx context.Context, dir, binary, stamp string) error {
+	link := "-s -w"
+	if stamp != "" {
+		link += " -X " + stampedIn + "=" + stamp
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags="+link, "-o", binary, ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
@@ -75,6 +80,9 @@ func compile(ctx context.Context, dir, binary string) error {
 	}
 	return err
 }
+
+// stampedIn is the variable of package sdk that replaces a service's version.
+const stampedIn = "github.com/theseusd/theseus/sdk.stamp"
 
 // write packs into a hidden file and renames it, so that nobody sees half a package.
 func write(s source, binary string, self []byte, dir string) (path string, err error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,34 +23,54 @@ type usageError struct{ text string }
 
 func (u *usageError) Error() string { return u.text }
 
-// fail says what happened, what is running now and what to do, and returns the exit code.
+// fail says what happened, what is running now and what to do, as text or as one line of JSON, and returns the exit code.
 func (t *tool) fail(err error) int {
+	var usage *usageError
+	if !t.started && !errors.As(err, &usage) {
+		err = &usageError{err.Error()} // cobra's
+	}
+	e := asError(err)
+	if t.json {
+		enc := json.NewEncoder(t.err)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(e)
+	} else {
+		t.say(e.Message, label("running now: ", e.Running), e.Hint)
+	}
+	switch e.Code {
+	case control.CodeUsage:
+		return wrongUsage
+	case control.CodeNoDaemon:
+		return unreachable
+	}
+	return failed
+}
+
+// asError is an error with its code: the daemon's, or one of ours.
+func asError(err error) *control.Error {
 	var dial *control.DialError
 	var no *control.Error
 	var tip *hinted
 	var usage *usageError
 	switch {
-	case !t.started || errors.As(err, &usage):
-		t.say(err.Error(), "see: reltool --help")
-		return wrongUsage
+	case errors.As(err, &usage):
+		return &control.Error{Code: control.CodeUsage, Message: err.Error(), Hint: "see: reltool --help"}
 	case errors.As(err, &dial):
-		t.say(dial.Error(), dial.Hint())
-		return unreachable
+		return &control.Error{Code: control.CodeNoDaemon, Message: dial.Error(), Hint: dial.Hint()}
 	case errors.As(err, &no):
-		t.say(err.Error(), t.running(no), no.Hint)
+		e := *no
+		e.Message = err.Error()
+		return &e
+	case errors.Is(err, control.ErrLost):
+		e := &control.Error{Code: control.CodeLost, Message: err.Error()}
+		if errors.As(err, &tip) {
+			e.Hint = tip.hint
+		}
+		return e
 	case errors.As(err, &tip):
-		t.say(tip.Error(), tip.hint)
-	default:
-		t.say(err.Error())
+		return &control.Error{Code: control.CodeFailed, Message: tip.Error(), Hint: tip.hint}
 	}
-	return failed
-}
-
-func (t *tool) running(e *control.Error) string {
-	if e.Running == "" {
-		return ""
-	}
-	return "running now: " + e.Running
+	return &control.Error{Code: control.CodeFailed, Message: err.Error()}
 }
 
 // say prints to stderr, the first line under the program's name. Code of several lines stays as it is, so that it can
