@@ -28,6 +28,7 @@ var Codes = []Code{
 	{"no_release", 1, "there is no such release, or none to go to"},
 	{"same_release", 1, "that release runs already"},
 	{"in_use", 1, "the release or its packages are needed and cannot go"},
+	{"bad_config", 1, "theseus.toml has a mistake, or does not fit the release"},
 	{"bad_package", 1, "a package is damaged, or not what it says it is"},
 	{"no_appup", 1, "no section of a manifest leads from the one version to the other"},
 	{"uncovered", 1, "rows, verbs or listeners would be lost: a Step or a line in a manifest is missing"},
