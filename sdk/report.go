@@ -26,6 +26,7 @@ func (rt *process) Status(context.Context, *wire.StatusRequest) (*wire.StatusRep
 	reply.Epoch, reply.LogBytes, reply.LagBytes = s.Epoch, s.LogBytes, rt.store.Lag()
 	reply.Rows, reply.Shadows = s.Rows, s.Shadows
 	reply.Connections, reply.Ahead = uint64(served), uint64(ahead)
+	reply.Unready = plain(s.Unready)
 	if r := s.Refused; r != nil {
 		reply.RefusedTable, reply.RefusedKey, reply.RefusedReason = r.Table, state.QuoteKey(r.Key), plain(r.Reason)
 	}

@@ -68,6 +68,7 @@ type Status struct {
 	Connections uint64            `json:"connections"`
 	Ahead       uint64            `json:"ahead"`
 	Traffic     control.Traffic   `json:"traffic"` // of the last minute
+	Unready     string            `json:"-"`       // why it could not write for long if it took over now
 	Refused     *RowError         `json:"-"`       // the first write that an older version which may come back cannot hold
 }
 

@@ -300,6 +300,9 @@ func (f *flight) catchUp(ctx context.Context, m *move) error {
 		if err != nil {
 			return err
 		}
+		if s.Unready != "" {
+			return fmt.Errorf("%s could not write for long: %s", m.To, s.Unready)
+		}
 		if s.Lag < maxLag {
 			return nil
 		}

@@ -91,3 +91,19 @@ func TestRefusedWriteEndsTheWayDown(t *testing.T) {
 		}
 	})
 }
+
+// A standby that has no room for what it would be sent is not switched to; the way back asks for no room.
+func TestFullDiskKeepsTheOldVersion(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		w.with(func() { w.unready = "no space left for the log" })
+		wantCode(t, go2(d), "aborted", "2.0.0 could not write for long: no space left")
+		wantServing(t, w, d, "1.0.0", "aborted")
+		w.with(func() { w.unready = "" })
+		go func() {
+			time.Sleep(3 * time.Second)
+			w.with(func() { w.unready, w.sick["2.0.0"] = "no space left for the log", true })
+		}()
+		wantCode(t, go2(d), "rolled_back", "unhealthy")
+		wantServing(t, w, d, "1.0.0", "rolled_back")
+	})
+}

@@ -35,6 +35,7 @@ type world struct {
 	traffic map[string]control.Traffic // of the last minute, by version
 	records []journal.Record
 	synced  int
+	unready string // what standbys say that could not write for long
 	wrong   []string
 	calls   []string
 	script  script
@@ -600,6 +601,9 @@ func (h *handle) Done() <-chan struct{}      { return h.p.done }
 func (h *handle) Status(ctx context.Context) (s Status, err error) {
 	err = h.d.call(ctx, h.p, "status", func() error {
 		s = Status{Role: h.p.role, Lag: h.p.lag, Traffic: h.d.w.traffic[h.p.pkg.Version], Rows: map[string]uint64{"rows": 1_000_000}, Refused: h.p.refused}
+		if h.p.role == Standby {
+			s.Unready = h.d.w.unready
+		}
 		h.p.lag /= 4
 		return nil
 	})

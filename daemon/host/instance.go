@@ -133,7 +133,7 @@ func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
 	}
 	st := upgrades.Status{
 		Role: roles[r.Role], Epoch: r.Epoch, Lag: r.LagBytes, Rows: r.Rows, LogBytes: r.LogBytes,
-		Connections: r.Connections, Ahead: r.Ahead,
+		Connections: r.Connections, Ahead: r.Ahead, Unready: r.Unready,
 	}
 	if t := r.Traffic; t != nil {
 		st.Traffic = control.Traffic{Requests: t.Requests, Failures: t.Failures, P99: micros(t.P99Micros).Seconds()}

@@ -15,8 +15,10 @@ type writer struct {
 	active  *segment
 	next    *segment   // published ahead, the same epoch goes on there
 	spare   *segment   // prepared, without a name yet
-	stale   []*segment // were next when their epoch ended: no part of the log
+	reserve *segment   // a small one, with which an epoch can begin on a full disk; for nothing else
+	stale   []*segment // were next when their epoch ended, or are one too many: no part of the log
 	written uint64     // bytes committed since this process was started
+	unready error      // why there is no spare segment, if one could not be made
 	poison  error      // a sync failed: nothing may be acknowledged any more
 	half    chan struct{}
 
@@ -118,7 +120,7 @@ func (s *Store) publishNext(size uint64) error {
 		return err
 	}
 	if err := s.place(g, s.w.active.id.next(), s.w.active.id, 0); err != nil {
-		s.w.spare = g
+		s.giveBack(g)
 		return err
 	}
 	s.w.next = g
@@ -141,6 +143,30 @@ func (s *Store) takeSpare(size uint64) (*segment, error) {
 		return g, nil
 	}
 	return newSegment(s.dir, size, s.boot, s.o.allocate)
+}
+
+// takeFirst returns a segment for an epoch to begin with: the spare one, or the one in reserve if the disk is full.
+func (s *Store) takeFirst() (*segment, error) {
+	defer s.w.wake()
+	for _, ready := range []**segment{&s.w.spare, &s.w.reserve} {
+		if g := *ready; g != nil {
+			*ready = nil
+			return g, nil
+		}
+	}
+	return newSegment(s.dir, uint64(s.o.SegmentSize), s.boot, s.o.allocate)
+}
+
+// giveBack keeps a segment that could not be published. The caller holds the lock of the writer.
+func (s *Store) giveBack(g *segment) {
+	switch {
+	case s.w.spare == nil && g.size >= uint64(s.o.SegmentSize):
+		s.w.spare = g
+	case s.w.reserve == nil && g.size == MinSegmentSize:
+		s.w.reserve = g
+	default:
+		s.w.stale = append(s.w.stale, g)
+	}
 }
 
 // enchain adds a segment to the end of the log as this process knows it.
@@ -188,13 +214,13 @@ func (s *Store) dropStale() (err error) {
 	return err
 }
 
-// dropSpare deletes the segment that was prepared.
+// dropSpare deletes the segments that were prepared.
 func (s *Store) dropSpare() error {
 	s.w.mu.Lock()
-	g := s.w.spare
-	s.w.spare = nil
+	spare, reserve := s.w.spare, s.w.reserve
+	s.w.spare, s.w.reserve = nil, nil
 	s.w.mu.Unlock()
-	return s.drop(g)
+	return errors.Join(s.drop(spare), s.drop(reserve))
 }
 
 func (s *Store) drop(g *segment) error {

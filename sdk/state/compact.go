@@ -203,7 +203,7 @@ func (s *Store) prepared() map[string]bool {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	m := map[string]bool{}
-	for _, g := range []*segment{s.w.spare, s.w.next} {
+	for _, g := range append([]*segment{s.w.spare, s.w.reserve, s.w.next}, s.w.stale...) {
 		if g != nil {
 			m[g.path] = true
 		}

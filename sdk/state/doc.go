@@ -66,7 +66,8 @@
 //   - The process dies: the pages belong to the kernel. The next one reads to the tail; what was copied and not
 //     committed lies behind it.
 //   - The disk is full: no segment can be made, the write is refused with [ErrNoSpace], nothing of it is in the log, and
-//     it goes on when there is room. Activate fails before it fences, so the old writer goes on too.
+//     it goes on when there is room. Each process keeps a small segment in reserve, with which it can become the
+//     writer on a full disk; without one Activate fails before it fences, so the old writer goes on too.
 //   - The power fails: segments with another boot id may lack pages. Their checksums are believed instead of the tail;
 //     the log is cut at the first bad record, with a warning. A bad record before what was synced is a [CorruptError].
 //     Segments behind the cut are kept aside as *.lost by the next writer.

@@ -49,7 +49,7 @@ func (s *Store) prepareEpoch(shadows map[string]int32) error {
 	if err := errors.Join(s.poisoned(), s.readable()); err != nil {
 		return err
 	}
-	if err := s.prepareSpare(); err != nil {
+	if err := s.prepareSpare(); err != nil && !s.mayBegin() {
 		return err
 	}
 	return s.setShadows(shadows)
@@ -139,13 +139,13 @@ func (s *Store) beginEpoch() error {
 func (s *Store) publishEpoch(prev id, before uint64) error {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	g, err := s.takeSpare(uint64(s.o.SegmentSize))
+	g, err := s.takeFirst()
 	if err != nil {
 		return err
 	}
 	fault.At(fault.EpochBefore)
 	if err := s.place(g, prev.nextEpoch(), prev, before); err != nil {
-		s.w.spare = g
+		s.giveBack(g)
 		return err
 	}
 	fault.At(fault.EpochAfter)
@@ -190,25 +190,42 @@ func (s *Store) epoch() uint64 {
 	return s.chain[len(s.chain)-1].id.epoch
 }
 
-// prepareSpare makes a segment ready for the next epoch.
+// prepareSpare makes a segment ready for the next epoch, and a small one in reserve.
 func (s *Store) prepareSpare() error {
 	s.w.making.Lock()
 	defer s.w.making.Unlock()
+	err := errors.Join(s.prepare(&s.w.reserve, MinSegmentSize), s.prepare(&s.w.spare, uint64(s.o.SegmentSize)))
 	s.w.mu.Lock()
-	have := s.w.spare != nil
+	defer s.w.mu.Unlock()
+	s.w.unready = err
+	return err
+}
+
+// mayBegin tells whether an epoch could begin now, be it with the segment in reserve.
+func (s *Store) mayBegin() bool {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return s.w.spare != nil || s.w.reserve != nil
+}
+
+// prepare fills a place for a segment that is ready, if it is empty.
+func (s *Store) prepare(place **segment, size uint64) error {
+	s.w.mu.Lock()
+	have := *place != nil
 	s.w.mu.Unlock()
 	if have {
 		return nil
 	}
-	g, err := newSegment(s.dir, uint64(s.o.SegmentSize), s.boot, s.o.allocate)
+	g, err := newSegment(s.dir, size, s.boot, s.o.allocate)
 	if err != nil {
 		return fmt.Errorf("state: prepare: %w", err)
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if s.w.spare == nil {
-		s.w.spare = g
+	if *place != nil { // a publication that failed gave one back meanwhile
+		s.w.stale = append(s.w.stale, g)
 		return nil
 	}
-	return s.drop(g) // a publication that failed gave one back meanwhile
+	*place = g
+	return nil
 }

@@ -146,7 +146,7 @@ func (s *Store) publishAhead() (*segment, error) {
 	w.published.Broadcast()
 	switch {
 	case err != nil:
-		w.spare = g
+		s.giveBack(g)
 		return nil, err
 	case w.active != active: // fenced meanwhile
 		w.stale = append(w.stale, g)

@@ -7,6 +7,7 @@ type Stats struct {
 	Segments int
 	Rows     map[string]uint64 // by table, those not known to this program among them
 	Shadows  map[string]int32  // the older versions that are written besides, by table
+	Unready  string            // why this process could not write for long after a switch: no space left for the log
 	Refused  *Refusal          // the first write that an older version could not hold, since these are written
 }
 
@@ -22,8 +23,17 @@ func (s *Store) Stats() Stats {
 	for _, t := range s.all() {
 		st.Rows[t.name] = t.count()
 	}
+	if err := s.unready(); err != nil {
+		st.Unready = err.Error()
+	}
 	st.LogBytes, st.Segments = s.size()
 	return st
+}
+
+func (s *Store) unready() error {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return s.w.unready
 }
 
 // size returns the bytes and the number of the segments.

@@ -237,6 +237,7 @@ type StatusReply struct {
 	RefusedTable  string   `protobuf:"bytes,9,opt,name=refused_table,json=refusedTable,proto3" json:"refused_table,omitempty"`
 	RefusedKey    string   `protobuf:"bytes,10,opt,name=refused_key,json=refusedKey,proto3" json:"refused_key,omitempty"` // for people: in quotes, cut if it is long
 	RefusedReason string   `protobuf:"bytes,11,opt,name=refused_reason,json=refusedReason,proto3" json:"refused_reason,omitempty"`
+	Unready       string   `protobuf:"bytes,12,opt,name=unready,proto3" json:"unready,omitempty"` // why this version could not write for long after a switch: no space; "" if it could
 	Traffic       *Traffic `protobuf:"bytes,16,opt,name=traffic,proto3" json:"traffic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -345,6 +346,13 @@ func (x *StatusReply) GetRefusedKey() string {
 func (x *StatusReply) GetRefusedReason() string {
 	if x != nil {
 		return x.RefusedReason
+	}
+	return ""
+}
+
+func (x *StatusReply) GetUnready() string {
+	if x != nil {
+		return x.Unready
 	}
 	return ""
 }
@@ -1229,7 +1237,7 @@ const file_service_proto_rawDesc = "" +
 	"\vdescription\x18\x01 \x01(\fR\vdescription\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x16\n" +
 	"\x06micros\x18\x03 \x01(\x03R\x06micros\"\x0f\n" +
-	"\rStatusRequest\"\xb7\x05\n" +
+	"\rStatusRequest\"\xd1\x05\n" +
 	"\vStatusReply\x125\n" +
 	"\x04role\x18\x01 \x01(\x0e2!.theseus.wire.v1.StatusReply.RoleR\x04role\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1b\n" +
@@ -1243,7 +1251,8 @@ const file_service_proto_rawDesc = "" +
 	"\vrefused_key\x18\n" +
 	" \x01(\tR\n" +
 	"refusedKey\x12%\n" +
-	"\x0erefused_reason\x18\v \x01(\tR\rrefusedReason\x122\n" +
+	"\x0erefused_reason\x18\v \x01(\tR\rrefusedReason\x12\x18\n" +
+	"\aunready\x18\f \x01(\tR\aunready\x122\n" +
 	"\atraffic\x18\x10 \x01(\v2\x18.theseus.wire.v1.TrafficR\atraffic\x1a7\n" +
 	"\tRowsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
