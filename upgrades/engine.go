@@ -64,6 +64,7 @@ type Engine struct {
 	mu     sync.Mutex
 	reg    *registry
 	flight *flight // nil if none is
+	trial  *trial  // the rehearsal under way, nil if none is
 }
 
 // New returns the engine of the instance that the journal tells of. It touches nothing: call Recover, then Boot.
@@ -99,6 +100,9 @@ func (e *Engine) Close() {
 	e.kill(ErrClosed)
 	if f := e.current(); f != nil {
 		<-f.done
+	}
+	if t := e.tried(); t != nil {
+		<-t.done
 	}
 }
 

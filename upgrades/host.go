@@ -14,7 +14,8 @@ type Host interface {
 	// Listen opens what the package listens on with its settings, beside what is open. A socket that cannot be had is a
 	// *ListenError. What no process and not the version that serves needs is closed by Give, and when a process ends.
 	Listen(ctx context.Context, p release.Package) error
-	// Start runs the package as a standby of its service and returns when it has read the state log to its end.
+	// Start runs the package as a standby of its service and returns when it has read the state log to its end. A
+	// standby that will not be activated may be started, and stopped, without Take.
 	Start(ctx context.Context, p release.Package) (Instance, error)
 	// Instances lists the live processes of a service, re-attached ones included.
 	Instances(service string) []Instance

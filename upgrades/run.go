@@ -29,6 +29,7 @@ func (e *Engine) takeOff(ctx context.Context, req control.UpgradeRequest) (*flig
 	if err := e.free(); err != nil {
 		return nil, nil, err
 	}
+	e.endTrial()
 	d, err := e.drawPlan(ctx, control.PlanRequest{To: req.To, Hold: req.Hold, NoProbation: req.NoProbation})
 	if err != nil {
 		return nil, nil, err

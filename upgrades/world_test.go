@@ -508,7 +508,7 @@ func (d *daemon) Start(ctx context.Context, p release.Package) (Instance, error)
 	var in *proc
 	var err error
 	w.with(func() {
-		if !w.ground(p.Name).taken {
+		if !w.ground(p.Name).taken && d.e.tried() == nil {
 			w.complain("%s is started but was not taken", p.Name)
 		}
 		if in, err = w.spawn(p); err == nil && a == dieAfter {

@@ -30,6 +30,7 @@ func (s *Server) endpoints() []endpoint {
 		{"POST", "/v1/releases", `build a release: {"packages":["/path/NAME-VERSION.tpk"]}`, s.build},
 		{"POST", "/v1/remove", `forget a release that nothing rests upon: {"release":"v1"}`, s.remove},
 		{"POST", "/v1/plan", `what an upgrade would do: {"to":"v2"}; "" is the newest`, s.plan},
+		{"POST", "/v1/rehearse", `take the live rows up and down again, switch nothing: {"to":"v2"}; answers a stream of events`, s.stream(s.o.Engine.Rehearse)},
 		{"POST", "/v1/upgrade", `upgrade: {"to":"v2"}; answers a stream of events, one JSON a line`, s.stream(s.o.Engine.Upgrade)},
 		{"POST", "/v1/commit", `end the probation, permanent now: {}; answers a stream of events`, s.stream(s.o.Engine.Commit)},
 		{"POST", "/v1/rollback", `back to the release before: {}; answers a stream of events`, s.stream(s.o.Engine.Rollback)},

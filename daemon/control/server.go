@@ -34,10 +34,11 @@ const (
 	closeTimeout  = time.Second
 )
 
-// Engine is what the server asks of upgrades. Upgrade, Commit and Rollback go on when ctx ends, and never wait for emit.
+// Engine is what the server asks of upgrades. A rehearsal ends with ctx; Upgrade, Commit and Rollback go on when ctx ends, and never wait for emit.
 type Engine interface {
 	Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (api.Built, error)
 	Plan(ctx context.Context, r api.PlanRequest) (api.Plan, error)
+	Rehearse(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Commit(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Rollback(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error

@@ -61,6 +61,10 @@ func (f *fake) Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.
 	}
 }
 
+func (f *fake) Rehearse(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error {
+	return f.Upgrade(ctx, r, emit)
+}
+
 func (f *fake) Rollback(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error {
 	return f.Upgrade(ctx, r, emit)
 }

@@ -103,6 +103,12 @@ func (c *Client) Plan(ctx context.Context, r PlanRequest) (p Plan, err error) {
 	return p, c.call(ctx, http.MethodPost, "/v1/plan", r, &p)
 }
 
+// Rehearse starts the new versions beside those that serve, has them take every live row up and down again, and ends
+// them. Nothing is switched. It ends when ctx does, and returns the first failure.
+func (c *Client) Rehearse(ctx context.Context, r UpgradeRequest, see func(Event)) error {
+	return c.stream(ctx, "/v1/rehearse", r, see)
+}
+
 // Upgrade does what a plan says and returns when the release is permanent, or held in its probation if the request says
 // so, or with the reason why it is neither. Each event is given to see, in order. The upgrade goes on when ctx ends.
 func (c *Client) Upgrade(ctx context.Context, r UpgradeRequest, see func(Event)) error {

@@ -152,7 +152,7 @@ type PlanRequest struct {
 	NoProbation bool   `json:"no_probation,omitempty"` // permanent right after the switch
 }
 
-// UpgradeRequest is the body of POST /v1/upgrade, /v1/rollback and /v1/commit, which answer a stream of Event, one JSON a
+// UpgradeRequest is the body of POST /v1/upgrade, /v1/rehearse, /v1/rollback and /v1/commit, which answer a stream of Event, one JSON a
 // line. An upgrade with Hold is done when its probation has begun. Hold and NoProbation exclude each other and mean
 // nothing to a rollback or a commit.
 type UpgradeRequest struct {
