@@ -60,7 +60,7 @@ func (f *flight) watchTraffic(ctx context.Context, m *move, in Instance, fail co
 		if err := judge(m.Limits, s.Traffic, before); err != nil {
 			fail(&StepError{
 				Service: m.Service, Step: stepGate, Err: err,
-				Hint: "what " + m.Service + " may be like is in [probation] of its appup.toml; see: reltool history",
+				Hint: "the limits of " + m.Service + " are in [probation] of its appup.toml; see: reltool history",
 			})
 			return
 		}

@@ -232,10 +232,12 @@ func TestJournalIsFullAtTheEndOfNoProbation(t *testing.T) {
 				go func() { ended <- d.e.Commit(t.Context(), control.UpgradeRequest{}, nil) }()
 			}
 			time.Sleep(time.Minute)
-			if n := count2(w.calls, "health visits 2.0.0"); n < 59 {
-				t.Errorf("it was looked at %d times in a minute", n)
-			}
-			w.with(func() { w.sick["2.0.0"] = true })
+			w.with(func() {
+				if n := count2(w.calls, "health visits 2.0.0"); n < 59 {
+					t.Errorf("it was looked at %d times in a minute", n)
+				}
+				w.sick["2.0.0"] = true
+			})
 			wantCode(t, <-ended, "rolled_back", "unhealthy")
 			wantServing(t, w, d, "1.0.0", "rolled_back")
 		})

@@ -75,7 +75,24 @@ func (f *flight) probation(ctx context.Context, end func(ctx context.Context) er
 	if err := end(ctx); err != nil {
 		return err
 	}
+	if err := f.lastLook(ctx); err != nil {
+		return err
+	}
 	return f.anyRefused(ctx)
+}
+
+// lastLook wants an answer from every new version: one that hangs may have a probation shorter than the budget of its
+// health check.
+func (f *flight) lastLook(ctx context.Context) error {
+	if f.plan.NoProbation {
+		return nil
+	}
+	return f.each(ctx, func(ctx context.Context, m *move) error {
+		if m.Do == doStop {
+			return nil
+		}
+		return f.call(ctx, m, stepHealth, healthBudget, m.new.Health)
+	})
 }
 
 // minProbation lets at least one health check end.

@@ -52,6 +52,12 @@
 // what is left over from earlier reads and lets a waiting connection travel without being woken, or with [Conn.Read]
 // and [Conn.Handover]. A small session ([Conn.SetSession]) travels with the connection. Package resp is such a handler.
 //
+// # The meter
+//
+// Each request is counted when it is answered, with how long it took and whether it failed: [Meter]. By that a new
+// version is judged in its probation. HTTP requests fail with a status of 500 or above and with a panic, RESP commands with
+// WriteFailure; a handler of another protocol records its own. Hijacked connections are not counted.
+//
 // # When things break
 //
 //   - The serving process dies: its connections end, at once and for the client to see, since a request may have been
