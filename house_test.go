@@ -35,6 +35,7 @@ const (
 	natsClient   = "github.com/nats-io/nats.go"
 	natsServer   = "github.com/nats-io/nats-server"
 	cobraCommand = "github.com/spf13/cobra"
+	minisign     = "aead.dev/minisign"
 )
 
 // floors says what a folder may import of ours. The longest folder that fits a package decides.
@@ -59,6 +60,7 @@ var borders = []struct {
 	{natsClient, []string{"sdk/cluster"}, "one package talks to the bus"},
 	{natsServer, []string{"plugins/bus"}, "the bus is a service"},
 	{cobraCommand, []string{"daemon/cmd"}, "command lines end in daemon/cmd"},
+	{minisign, []string{"upgrades/trust"}, "one package asks who has signed"},
 }
 
 // sleeps lists the files of production code that may call time.Sleep, each with its reason.
