@@ -41,9 +41,11 @@ help: ## List the targets
 
 run: build ## Build all, start theseusd with every service in the foreground (DIR=/some/dir, default this checkout)
 	@dir=$$(realpath -m -- '$(DIR)')
-	mkdir -p "$$dir/releases"
-	if [[ ! -e $$dir/.theseus/journal ]]; then
-		bin/reltool build --out "$$dir/releases" visits@1.0.0 cache
+	if [[ -e $$dir/.theseus/journal ]]; then
+		bin/reltool init "$$dir" >/dev/null
+	else
+		bin/reltool init "$$dir"
+		bin/reltool build --dir "$$dir" --out "$$dir/releases" visits@1.0.0 cache
 	fi
 	exec bin/theseusd --dir "$$dir"
 
@@ -160,6 +162,7 @@ house:
 define NEEDS
 redis-cli|redis-tools|scripts that drive redis-cli
 curl|curl|scripts that drive curl
+minisign|minisign|the check that minisign understands our signatures
 gcc|gcc libc6-dev|the race detector
 git|git|comparison of the wire protocol with the main branch
 endef

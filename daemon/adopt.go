@@ -21,6 +21,9 @@ func (d *Daemon) adopt(ctx context.Context) error {
 	}
 	best := map[string]release.Package{}
 	for _, path := range paths {
+		if name, _, _ := release.ParseFileName(path); !d.file.allows(name) {
+			continue
+		}
 		p, err := d.store.Add(ctx, path)
 		if err != nil {
 			d.log.Debug("not part of the first release", "package", filepath.Base(path), "error", err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -55,6 +56,7 @@ type Daemon struct {
 	host    *host.Host
 	engine  *upgrades.Engine
 	audit   *audit.Log
+	worries worries
 }
 
 // New reads what is on disk and assembles a daemon. A mistake in theseus.toml is an *appup.ParseError.
@@ -64,10 +66,13 @@ func New(cfg Config) (d *Daemon, err error) {
 	if d.paths, err = Prepare(cfg.Dir); err != nil {
 		return nil, err
 	}
+	if err := d.paths.Check(); err != nil {
+		d.log.Error("theseusd would not start like this", "error", err) // but services must not go without a daemon
+	}
 	if d.file, err = newOperator(d.paths.Config); err != nil {
 		return nil, err
 	}
-	if d.store, err = release.OpenStore(d.paths.Store); err != nil {
+	if d.store, err = release.OpenStore(d.paths.Store, d.paths.Trust); err != nil {
 		return nil, err
 	}
 	if d.keel, err = keel.Connect(cfg.KeelFD); err != nil {
@@ -184,7 +189,7 @@ func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
 
 func (d *Daemon) server() *control.Server {
 	return control.New(control.Options{
-		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: d.notes,
+		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: func() []string { return slices.Concat(d.notes(), d.warnings()) },
 		Logger: slogger(d.log.Named("control")),
 		Daemon: api.Status{
 			Dir: d.paths.Dir, Version: Version, PID: os.Getpid(), Keel: d.keel.PID(), Started: d.started,
@@ -252,7 +257,7 @@ func (d *Daemon) bootAgain(ctx context.Context, err error) error {
 
 func (d *Daemon) folder() *watch.Folder {
 	log := slogger(d.log.Named("releases"))
-	policy := &watch.Policy{Store: d.store, Engine: d.engine, Rule: d.file.rule, Logger: log}
+	policy := &watch.Policy{Store: d.store, Engine: d.engine, Rule: d.file.rule, Allow: d.file.allows, Logger: log}
 	return &watch.Folder{Dir: d.paths.Releases, Handle: policy.Handle, Logger: log}
 }
 

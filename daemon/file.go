@@ -22,6 +22,9 @@ import (
 // File is theseus.toml: what the operator decides. It is read when the daemon starts, and again for each release that is
 // built: what it says of listeners, configuration and restarts is part of the release from then on.
 //
+//	[releases]
+//	allow = ["visits", "cache"]      # what the drop folder takes; every service if missing
+//
 //	[service.visits]
 //	upgrade = "auto"                 # or "stage", the default: a dropped package becomes a release, and waits
 //	within  = "^1"                   # auto only to these versions; any if missing
@@ -29,11 +32,17 @@ import (
 //	config = { greeting = "hello" }  # for the service itself
 //	restart = { intensity = 5 }      # instead of the manifest's
 type File struct {
-	Service map[string]ServiceFile `toml:"service"`
+	Releases ReleasesFile           `toml:"releases"`
+	Service  map[string]ServiceFile `toml:"service"`
 
 	name   string         // of the file
 	text   []byte         // as it was read
 	places map[string]int // of the keys in it, as in service.visits.listen.http
+}
+
+// ReleasesFile is what theseus.toml says of the drop folder.
+type ReleasesFile struct {
+	Allow []string `toml:"allow"`
 }
 
 // ServiceFile is one service in theseus.toml.
@@ -145,6 +154,11 @@ func (f *File) settings(service string) (release.Settings, error) {
 		}
 	}
 	return d.Settings()
+}
+
+// allows is for the drop folder.
+func (f *File) allows(service string) bool {
+	return f.Releases.Allow == nil || slices.Contains(f.Releases.Allow, service)
 }
 
 // rule is for the drop folder.

@@ -69,6 +69,13 @@ func (o *operator) rule(service string) watch.Rule {
 	return o.last.rule(service)
 }
 
+// allows is for the drop folder.
+func (o *operator) allows(service string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last.allows(service)
+}
+
 // strangers lists what the file names and nobody knows: services, and listeners of those that are there. It is an error
 // if a known name is so near that it can only be a slip; else it may be of a service that is still to come.
 func (f *File) strangers(known map[string][]string) (warnings []string, err error) {

@@ -3,11 +3,13 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // Paths of an instance.
@@ -22,6 +24,7 @@ type Paths struct {
 	Journal  string
 	Audit    string // the audit log
 	Incoming string // packages on their way in
+	Trust    trust.Dir
 }
 
 // A unix socket's path has at most 107 bytes; names of services and commands, with .sock, get 32 of them.
@@ -30,7 +33,7 @@ const (
 	nameRoom  = 32
 )
 
-// Prepare makes the directories of an instance and checks that nobody else can write where it matters.
+// Prepare makes the directories of an instance. One that belongs to another user is a *trust.UnsafeError.
 func Prepare(dir string) (Paths, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -57,6 +60,7 @@ func pathsOf(dir string) Paths {
 		Private: private, Run: control.RunDir(dir), State: filepath.Join(private, "state"),
 		Store: filepath.Join(private, "store"), Journal: filepath.Join(private, "journal"),
 		Audit: filepath.Join(private, "audit.jsonl"), Incoming: control.Incoming(dir),
+		Trust: trust.Of(dir),
 	}
 }
 
@@ -64,10 +68,7 @@ func (p Paths) prepare() error {
 	if err := os.MkdirAll(p.Releases, 0o755); err != nil {
 		return err
 	}
-	if err := refuseOpen(p.Releases); err != nil {
-		return err
-	}
-	for _, dir := range []string{p.Private, p.Run, p.State, p.Store, p.Incoming} {
+	for _, dir := range []string{p.Private, p.Run, p.State, p.Store, p.Incoming, p.Trust.Path()} {
 		if err := private(dir); err != nil {
 			return err
 		}
@@ -75,33 +76,71 @@ func (p Paths) prepare() error {
 	return nil
 }
 
-// refuseOpen refuses a drop folder that everybody can drop into: what lies there is executed.
-func refuseOpen(dir string) error {
-	info, err := os.Stat(dir)
+// Check refuses what others own or can write to where it matters: the instance's own directory may be shared with
+// nobody, what is dropped is executed once somebody has signed it, and theseus.toml says which of that by itself. The
+// error is a *trust.UnsafeError with the command that mends it, or one about a key that cannot be read.
+func (p Paths) Check() error {
+	for _, dir := range []string{p.Private, p.Run, p.State, p.Store, p.Incoming} {
+		if err := trust.CheckDir(dir); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{p.Releases, p.Config} { // links to them are the owner's own
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = trust.CheckInfo(path, info)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := p.checkDir(); err != nil {
+		return err
+	}
+	return p.Trust.Check()
+}
+
+// checkDir refuses an instance whose parts everybody could exchange. In a sticky directory nobody can.
+func (p Paths) checkDir() error {
+	info, err := os.Stat(p.Dir)
 	if err != nil {
 		return err
 	}
-	if info.Mode().Perm()&0o002 != 0 {
-		return fmt.Errorf("%s is writable for everybody, and what lies there is executed; chmod o-w %[1]s", dir)
+	if info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
+		return &trust.UnsafeError{Path: p.Dir, Reason: "can be written to by everybody", Hint: "chmod o-w " + p.Dir}
 	}
 	return nil
 }
 
-// private makes a directory of ours with mode 0700, whatever it had.
+// private makes a directory of ours with mode 0700. One that others can write to stays as it is, for Check to refuse: what
+// they may have put there does not go away with the mode. No link is followed.
 func private(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	info, err := os.Lstat(dir)
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
+		return &trust.UnsafeError{Path: dir, Reason: "is no directory", Hint: "move it away"}
+	}
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is no directory", dir)
+	return errors.Join(tighten(dir, f), f.Close())
+}
+
+func tighten(dir string, f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm()&0o022 != 0 {
+		return err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d, and we are %d: start theseusd as the same user as before",
-			dir, st.Uid, os.Geteuid())
+	if err := trust.CheckInfo(dir, info); err != nil {
+		return err
 	}
-	return os.Chmod(dir, 0o700)
+	if err := f.Chmod(0o700); err != nil && !errors.Is(err, fs.ErrPermission) { // root's, and safe all the same
+		return err
+	}
+	return nil
 }

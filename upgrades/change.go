@@ -26,6 +26,7 @@ type change struct {
 	To           string              `json:"to,omitempty"`
 	Old          string              `json:"old,omitempty"` // digests
 	New          string              `json:"new,omitempty"`
+	Seq          int64               `json:"seq,omitempty"` // of the new one
 	Down         bool                `json:"down,omitempty"`
 	Irreversible bool                `json:"irreversible,omitempty"`
 	Drain        time.Duration       `json:"drain,omitempty"`
@@ -52,7 +53,7 @@ func (c change) newItem() item { return item{Version: c.To, Digest: c.New, Setti
 // changeOf turns a compiled appup into a change between two packages.
 func changeOf(r *appup.Relup, from, to release.Package) change {
 	return change{
-		Service: r.Service, Do: r.Do.String(), From: from.Version, To: to.Version, Old: from.Digest, New: to.Digest,
+		Service: r.Service, Do: r.Do.String(), From: from.Version, To: to.Version, Old: from.Digest, New: to.Digest, Seq: to.Seq,
 		Down: r.Down, Irreversible: r.Irreversible, Drain: r.Drain, Probation: r.Probation, Health: r.Health,
 		Limits: r.Limits, Budget: r.Budget,
 		Tables: r.Tables,

@@ -25,6 +25,8 @@ type Journal interface {
 type Store interface {
 	Get(digest string) (release.Package, error)
 	Remove(digest string) error // one that is not there is removed already
+	// Vouch is nil if somebody whom the instance trusts now has signed the package.
+	Vouch(p release.Package) error
 }
 
 // Options of an Engine. Host, Journal and Store are required.

@@ -24,8 +24,15 @@ type record struct {
 type item struct {
 	Version string `json:"version"`
 	Digest  string `json:"digest"`
+	Seq     int64  `json:"seq,omitempty"` // when it was signed, as far as that was known when the release was built
 
 	Settings release.Settings `json:"settings,omitempty"` // none in a journal from before there were any
+}
+
+// same tells whether two items are alike but for when they were signed.
+func (it item) same(as item) bool {
+	as.Seq = it.Seq
+	return it == as
 }
 
 // sample is how long a rehearsal of so many rows took.

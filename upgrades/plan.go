@@ -21,6 +21,7 @@ type drawn struct {
 	changes []change
 	from    packages
 	to      packages
+	after   uint64 // upgrades begun before
 }
 
 // Plan says what an upgrade to a release would do, and changes nothing. An empty To means the newest release above
@@ -48,9 +49,13 @@ func (e *Engine) drawPlan(ctx context.Context, req control.PlanRequest) (*drawn,
 	if err := e.checkSet(d.to); err != nil {
 		return nil, err
 	}
+	if err := e.checkTrust(d.from, d.to); err != nil {
+		return nil, err
+	}
 	if d.changes, err = e.drawChanges(d.from, d.to, down); err != nil {
 		return nil, err
 	}
+	e.read(func(r *registry) { d.after = r.upgrades })
 	d.plan.Hold, d.plan.NoProbation = req.Hold, req.NoProbation
 	e.fill(ctx, d)
 	return d, e.checkEnd(d.plan)
@@ -153,7 +158,7 @@ func (e *Engine) estimate(c change, rows uint64) float64 {
 
 // digest names a plan: the releases, the packages, what is done to each service, and how the probation ends: who has seen
 // that it waits for a person must not find it over. Rows and times may change between the look and the leap; these may
-// not.
+// not. It also names the moment, by the upgrades before it: a request that was done once cannot be played back.
 func digest(d *drawn) string {
 	names := make([][2]string, 0, len(d.plan.Steps))
 	for _, s := range d.plan.Steps {
@@ -164,7 +169,8 @@ func digest(d *drawn) string {
 		Changes           []change
 		Steps             [][2]string
 		Hold, NoProbation bool `json:",omitempty"`
-	}{d.plan.From, d.plan.To, d.changes, names, d.plan.Hold, d.plan.NoProbation})
+		After             uint64
+	}{d.plan.From, d.plan.To, d.changes, names, d.plan.Hold, d.plan.NoProbation, d.after})
 	if err != nil {
 		panic(fmt.Sprintf("upgrades: a plan that is no JSON: %v", err)) // plain data always is
 	}

@@ -28,6 +28,7 @@ const (
 	codeRolledBack = "rolled_back"
 	codeBadPackage = "bad_package"
 	codeBadConfig  = "bad_config"
+	codeUntrusted  = "untrusted"
 	codeInternal   = "internal"
 )
 

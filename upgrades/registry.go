@@ -20,6 +20,7 @@ type registry struct {
 	upgrade  *underway // nil if none is
 	upgrades uint64    // planned so far
 	rates    map[string]sample
+	seq      map[string]int64 // of each service: see Engine.Seq
 	history  []control.Event
 }
 
@@ -53,7 +54,7 @@ type underway struct {
 	last     time.Time                  // of the last record
 }
 
-func newRegistry() *registry { return &registry{rates: map[string]sample{}} }
+func newRegistry() *registry { return &registry{rates: map[string]sample{}, seq: map[string]int64{}} }
 
 // fold reads a whole journal.
 func fold(records []record) (*registry, error) {
@@ -106,6 +107,9 @@ func (r *registry) boot(rec record) error {
 		return err
 	}
 	r.serving = to.name
+	for service, it := range to.set {
+		r.raise(service, it.Seq)
+	}
 	return nil
 }
 
@@ -171,6 +175,9 @@ func (r *registry) restate(u *underway, state State) error {
 		r.serving = u.from
 		return to.move(release.RollBack)
 	case Permanent:
+		for _, c := range u.changes {
+			r.raise(c.Service, c.Seq)
+		}
 		if from != nil {
 			if err := from.move(release.Supersede); err != nil {
 				return err
@@ -251,7 +258,7 @@ func (r *registry) paid(seq uint64) {
 // same returns the newest release of exactly this set, or nil.
 func (r *registry) same(set map[string]item) *numbered {
 	for i := len(r.releases) - 1; i >= 0; i-- {
-		if n := r.releases[i]; !n.removed && maps.Equal(n.set, set) {
+		if n := r.releases[i]; !n.removed && maps.EqualFunc(n.set, set, item.same) {
 			return n
 		}
 	}

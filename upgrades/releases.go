@@ -26,6 +26,9 @@ func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string, r
 		return control.Built{}, err
 	}
 	to, err := e.replace(from, pkgs, remove)
+	if err == nil {
+		err = e.checkVersions(pkgs)
+	}
 	if err != nil {
 		return control.Built{}, err
 	}
@@ -215,7 +218,7 @@ func (ps packages) text() string {
 }
 
 func itemOf(p release.Package) item {
-	return item{Version: p.Version, Digest: p.Digest, Settings: p.Settings}
+	return item{Version: p.Version, Digest: p.Digest, Seq: p.Seq, Settings: p.Settings}
 }
 
 // compile asks the newer one of two versions how to go.
@@ -279,7 +282,7 @@ func (e *Engine) draw(from, to packages, name string) (change, error) {
 // startOf is how a service comes that was not there.
 func startOf(p release.Package) change {
 	return change{
-		Service: p.Name, Do: doStart, To: p.Version, New: p.Digest,
+		Service: p.Name, Do: doStart, To: p.Version, New: p.Digest, Seq: p.Seq,
 		Probation: appup.DefaultProbation, Health: orDefault(p.Manifest.Probation.Health.Std(), appup.DefaultHealth),
 		Limits: p.Manifest.Probation.Limits(), Budget: p.Manifest.Budget,
 	}

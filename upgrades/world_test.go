@@ -18,6 +18,7 @@ import (
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/journal"
 	"github.com/theseusd/theseus/upgrades/release"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // world is what outlives a daemon: processes, their rows and connections, the journal's file, the store. It watches
@@ -33,6 +34,7 @@ type world struct {
 	broken  map[string]bool            // versions that do not start
 	badRow  map[string]*RowError       // what a rehearsal finds, by the way: "rehearse" or "rehearse down"
 	traffic map[string]control.Traffic // of the last minute, by version
+	doubted map[string]bool            // versions that nobody vouches for
 	records []journal.Record
 	synced  int
 	unready string // what standbys say that could not write for long
@@ -154,6 +156,13 @@ func (w *world) Remove(digest string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.store, digest)
+	return nil
+}
+
+func (w *world) Vouch(p release.Package) error {
+	if w.doubted[p.Version] {
+		return &trust.UntrustedError{Key: "A", Revoked: true}
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // Deadlines and how often is asked.
@@ -45,9 +46,16 @@ func instanceOf(ts *testscript.TestScript) *instance {
 	return i
 }
 
-// configure writes theseus.toml.
+// configure writes theseus.toml, makes a key for what the script builds, and trusts the one that all packages have.
 func (i *instance) configure() error {
 	if err := os.MkdirAll(filepath.Join(i.dir, "releases"), 0o755); err != nil {
+		return err
+	}
+	keys := trust.Of(i.dir)
+	if _, err := keys.Generate(); err != nil {
+		return err
+	}
+	if _, err := keys.Add(shared.key); err != nil {
 		return err
 	}
 	text := fmt.Sprintf("service.cache.listen.resp = %q\nservice.visits.listen.http = %q\n", i.resp, i.http)

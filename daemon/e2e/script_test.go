@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // probation of the services in scripts.
@@ -20,6 +22,7 @@ const probation = `"2s"`
 // yard is what all scripts share: the binaries and the packages, built once.
 type yard struct {
 	bin, packages, checkout string
+	key                     trust.Key // that has signed the packages
 }
 
 var shared yard
@@ -83,8 +86,11 @@ func (y *yard) build(dir string) error {
 	if err := y.check(root); err != nil {
 		return err
 	}
+	if y.key, err = trust.Of(dir).Generate(); err != nil {
+		return err
+	}
 	for _, versions := range [][]string{{"visits@1.0.0", "cache"}, {"visits@2.0.0"}, {"visits@2.0.1-bad"}} {
-		args := append([]string{"build", "--out", y.packages}, versions...)
+		args := append([]string{"--dir", dir, "build", "--out", y.packages}, versions...)
 		if err := run(y.checkout, filepath.Join(y.bin, "reltool"), args...); err != nil {
 			return err
 		}

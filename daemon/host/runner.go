@@ -129,7 +129,8 @@ func listenersEnv(list []passed) string {
 	return b.String()
 }
 
-// hostEnv is what a service may know of our environment.
+// hostEnv is what a service may know of our environment: our own variables and those in allowed. Nothing that changes what
+// a program loads, trusts or does, as LD_PRELOAD, SSL_CERT_FILE and GODEBUG do, goes on by being in the daemon's.
 func hostEnv() map[string]string {
 	env := map[string]string{}
 	for _, v := range os.Environ() {
@@ -142,7 +143,7 @@ func hostEnv() map[string]string {
 }
 
 var allowed = []string{
-	"PATH", "HOME", "TZ", "LANG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GORACE", "GOCOVERDIR",
+	"PATH", "HOME", "TZ", "LANG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GORACE", "GOCOVERDIR",
 }
 
 // Wait returns when the process is gone; it is reaped by its handle.

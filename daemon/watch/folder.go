@@ -194,8 +194,12 @@ func (f *Folder) handle(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // what was refused now is found again at the next start
 	}
-	for path, err := range refused {
-		f.refused(path, err, come[filepath.Base(path)])
+	for _, path := range paths {
+		if err, no := refused[path]; no {
+			f.refused(path, err, come[filepath.Base(path)])
+		} else if err := release.Forgive(path); err != nil {
+			f.Logger.Error("a refused package of that name stays", "package", path, "error", err)
+		}
 	}
 }
 

@@ -191,6 +191,26 @@ func TestRefusedPackageIsSetAside(t *testing.T) {
 	}
 }
 
+func TestGoodPackageClearsItsRejectedTwin(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	rejected := filepath.Join(dir, "rejected")
+	if err := os.Mkdir(rejected, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"visits-2.0.0.tpk", "visits-2.0.0.tpk.reason", "visits-3.0.0.tpk"} {
+		put(t, filepath.Join(rejected, name), "")
+	}
+	settled(t, k, &Folder{Dir: dir})
+	put(t, filepath.Join(dir, "visits-2.0.0.tpk"), "good")
+	k.wait(t)
+	put(t, filepath.Join(dir, "zebra-1.0.0.tpk"), "") // handled after the other one
+	k.wait(t)
+	left, err := os.ReadDir(rejected)
+	if err != nil || len(left) != 1 || left[0].Name() != "visits-3.0.0.tpk" {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestFolderThatWasReplacedIsWatchedAgain(t *testing.T) {
 	dir, k := filepath.Join(t.TempDir(), "releases"), newTaker()
 	watched(t, &Folder{Dir: dir, Handle: k.handle, Every: 20 * time.Millisecond, Settle: time.Nanosecond})

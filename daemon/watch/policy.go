@@ -31,6 +31,7 @@ type Engine interface {
 	Upgrade(ctx context.Context, r control.UpgradeRequest, emit func(control.Event)) error
 	Releases() []control.Release
 	Removed(service, version string) bool
+	Seq(service string) int64 // the highest that has been permanent
 }
 
 // Rule is what theseus.toml says of one service.
@@ -44,11 +45,13 @@ type Rule struct {
 // Of one service the highest version of those that came together counts, a pre-release only if there is no other. A version that is in some release already
 // makes no new one, so a package that was rolled back or removed is not tried again because it still lies in the folder. The
 // first release of an empty instance is started at once. Any other one is applied only if every change in it is
-// upwards and within a rule that says auto; else the log announces it.
+// upwards, within a rule that says auto, and signed later than all that has been permanent here; else the log announces
+// it.
 type Policy struct {
 	Store  Store
 	Engine Engine
 	Rule   func(service string) Rule // never auto if nil
+	Allow  func(service string) bool // whether it is taken at all; every one if nil
 	Logger *slog.Logger              // nothing is logged if nil
 }
 
@@ -59,6 +62,10 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 	for _, path := range paths {
 		if name, version, ok := split(filepath.Base(path)); ok && p.Engine.Removed(name, version.Original()) {
 			p.log().Info("package belongs to a release that was removed", "package", filepath.Base(path))
+			continue
+		}
+		if err := p.permit(path); err != nil {
+			refused[path] = err
 			continue
 		}
 		pkg, err := p.Store.Add(ctx, path)
@@ -72,6 +79,19 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 	}
 	p.release(ctx, p.unknown(best), refused)
 	return refused
+}
+
+// permit refuses what the operator does not want from the folder. The name of a file is that of its package, else the
+// store refuses it.
+func (p *Policy) permit(path string) error {
+	name, _, _ := release.ParseFileName(path)
+	if p.Allow == nil || p.Allow(name) {
+		return nil
+	}
+	return &release.RejectError{
+		File: filepath.Base(path), Reason: "theseus.toml does not allow " + name + " in the drop folder",
+		Hint: "add it to allow in [releases], or hand the package in with reltool build",
+	}
 }
 
 // arrival is a package in the store and the file it came from.
@@ -121,7 +141,7 @@ func (p *Policy) release(ctx context.Context, fresh []arrival, refused map[strin
 	for _, w := range built.Warnings {
 		p.log().Warn(w)
 	}
-	if err := p.apply(ctx, built); err != nil {
+	if err := p.apply(ctx, built, fresh); err != nil {
 		p.log().Error("the release could not be applied", "release", built.To, "error", err)
 	}
 }
@@ -138,18 +158,28 @@ func forGood(path string, err error) error {
 	return &release.RejectError{File: filepath.Base(path), Reason: no.Message, Hint: no.Hint, Err: err}
 }
 
-func (p *Policy) apply(ctx context.Context, built control.Built) error {
+func (p *Policy) apply(ctx context.Context, built control.Built, fresh []arrival) error {
 	switch {
 	case built.From == "":
 		p.log().Info("first release", "release", built.To)
 		return p.Engine.Boot(ctx)
 	case !built.New:
 		return nil
+	case p.old(fresh):
+		p.log().Warn(fmt.Sprintf("release %s was signed before what has served here; to go there all the same: reltool upgrade %[1]s", built.To),
+			"release", built.To)
+		return nil
 	case !p.auto(built.Changes):
 		p.log().Info(fmt.Sprintf("release %s is ready: reltool upgrade", built.To), "release", built.To)
 		return nil
 	}
 	return p.upgrade(ctx, built.To)
+}
+
+// old is true if something among it was signed before what has been permanent here: it may be an old package that somebody
+// plays back.
+func (p *Policy) old(fresh []arrival) bool {
+	return slices.ContainsFunc(fresh, func(a arrival) bool { return a.pkg.Seq < p.Engine.Seq(a.pkg.Name) })
 }
 
 // upgrade does exactly the plan it has seen, with its whole probation and nobody who would have to end that.

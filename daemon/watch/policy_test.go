@@ -19,6 +19,7 @@ type shop struct {
 	releases []control.Release
 	built    control.Built
 	buildErr error
+	seq      map[string]int64
 	did      []string
 }
 
@@ -27,7 +28,7 @@ func (s *shop) Add(_ context.Context, path string) (release.Package, error) {
 	if !ok || name == "bad" {
 		return release.Package{}, &release.RejectError{Reason: "bad"}
 	}
-	return release.Package{Name: name, Version: v.Original()}, nil
+	return release.Package{Name: name, Version: v.Original(), Seq: int64(v.Major())}, nil // signed in that order
 }
 
 func (s *shop) Build(_ context.Context, pkgs []release.Package, by string, _ ...string) (control.Built, error) {
@@ -39,6 +40,8 @@ func (s *shop) Build(_ context.Context, pkgs []release.Package, by string, _ ...
 	s.did = append(s.did, "build "+strings.Join(list, ", ")+" by "+by)
 	return s.built, s.buildErr
 }
+
+func (s *shop) Seq(service string) int64 { return s.seq[service] }
 
 func (s *shop) Boot(context.Context) error { s.did = append(s.did, "boot"); return nil }
 
@@ -62,6 +65,7 @@ func TestPolicy(t *testing.T) {
 		name  string
 		files string
 		has   map[string]string // of a release that is there
+		seq   map[string]int64  // that has been permanent
 		built control.Built
 		rule  Rule
 		want  string
@@ -136,10 +140,20 @@ func TestPolicy(t *testing.T) {
 			},
 			want: "build visits 2.0.1-bad by releases/", log: "release v2 is ready",
 		},
+		{
+			name: "auto is not for what was signed before what has served", files: "visits-2.0.0.tpk", rule: auto,
+			built: control.Built{From: "v1", To: "v2", New: true, Changes: up}, seq: map[string]int64{"visits": 3},
+			want: "build visits 2.0.0 by releases/", log: "signed before what has served here",
+		},
+		{
+			name: "auto is for what was signed later", files: "visits-2.0.0.tpk", rule: auto,
+			built: control.Built{From: "v1", To: "v2", New: true, Changes: up}, seq: map[string]int64{"visits": 1, "cache": 9},
+			want: "build visits 2.0.0 by releases/; upgrade v2 seen",
+		},
 		{name: "bad ones are left out", files: "bad-1.0.0.tpk", want: ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := &shop{built: tc.built, releases: []control.Release{{Name: "v1", Services: tc.has}}}
+			s := &shop{built: tc.built, seq: tc.seq, releases: []control.Release{{Name: "v1", Services: tc.has}}}
 			var log bytes.Buffer
 			p := Policy{
 				Store: s, Engine: s, Rule: func(string) Rule { return tc.rule },
@@ -153,6 +167,19 @@ func TestPolicy(t *testing.T) {
 				t.Errorf("the log lacks %q: %s", tc.log, log.String())
 			}
 		})
+	}
+}
+
+func TestReleaseForAServiceThatIsNotAllowed(t *testing.T) {
+	s := &shop{built: control.Built{From: "v1", To: "v1"}}
+	p := Policy{Store: s, Engine: s, Allow: func(service string) bool { return service == "visits" }}
+	refused := p.Handle(t.Context(), []string{"cache-1.0.0.tpk", "visits-1.0.0.tpk"})
+	var no *release.RejectError
+	if !errors.As(refused["cache-1.0.0.tpk"], &no) || !strings.Contains(no.Reason, "does not allow cache") || len(refused) != 1 {
+		t.Errorf("refused %v", refused)
+	}
+	if got := strings.Join(s.did, "; "); got != "build visits 1.0.0 by releases/" {
+		t.Errorf("did %q", got)
 	}
 }
 

@@ -30,6 +30,7 @@ var Codes = []Code{
 	{"in_use", 1, "the release or its packages are needed and cannot go"},
 	{"bad_config", 1, "theseus.toml has a mistake, or does not fit the release"},
 	{"bad_package", 1, "a package is damaged, or not what it says it is"},
+	{"untrusted", 1, "nobody whom the instance trusts has signed the package, or it is older than what has served"},
 	{"no_appup", 1, "no section of a manifest leads from the one version to the other"},
 	{"uncovered", 1, "rows, verbs or listeners would be lost: a Step or a line in a manifest is missing"},
 	{"requires", 1, "the services of the release do not fit together"},

@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // Options of Run.
@@ -36,8 +38,9 @@ type Options struct {
 
 // Packages are the package files that a drill needs.
 type Packages struct {
-	Visits1, Visits2, VisitsBad string // 1.0.0, 2.0.0 and 2.0.1-bad
-	Cache1, Cache2              string // two versions that differ in nothing else
+	Visits1, Visits2, VisitsBad string    // 1.0.0, 2.0.0 and 2.0.1-bad
+	Cache1, Cache2              string    // two versions that differ in nothing else
+	Key                         trust.Key // that has signed them
 }
 
 func (o Options) withDefaults() Options {
@@ -132,7 +135,7 @@ func (o Options) wants(name string) bool {
 
 // fresh starts an instance with visits 1.0.0 and the cache, in a folder of its own.
 func (d *drill) fresh(ctx context.Context, name string) (*instance, error) {
-	in, err := startInstance(ctx, d.Theseusd, filepath.Join(d.dir, name), d.Packages.Visits1, d.Packages.Cache1)
+	in, err := startInstance(ctx, d.Theseusd, filepath.Join(d.dir, name), d.Packages.Key, d.Packages.Visits1, d.Packages.Cache1)
 	if err == nil {
 		d.all = append(d.all, in)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // instance is a running theseusd with its services, in a folder of its own.
@@ -30,9 +31,13 @@ const (
 	stopTime = 20 * time.Second
 )
 
-// startInstance starts theseusd on dir with the packages in its drop folder, and returns when all of them serve.
-func startInstance(ctx context.Context, theseusd, dir string, packages ...string) (*instance, error) {
+// startInstance starts theseusd on dir with the packages that the key has signed in its drop folder, and returns when all
+// of them serve.
+func startInstance(ctx context.Context, theseusd, dir string, key trust.Key, packages ...string) (*instance, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "releases"), 0o700); err != nil {
+		return nil, err
+	}
+	if _, err := trust.Of(dir).Add(key); err != nil {
 		return nil, err
 	}
 	for _, file := range packages {

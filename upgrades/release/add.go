@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // Add checks the package file at path and keeps it. A package that is there already is returned as it is; one that is
@@ -45,7 +45,7 @@ func (s *Store) add(ctx context.Context, path string) (Package, error) {
 		return Package{}, errors.Join(err, os.RemoveAll(tmp))
 	}
 	defer lock.Close()
-	c := &candidate{store: s, file: filepath.Base(path), dir: tmp}
+	c := &candidate{store: s, file: filepath.Base(path), dir: tmp, limits: s.limits}
 	p, err := c.admit(ctx, f)
 	if left := os.RemoveAll(tmp); left != nil {
 		err = errors.Join(err, left)
@@ -84,27 +84,34 @@ func (s *Store) open(path string) (*os.File, error) {
 
 // candidate is a package on its way into the store.
 type candidate struct {
-	store *Store
-	file  string // base name of the package file
-	dir   string // where it is unpacked
+	store  *Store
+	file   string // base name of the package file
+	dir    string // where it is unpacked
+	limits limits
 
-	digests  map[string]string
 	meta     meta
 	describe []byte
 	pack     Package
 }
 
-// admit takes a package through all checks. Up to the digest nothing of it has been trusted, and up to its own
-// description nothing of it has been executed: between the two is the place to ask whether somebody vouches for it.
+var _ checker = (*candidate)(nil)
+
+// admit takes a package through all checks. Nothing but the first two files is unpacked before somebody whom the
+// instance trusts has vouched for all of it, and nothing of it is executed before it has said what it is.
 func (c *candidate) admit(ctx context.Context, f *os.File) (Package, error) {
-	var err error
-	if c.digests, c.pack.Digest, err = unpack(ctx, io.LimitReader(f, c.store.limits.file), c.dir, c.store.limits); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return Package{}, err
 	}
-	if p, err := c.store.Get(c.pack.Digest); err == nil {
-		return p, c.checkFileName(p.Name, p.Version)
+	l := c.limits.of(info.Size())
+	if err := unpack(ctx, io.LimitReader(f, l.file), c.dir, l, c); err != nil {
+		return Package{}, err
 	}
-	for _, check := range []func() error{c.checkMeta, c.checkManifest, c.checkDescribe, c.checkMachine} {
+	c.pack.Digest = c.meta.digest()
+	if p, err := c.store.Get(c.pack.Digest); err == nil {
+		return c.again(p)
+	}
+	for _, check := range []func() error{c.checkManifest, c.checkDescribe, c.checkMachine, c.checkVersion} {
 		if err := check(); err != nil {
 			return Package{}, err
 		}
@@ -115,21 +122,77 @@ func (c *candidate) admit(ctx context.Context, f *os.File) (Package, error) {
 	return c.keep()
 }
 
-// checkMeta checks package.json against the name of the file and the digests of the others.
-func (c *candidate) checkMeta() error {
-	text, err := c.read(metaFile)
-	if err != nil {
-		return err
+// announced refuses a file whose header does not say what was signed.
+func (c *candidate) announced(name string, size int64) error {
+	if want, ok := c.meta.Files[name]; ok && size != want.Size {
+		return reject("%s has %d bytes, but %s says %d", name, size, metaFile, want.Size)
 	}
-	if err := json.Unmarshal(text, &c.meta); err != nil {
-		return &RejectError{Reason: metaFile + " is not readable: " + err.Error(), Hint: makeHint, Err: err}
+	return nil
+}
+
+// unpacked asks who vouches for the package once its signature is there, and compares all that follows with what they
+// vouch for.
+func (c *candidate) unpacked(name string, p part) error {
+	switch {
+	case name == metaFile: // nobody has vouched for it yet
+	case name == signatureFile:
+		return c.checkSignature()
+	case c.meta.Files[name] != p:
+		return &RejectError{Reason: name + " is not the file that was signed: its digest differs", Hint: againHint}
 	}
-	for _, name := range contents[1:] {
-		if c.meta.Digests[name] != c.digests[name] {
-			return reject("%s is not the file that %s was written for: its digest differs", name, metaFile)
+	return nil
+}
+
+// checkSignature checks package.json: who signed it, the name of the file, and that it lists all that follows.
+func (c *candidate) checkSignature() (err error) {
+	if c.pack.Key, c.meta, err = c.store.verify(c.dir); err != nil {
+		return refusal(err)
+	}
+	for _, name := range listed {
+		if _, ok := c.meta.Files[name]; !ok {
+			return reject("%s does not list %s", metaFile, name)
 		}
 	}
 	return c.checkFileName(c.meta.Name, c.meta.Version)
+}
+
+// refusal tells a package that nobody vouches for from a trust directory that cannot be asked.
+func refusal(err error) error {
+	var bad *trust.SignatureError
+	var who *trust.UntrustedError
+	var text *metaError
+	switch {
+	case errors.As(err, &text):
+		return &RejectError{Reason: text.Error(), Hint: makeHint, Err: err}
+	case errors.As(err, &bad):
+		return &RejectError{Reason: bad.Reason, Hint: againHint, Err: err}
+	case errors.As(err, &who) && who.Revoked:
+		return &RejectError{Reason: who.Error(), Hint: "build it again: reltool build signs with the key of this machine", Err: err}
+	case errors.As(err, &who):
+		return &RejectError{Reason: who.Error(), Hint: "if you trust whoever built it: reltool trust add FILE.pub", Err: err}
+	case errors.Is(err, trust.ErrNoKey):
+		return fmt.Errorf("%w: make one with reltool init, or give one with reltool trust add", err)
+	}
+	return err
+}
+
+// again takes a package that is in the store already. What is there keeps its files; it takes over the signature of the
+// new one if nobody vouches for its own any more, or if the new one is later.
+func (c *candidate) again(p Package) (Package, error) {
+	if c.store.Vouch(p) == nil && p.Seq >= c.meta.Seq {
+		return p, nil
+	}
+	c.store.admit.Lock()
+	defer c.store.admit.Unlock()
+	for _, name := range contents[:2] {
+		if err := os.Rename(filepath.Join(c.dir, name), filepath.Join(p.Dir, name)); err != nil {
+			return Package{}, err
+		}
+	}
+	if err := syncDir(p.Dir); err != nil {
+		return Package{}, err
+	}
+	return c.store.Get(p.Digest)
 }
 
 // checkFileName compares with the name of the file, if that has the form NAME-VERSION.tpk.
@@ -199,6 +262,24 @@ func (c *candidate) checkMachine() error {
 	return nil
 }
 
+// checkVersion refuses a version that is here with other content. The caller asks again under the lock.
+func (c *candidate) checkVersion() error {
+	all, err := c.store.List()
+	for _, p := range all {
+		if p.Name == c.pack.Name && p.Version == c.pack.Version && p.Digest != c.pack.Digest {
+			return &RejectError{
+				Reason: fmt.Sprintf("%s %s is here already with other content, and a version never changes", p.Name, p.Version),
+				Hint:   "raise the version in appup.toml and in the program, and build again",
+			}
+		}
+	}
+	var d *DamagedError
+	if errors.As(err, &d) {
+		return nil // what is damaged is found where it is used
+	}
+	return err
+}
+
 // run lets the binary describe itself and compares.
 func (c *candidate) run(ctx context.Context) error {
 	text, err := describeIn(ctx, filepath.Join(c.dir, binaryFile), c.dir)
@@ -220,6 +301,11 @@ func (c *candidate) run(ctx context.Context) error {
 
 // keep puts the package into the store for good. Its files are on disk already.
 func (c *candidate) keep() (Package, error) {
+	c.store.admit.Lock()
+	defer c.store.admit.Unlock()
+	if err := c.checkVersion(); err != nil {
+		return Package{}, err
+	}
 	to := filepath.Join(c.store.dir, c.pack.Digest)
 	if err := syncDir(c.dir); err != nil {
 		return Package{}, err

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // addForEver plays the process that is killed: it adds and removes every package beside the store.
-func addForEver(dir string) error {
-	s, err := OpenStore(filepath.Join(dir, "store"))
+func addForEver(dir string, keys trust.Dir) error {
+	s, err := OpenStore(filepath.Join(dir, "store"), keys)
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func TestKillLeavesOnlyWholePackages(t *testing.T) {
 func swept(t *testing.T, dir string) *Store {
 	t.Helper()
 	for give := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		s, err := OpenStore(dir)
+		s, err := OpenStore(dir, keys)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,17 +1,18 @@
 // Package release knows the packages of services: it makes them, refuses bad ones, and keeps good ones in a store from
 // which alone a service is ever executed.
 //
-//	NAME-VERSION.tpk = gzip(tar)           store/DIGEST/          0700, named by the sha256 of the .tpk
-//	┌───────────────┐                      ├── package.json       0400
-//	│ package.json  │ name, version, os,   ├── appup.toml         0400
-//	│               │ arch, digests        ├── describe.json      0400
-//	│ appup.toml    │        Add           └── service            0500
-//	│ describe.json │ ───────────────────▶
-//	│ service       │   one read of the file: hash, unpack
-//	└───────────────┘   who says what: file name, package.json, manifest, describe.json, ELF header
-//	                    the digest is known, nothing has run yet
-//	                    run `service --describe`: it must say what describe.json says
-//	                    fsync, rename
+//	NAME-VERSION.tpk = gzip(tar)                  store/DIGEST/            0700
+//	┌──────────────────────┐                      ├── package.json         0400
+//	│ package.json         │ name, version, os,   ├── package.json.minisig 0400
+//	│                      │ arch, seq, digests   ├── appup.toml           0400
+//	│ package.json.minisig │        Add           ├── describe.json        0400
+//	│ appup.toml           │ ───────────────────▶ └── service              0500
+//	│ describe.json        │   one read of the file: hash, unpack
+//	│ service              │   who vouches for package.json? before anything else is unpacked
+//	└──────────────────────┘   each file: is it the one that package.json lists?
+//	                           who says what: file name, package.json, manifest, describe.json, ELF header
+//	                           run `service --describe`: it must say what describe.json says
+//	                           fsync, rename
 //
 // What holds:
 //   - A directory of the store is whole or not there. What a crash leaves behind is swept by the next OpenStore.
@@ -19,8 +20,12 @@
 //     nothing in a package names a place to write to.
 //   - A package that is refused is a [RejectError] with what and why. Errors of this machine, a full disk among them, are
 //     not: the package may be good.
-//   - Get hashes the binary again, so what is started is what was checked. Whoever can write to the store is already the
-//     user that runs the services; Get finds what a bad disk or a slip of the hand did.
+//   - Nothing is unpacked but two small files, and nothing is executed, before a trusted key has vouched for it.
+//   - DIGEST is over name, version, machine and every file. Get hashes all again, so whoever knows the digest, as the journal
+//     does, starts what was checked. Whoever can write to the store is already the user that runs the services.
+//   - A version that is here never changes its content.
+//
+// README.md beside this file lists the attacks, and what is not promised.
 //
 // A release is a numbered set of packages; [Status] says where it stands:
 //

@@ -12,17 +12,27 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/describe"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
-var program []byte // testdata/service, without a "#"
+var (
+	program []byte // testdata/service, without a "#"
+	keys    trust.Dir
+	secret  trust.Secret // that keys trusts
+)
+
+// signedAt is when the packages of these tests were signed.
+var signedAt = time.Date(2026, 11, 23, 9, 27, 50, 123e6, time.UTC)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("RELEASE_TEST_ADD"); dir != "" {
-		fmt.Println(addForEver(dir))
+		fmt.Println(addForEver(dir, trust.Of(os.Getenv("RELEASE_TEST_KEYS"))))
 		os.Exit(1)
 	}
 	os.Exit(withProgram(m))
@@ -34,6 +44,14 @@ func withProgram(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
+	os.Setenv("RELEASE_TEST_KEYS", dir)
+	keys = trust.Of(dir)
+	if _, err := keys.Generate(); err != nil {
+		panic(err)
+	}
+	if secret, err = keys.Local(); err != nil {
+		panic(err)
+	}
 	path := filepath.Join(dir, "service")
 	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "./testdata/service")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -69,15 +87,18 @@ type entry struct {
 	text []byte
 	kind byte
 	link string
+	mode int64 // besides 0777
 }
 
-// parts are the entries of a good package of a service; package.json is written last, for what the others are then.
+// parts are the entries of a good package of a service; package.json is written last, for what the others are then, and
+// signed.
 type parts []entry
 
 func goodParts(name, version string) parts {
 	d := description(name, version)
 	return parts{
 		{name: metaFile},
+		{name: signatureFile},
 		{name: manifestFile, text: manifest(name, version)},
 		{name: describeFile, text: d},
 		{name: binaryFile, text: service("say " + string(d))},
@@ -93,11 +114,16 @@ func (p parts) set(name string, text []byte) parts {
 	return p
 }
 
-// meta fills in package.json; change may spoil it.
+// meta fills in package.json and signs it; change may spoil it before.
 func (p parts) meta(name, version string, change func(*meta)) parts {
-	m := meta{Name: name, Version: version, OS: here.os, Arch: here.arch, Digests: map[string]string{}}
-	for _, e := range p[1:] {
-		m.Digests[e.name] = digest(e.text)
+	m := meta{
+		Name: name, Version: version, OS: here.os, Arch: here.arch,
+		Seq: signedAt.UnixMilli(), Created: signedAt, Files: map[string]part{},
+	}
+	for _, e := range p {
+		if slices.Contains(listed, e.name) {
+			m.Files[e.name] = partOf(e.text)
+		}
 	}
 	if change != nil {
 		change(&m)
@@ -106,7 +132,12 @@ func (p parts) meta(name, version string, change func(*meta)) parts {
 	if err != nil {
 		panic(err)
 	}
-	return p.set(metaFile, text)
+	return p.sign(text, m.comment())
+}
+
+// sign puts a text in the place of package.json, with a good signature.
+func (p parts) sign(text []byte, comment string) parts {
+	return p.set(metaFile, text).set(signatureFile, secret.Sign(text, comment))
 }
 
 func (p parts) bytes() []byte {
@@ -114,7 +145,7 @@ func (p parts) bytes() []byte {
 	zw, _ := gzip.NewWriterLevel(&b, gzip.NoCompression) // fast under the race detector
 	tw := tar.NewWriter(zw)
 	for _, e := range p {
-		h := header(e.name, int64(len(e.text)), 0o777)
+		h := header(e.name, int64(len(e.text)), 0o777|e.mode)
 		if e.kind != 0 {
 			h.Typeflag, h.Linkname, h.Size = e.kind, e.link, 0
 		}
@@ -133,6 +164,16 @@ func (p parts) bytes() []byte {
 	return b.Bytes()
 }
 
+// digestOf is the name of a package in the store.
+func digestOf(t *testing.T, text []byte) string {
+	t.Helper()
+	p, err := drop(t, store(t), "any", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Digest
+}
+
 // good is the bytes of a good package.
 func good(name, version string) []byte {
 	return goodParts(name, version).meta(name, version, nil).bytes()
@@ -145,7 +186,7 @@ func pack(t *testing.T, name, version string) []byte {
 	binary := filepath.Join(t.TempDir(), name)
 	write(t, binary, service("say "+string(d)))
 	var b bytes.Buffer
-	if err := Pack(&b, manifest(name, version), binary, d); err != nil {
+	if err := Pack(&b, manifest(name, version), binary, d, Signer{Key: secret, At: signedAt}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -160,7 +201,7 @@ func write(t *testing.T, path string, text []byte) {
 
 func store(t *testing.T) *Store {
 	t.Helper()
-	s, err := OpenStore(filepath.Join(t.TempDir(), "store"))
+	s, err := OpenStore(filepath.Join(t.TempDir(), "store"), keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +232,31 @@ func refused(t *testing.T, s *Store, err error, file, reason string) {
 	if left, _ := filepath.Glob(filepath.Join(s.dir, ".*")); len(left) > 0 {
 		t.Fatalf("left in the store: %v", left)
 	}
+}
+
+// squeezed is the package as small as it gets.
+func squeezed(p parts) []byte {
+	zr, err := gzip.NewReader(bytes.NewReader(p.bytes()))
+	if err != nil {
+		panic(err)
+	}
+	text, err := io.ReadAll(zr)
+	if err != nil {
+		panic(err)
+	}
+	return compressed(text)
+}
+
+func compressed(text []byte) []byte {
+	var b bytes.Buffer
+	zw := gzip.NewWriter(&b)
+	if _, err := zw.Write(text); err != nil {
+		panic(err)
+	}
+	if err := zw.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }
 
 // trailing is a package with bytes behind the end of its tar, inside of the compression.

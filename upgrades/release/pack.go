@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"crypto/sha256"
-	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,17 +13,27 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
-// Pack writes a package of a manifest, the binary at a path, and what that binary prints for --describe (see Describe).
-// The three must agree. The same input gives the same bytes.
-func Pack(w io.Writer, manifest []byte, binary string, describe []byte) error {
+// Signer is who vouches for a package.
+type Signer struct {
+	Key trust.Secret
+	At  time.Time // now if zero
+}
+
+// Pack writes a signed package of a manifest, the binary at a path, and what that binary prints for --describe (see
+// Describe). The three must agree. The same input gives the same bytes.
+func Pack(w io.Writer, manifest []byte, binary string, describe []byte, by Signer) error {
 	f, err := os.Open(binary)
 	if err != nil {
 		return err
 	}
 	defer f.Close() // only read from
-	p := &packing{manifest: manifest, describe: describe, binary: f}
+	p := &packing{manifest: manifest, describe: describe, binary: f, signer: by}
+	if by.At.IsZero() {
+		p.signer.At = time.Now()
+	}
 	if err := p.examine(); err != nil {
 		return err
 	}
@@ -40,7 +49,7 @@ func Pack(w io.Writer, manifest []byte, binary string, describe []byte) error {
 type packing struct {
 	manifest, describe []byte
 	binary             *os.File
-	size               int64 // of the binary
+	signer             Signer
 	meta               meta
 }
 
@@ -65,43 +74,32 @@ func (p *packing) examine() error {
 		return fmt.Errorf("%s is for %s, but describes itself as for %s", p.binary.Name(), on, said)
 	}
 	h := sha256.New()
-	if p.size, err = io.Copy(h, p.binary); err != nil {
+	size, err := io.Copy(h, p.binary)
+	if err != nil {
 		return fmt.Errorf("read %s: %w", p.binary.Name(), err)
 	}
+	at := p.signer.At.UTC().Truncate(time.Millisecond)
 	p.meta = meta{
-		Name: m.Name, Version: m.Version, OS: on.os, Arch: on.arch, Built: built(p.binary), Digests: map[string]string{
-			manifestFile: digest(p.manifest), describeFile: digest(p.describe), binaryFile: hex.EncodeToString(h.Sum(nil)),
+		Name: m.Name, Version: m.Version, OS: on.os, Arch: on.arch, Seq: at.UnixMilli(), Created: at, Files: map[string]part{
+			manifestFile: partOf(p.manifest), describeFile: partOf(p.describe), binaryFile: {hex.EncodeToString(h.Sum(nil)), size},
 		},
 	}
 	return nil
 }
 
-// built is the time of the commit that the binary was built from, zero if it does not say. A clock would give another
-// package for the same input.
-func built(binary io.ReaderAt) time.Time {
-	info, err := buildinfo.Read(binary)
-	if err != nil {
-		return time.Time{}
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.time" {
-			if at, err := time.Parse(time.RFC3339, s.Value); err == nil {
-				return at.UTC()
-			}
-		}
-	}
-	return time.Time{}
-}
+func partOf(text []byte) part { return part{digest(text), int64(len(text))} }
 
 func (p *packing) write(tw *tar.Writer) error {
 	text, err := json.MarshalIndent(p.meta, "", "  ")
 	if err != nil {
 		return err
 	}
+	text = append(text, '\n')
+	signature := p.signer.Key.Sign(text, p.meta.comment())
 	for _, part := range []struct {
 		name string
 		text []byte
-	}{{metaFile, append(text, '\n')}, {manifestFile, p.manifest}, {describeFile, p.describe}} {
+	}{{metaFile, text}, {signatureFile, signature}, {manifestFile, p.manifest}, {describeFile, p.describe}} {
 		if err := tw.WriteHeader(header(part.name, int64(len(part.text)), 0o400)); err != nil {
 			return err
 		}
@@ -114,14 +112,14 @@ func (p *packing) write(tw *tar.Writer) error {
 
 // writeBinary reads the binary a second time; it must still be the same.
 func (p *packing) writeBinary(tw *tar.Writer) error {
-	if err := tw.WriteHeader(header(binaryFile, p.size, 0o500)); err != nil {
+	if err := tw.WriteHeader(header(binaryFile, p.meta.Files[binaryFile].Size, 0o500)); err != nil {
 		return err
 	}
 	h := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(tw, h), io.NewSectionReader(p.binary, 0, p.size)); err != nil {
+	if _, err := io.Copy(io.MultiWriter(tw, h), io.NewSectionReader(p.binary, 0, p.meta.Files[binaryFile].Size)); err != nil {
 		return fmt.Errorf("pack %s: %w", p.binary.Name(), err)
 	}
-	if hex.EncodeToString(h.Sum(nil)) != p.meta.Digests[binaryFile] {
+	if hex.EncodeToString(h.Sum(nil)) != p.meta.Files[binaryFile].SHA256 {
 		return fmt.Errorf("%s has changed while it was packed", p.binary.Name())
 	}
 	return nil

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/theseusd/theseus/sdk/describe"
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // Extension is how the name of a package file ends.
@@ -18,20 +20,26 @@ const Extension = ".tpk"
 
 // The files of a package, in their order.
 const (
-	metaFile     = "package.json"
-	manifestFile = "appup.toml"
-	describeFile = "describe.json"
-	binaryFile   = "service"
+	metaFile      = "package.json"
+	signatureFile = "package.json.minisig"
+	manifestFile  = "appup.toml"
+	describeFile  = "describe.json"
+	binaryFile    = "service"
 )
 
-var contents = []string{metaFile, manifestFile, describeFile, binaryFile}
+var (
+	contents = []string{metaFile, signatureFile, manifestFile, describeFile, binaryFile}
+	listed   = contents[2:] // in package.json
+)
 
 // Package is a verified package in the store.
 type Package struct {
 	Name     string
 	Version  string
-	Digest   string // sha256 of the .tpk file, in hex
+	Digest   string // of what it is: see Store
 	Dir      string // in the store
+	Seq      int64  // a later one was signed later; milliseconds since 1970
+	Key      trust.ID
 	Manifest *appup.Manifest
 	Describe describe.Service
 	Settings Settings // of the release that it is part of; not from the store
@@ -45,14 +53,40 @@ func (p Package) Appup() appup.Version {
 	return appup.Version{Manifest: p.Manifest, Describe: p.Describe}
 }
 
-// meta is package.json.
+// meta is package.json, the one file that is signed.
 type meta struct {
-	Name    string            `json:"name"`
-	Version string            `json:"version"`
-	OS      string            `json:"os"`
-	Arch    string            `json:"arch"`
-	Built   time.Time         `json:"built,omitzero"` // of the sources, as far as the binary knows
-	Digests map[string]string `json:"digests"`        // file: sha256 in hex
+	Name    string          `json:"name"`
+	Version string          `json:"version"`
+	OS      string          `json:"os"`
+	Arch    string          `json:"arch"`
+	Seq     int64           `json:"seq"`
+	Created time.Time       `json:"created"`
+	Files   map[string]part `json:"files"` // the others
+}
+
+// part is what package.json says of a file.
+type part struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// digest names what the package is: its name, version and machine, and every byte of its files. When and by whom it was
+// signed is no part of that, so the same build is the same package.
+func (m meta) digest() string {
+	text, err := json.Marshal(struct {
+		Name, Version, OS, Arch string
+		Files                   map[string]part
+	}{m.Name, m.Version, m.OS, m.Arch, m.Files})
+	if err != nil {
+		panic(fmt.Sprintf("release: package.json that is no JSON: %v", err)) // plain data always is
+	}
+	return digest(text)
+}
+
+// comment is the trusted comment of the signature. It keeps a signature that the key made for something else from
+// counting for a package.
+func (m meta) comment() string {
+	return fmt.Sprintf("theseus package %s %s seq %d", m.Name, m.Version, m.Seq)
 }
 
 // FileName is the name of a package file, NAME-VERSION.tpk.

@@ -3,6 +3,7 @@ package release
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -25,6 +26,18 @@ func Reject(path string, reason error) error {
 		return fmt.Errorf("reject %s: %w", path, err)
 	}
 	return nil
+}
+
+// Forgive removes what was refused before under the name of a package that is good: its reason would only puzzle.
+func Forgive(path string) error {
+	moved := filepath.Join(filepath.Dir(path), RejectedDir, filepath.Base(path))
+	var errs []error
+	for _, file := range []string{moved, moved + ".reason"} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func writeReason(path string, reason error) error {

@@ -13,11 +13,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sys/unix"
 
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // ErrNotFound is wrapped by the error for a digest that is not in the store.
@@ -34,16 +36,20 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("the store is damaged: %s: %s", e.File, e.Reason)
 }
 
-// Store is a directory of verified packages. Its methods may be called from several goroutines.
+// Store is a directory of verified packages. Each is called by the digest of what it is, so that whoever knows the
+// digest, as the journal does, gets these bytes or none. Its methods may be called from several goroutines.
 type Store struct {
 	dir    string
+	keys   trust.Dir
 	limits limits
+	admit  sync.Mutex // held while a package takes its place
 }
 
 const tmpPrefix = ".tmp-"
 
-// OpenStore opens the store in dir, creating it with mode 0700 if need be, and sweeps what unfinished work has left.
-func OpenStore(dir string) (*Store, error) {
+// OpenStore opens the store in dir, which takes what the keys vouch for. It creates it with mode 0700 if need be, and
+// sweeps what unfinished work has left.
+func OpenStore(dir string, keys trust.Dir) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -51,10 +57,7 @@ func OpenStore(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	s := &Store{dir: dir, limits: defaultLimits}
+	s := &Store{dir: dir, keys: keys, limits: defaultLimits}
 	if err := s.sweep(); err != nil {
 		return nil, fmt.Errorf("store: sweep: %w", err)
 	}
@@ -106,6 +109,42 @@ func (s *Store) Get(digest string) (Package, error) {
 	}
 	return p, nil
 }
+
+// Vouch is nil if somebody whom the instance trusts now has signed the package. A package in the store was vouched for
+// when it came in; its key may have been removed or revoked since.
+func (s *Store) Vouch(p Package) error {
+	_, m, err := s.verify(p.Dir)
+	if err == nil && m.digest() != p.Digest {
+		err = p.damaged(metaFile, "it is of another package")
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", p.Name, p.Version, err)
+	}
+	return nil
+}
+
+// verify asks who signed the package that is unpacked in dir, and returns what they have signed.
+func (s *Store) verify(dir string) (id trust.ID, m meta, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, metaFile))
+	if err != nil {
+		return "", m, err
+	}
+	signature, err := os.ReadFile(filepath.Join(dir, signatureFile))
+	if err != nil {
+		return "", m, err
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return "", m, &metaError{err}
+	}
+	id, err = s.keys.Verify(text, signature, m.comment())
+	return id, m, err
+}
+
+// metaError is a package.json that is none.
+type metaError struct{ err error }
+
+func (e *metaError) Error() string { return metaFile + " is not readable: " + e.err.Error() }
+func (e *metaError) Unwrap() error { return e.err }
 
 // List returns all packages, by name and version. It does not read the binaries. Packages that cannot be read make an
 // error, beside which the others are returned.
@@ -192,6 +231,10 @@ func (s *Store) fill(p *Package) (m meta, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, p.damaged(metaFile, err.Error())
 	}
+	if m.digest() != p.Digest {
+		return m, p.damaged(metaFile, "it is of another package")
+	}
+	p.Name, p.Version, p.Seq, p.Key = m.Name, m.Version, m.Seq, s.signer(*p)
 	if text, err = s.text(*p, m, manifestFile); err != nil {
 		return m, err
 	}
@@ -204,8 +247,16 @@ func (s *Store) fill(p *Package) (m meta, err error) {
 	if p.Describe, err = parseDescribe(text); err != nil {
 		return m, p.damaged(describeFile, err.Error())
 	}
-	p.Name, p.Version = m.Name, m.Version
 	return m, nil
+}
+
+// signer is who the signature says has made it; Vouch asks whether that is true.
+func (s *Store) signer(p Package) trust.ID {
+	text, err := os.ReadFile(filepath.Join(p.Dir, signatureFile))
+	if err != nil {
+		return ""
+	}
+	return trust.SignerOf(text)
 }
 
 // text reads one of the small files of a package.
@@ -233,8 +284,8 @@ func (s *Store) file(p Package, m meta, name string, to io.Writer) (int64, error
 	if err != nil {
 		return n, fmt.Errorf("store: %w", err)
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); name != metaFile && got != m.Digests[name] {
-		return n, p.damaged(name, fmt.Sprintf("its digest is %.12s…, not %.12s…", got, m.Digests[name]))
+	if got := hex.EncodeToString(h.Sum(nil)); name != metaFile && got != m.Files[name].SHA256 {
+		return n, p.damaged(name, fmt.Sprintf("its digest is %.12s…, not %.12s…", got, m.Files[name].SHA256))
 	}
 	return n, nil
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,43 +16,51 @@ import (
 	"strings"
 )
 
-// limits are the largest sizes in bytes that a package may have. They keep a small file from filling the disk.
-type limits struct{ file, text, binary, trailer int64 }
+// limits are the largest sizes in bytes that a package may have, and how many times its own size it may unpack to. They
+// keep a small file from filling the disk.
+type limits struct{ file, text, binary, trailer, ratio int64 }
 
-var defaultLimits = limits{file: 512 << 20, text: 1 << 20, binary: 1 << 30, trailer: 1 << 20}
+var defaultLimits = limits{file: 512 << 20, text: 1 << 20, binary: 1 << 30, trailer: 1 << 20, ratio: 100}
+
+// of narrows the limits to those of a file of that size.
+func (l limits) of(size int64) limits {
+	l.binary = min(l.binary, max(l.text, l.ratio*size))
+	return l
+}
+
+// checker is asked about each file of a package, in order. What it refuses ends the unpacking.
+type checker interface {
+	announced(name string, size int64) error // by the header, before a byte is written
+	unpacked(name string, p part) error
+}
 
 // unpacking is one read through a package file.
 type unpacking struct {
 	dir     string // to fill
 	limits  limits
+	checker checker
 	raw     *input
-	file    *bufio.Reader // raw, hashed
-	hash    hash.Hash     // of the whole file
+	file    *bufio.Reader // raw
 	gz      *gzip.Reader
 	tar     *tar.Reader
-	digests map[string]string // of what was unpacked
 }
 
-// unpack fills dir with the files of a package and returns their digests and that of the package. It trusts nothing; all
-// that it refuses is a *RejectError.
-func unpack(ctx context.Context, file io.Reader, dir string, l limits) (digests map[string]string, whole string, err error) {
-	u := &unpacking{dir: dir, limits: l, hash: sha256.New(), digests: make(map[string]string)}
-	u.raw = &input{ctx: ctx, r: file}
-	u.file = bufio.NewReaderSize(io.TeeReader(u.raw, u.hash), 1<<16)
+// unpack fills dir with the files of a package. It trusts nothing and leaves that to the checker; all that it refuses
+// itself is a *RejectError.
+func unpack(ctx context.Context, file io.Reader, dir string, l limits, c checker) (err error) {
+	u := &unpacking{dir: dir, limits: l, checker: c, raw: &input{ctx: ctx, r: file}}
+	u.file = bufio.NewReaderSize(u.raw, 1<<16)
 	if u.gz, err = gzip.NewReader(u.file); err != nil {
-		return nil, "", u.damaged(err)
+		return u.damaged(err)
 	}
 	u.gz.Multistream(false)
 	u.tar = tar.NewReader(u.gz)
 	for _, name := range contents {
 		if err := u.next(name); err != nil {
-			return nil, "", err
+			return err
 		}
 	}
-	if err := u.end(); err != nil {
-		return nil, "", err
-	}
-	return u.digests, hex.EncodeToString(u.hash.Sum(nil)), nil
+	return u.end()
 }
 
 // next unpacks one file, which must be the one called name. Names are compared, never used as paths.
@@ -71,12 +78,18 @@ func (u *unpacking) next(name string) error {
 	if h.Typeflag != tar.TypeReg {
 		return reject("%s is no regular file in it", name)
 	}
+	if h.Mode&0o7000 != 0 {
+		return reject("%s is setuid, setgid or sticky in it", name)
+	}
 	limit, mode := u.limits.text, os.FileMode(0o400)
 	if name == binaryFile {
 		limit, mode = u.limits.binary, 0o500
 	}
 	if h.Size > limit {
 		return reject("%s has %d bytes; at most %d are allowed", name, h.Size, limit)
+	}
+	if err := u.checker.announced(name, h.Size); err != nil {
+		return err
 	}
 	return u.write(name, mode)
 }
@@ -89,18 +102,20 @@ func (u *unpacking) write(name string, mode os.FileMode) error {
 	}
 	h := sha256.New()
 	content := &input{ctx: u.raw.ctx, r: u.tar}
-	_, err = io.Copy(io.MultiWriter(f, h), content)
+	n, err := io.Copy(io.MultiWriter(f, h), content)
 	if content.err != nil {
 		err = u.damaged(content.err)
 	}
 	if err == nil {
 		err = errors.Join(f.Chmod(mode), f.Sync())
 	}
-	u.digests[name] = hex.EncodeToString(h.Sum(nil))
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return u.checker.unpacked(name, part{hex.EncodeToString(h.Sum(nil)), n})
 }
 
-// end checks that nothing follows, and reads the file to its end, so that the digest is of all of it.
+// end checks that nothing follows, to the end of the file.
 func (u *unpacking) end() error {
 	h, err := u.tar.Next()
 	if err == nil {
@@ -137,10 +152,13 @@ func (u *unpacking) damaged(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return &RejectError{Reason: "it is truncated", Hint: "copy it again under another name, then rename it", Err: err}
 	}
-	return &RejectError{Reason: "it is damaged: " + err.Error(), Hint: "build it or copy it again", Err: err}
+	return &RejectError{Reason: "it is damaged: " + err.Error(), Hint: againHint, Err: err}
 }
 
-const makeHint = "make packages with `reltool build`"
+const (
+	makeHint  = "make packages with `reltool build`"
+	againHint = "build it or copy it again"
+)
 
 func reject(format string, args ...any) error {
 	return &RejectError{Reason: fmt.Sprintf(format, args...), Hint: makeHint}
@@ -155,6 +173,9 @@ func unexpected(got, want string) error {
 }
 
 func missingFile(name string) error {
+	if name == signatureFile {
+		return reject("it is not signed (%s is missing)", name)
+	}
 	if name == binaryFile {
 		return reject("the binary is missing (%s)", name)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/release"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // drafting is one use of reltool appup.
@@ -165,7 +166,7 @@ func (t *tool) stored(ctx context.Context, s source) (list []release.Package, se
 	if _, err := os.Stat(path); err != nil {
 		return nil, serving
 	}
-	store, err := release.OpenStore(path)
+	store, err := release.OpenStore(path, trust.Of(dir))
 	if err != nil {
 		return nil, serving
 	}

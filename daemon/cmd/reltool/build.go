@@ -13,10 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
 func (t *tool) buildCommand() *cobra.Command {
-	var out string
+	var out, key string
 	var remove []string
 	c := &cobra.Command{
 		Use:   "build [PATH | NAME[@VERSION]]... [--remove NAME]...",
@@ -28,7 +29,10 @@ Of each service the highest version is taken that is higher than the running one
 and only so a pre-release. What a version changes or takes away it has to cover: see reltool appup. theseus.toml is read
 again: what it says of listeners, configuration and restarts becomes part of the release, also if no package changes.
 With --remove the release is without a service; its rows stay on disk. With --out the packages are only written; no
-daemon is needed, and each is compared with the next lower version in the sources.`,
+daemon is needed, and each is compared with the next lower version in the sources.
+
+Every package is signed, with the key of the instance that reltool init has made, or with the one in --key: a secret key
+of minisign without a password.`,
 		Example: "  reltool build\n  reltool build visits@2.0.1-bad\n  reltool build --remove cache\n" +
 			"  reltool build --out dist ./plugins/visits/v2.0.0",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,21 +44,26 @@ daemon is needed, and each is compared with the next lower version in the source
 				return &usageError{"--out writes packages and --remove makes a release: do one of both"}
 			}
 			if out != "" {
-				return t.packInto(cmd.Context(), w, out)
+				return t.packInto(cmd.Context(), w, out, key)
 			}
 			w.remove = remove
-			return t.build(cmd.Context(), w)
+			return t.build(cmd.Context(), w, key)
 		},
 	}
 	c.Flags().StringArrayVar(&remove, "remove", nil, "make the release without this service")
 	_ = c.RegisterFlagCompletionFunc("remove", t.completeServices) // fails only for a flag that is not there
 	c.Flags().StringVar(&out, "out", "", "write the packages to this folder instead, without a daemon")
+	c.Flags().StringVar(&key, "key", "", "sign with the secret key in this file (default: the instance's own)")
 	return c
 }
 
 // packInto writes packages and prints their paths.
-func (t *tool) packInto(ctx context.Context, w wanted, dir string) error {
+func (t *tool) packInto(ctx context.Context, w wanted, dir, key string) error {
 	picked, err := choose(w, nil)
+	if err != nil {
+		return err
+	}
+	by, err := t.signer(key)
 	if err != nil {
 		return err
 	}
@@ -64,7 +73,7 @@ func (t *tool) packInto(ctx context.Context, w wanted, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	paths, err := t.pack(ctx, picked, dir)
+	paths, err := t.pack(ctx, picked, dir, by)
 	if err != nil {
 		return err
 	}
@@ -94,11 +103,11 @@ func choose(w wanted, running map[string]string) ([]source, error) {
 }
 
 // pack compiles one after the other; go build itself uses all processors.
-func (t *tool) pack(ctx context.Context, picked []source, dir string) ([]string, error) {
+func (t *tool) pack(ctx context.Context, picked []source, dir string, by release.Signer) ([]string, error) {
 	var paths []string
 	for _, s := range picked {
 		t.hint("building " + s.String())
-		path, err := pack(ctx, s, dir)
+		path, err := pack(ctx, s, dir, by)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +117,7 @@ func (t *tool) pack(ctx context.Context, picked []source, dir string) ([]string,
 }
 
 // build makes a release in the running instance.
-func (t *tool) build(ctx context.Context, w wanted) error {
+func (t *tool) build(ctx context.Context, w wanted, key string) error {
 	c, err := t.dial()
 	if err != nil {
 		return err
@@ -125,7 +134,7 @@ func (t *tool) build(ctx context.Context, w wanted) error {
 	if lost != nil && status.Release == "" {
 		return lost
 	}
-	built, err := t.deliver(ctx, c, picked, w.remove)
+	built, err := t.deliver(ctx, c, picked, key, w.remove)
 	if err == nil && lost != nil && len(built.Changes) == 0 {
 		err = lost // theseus.toml has not changed either
 	}
@@ -144,16 +153,20 @@ func versions(s control.Status) map[string]string {
 }
 
 // deliver packs into a folder of its own in the instance and has the daemon take it in.
-func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source, remove []string) (control.Built, error) {
+func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source, key string, remove []string) (control.Built, error) {
 	if len(picked) == 0 {
 		return c.Build(ctx, control.BuildRequest{Remove: remove})
+	}
+	by, err := t.signer(key)
+	if err != nil {
+		return control.Built{}, err
 	}
 	dir, err := incoming(c.Dir())
 	if err != nil {
 		return control.Built{}, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the daemon has its copy, or has refused it
-	paths, err := t.pack(ctx, picked, dir)
+	paths, err := t.pack(ctx, picked, dir, by)
 	if err != nil {
 		return control.Built{}, err
 	}
@@ -169,15 +182,16 @@ func incoming(instance string) (dir string, err error) {
 	if dir, err = os.MkdirTemp(parent, "build-"); err != nil {
 		return "", err
 	}
-	owner, err := os.Stat(filepath.Dir(parent))
-	if err != nil {
-		return "", err
+	for _, each := range []string{parent, dir} {
+		f, err := os.OpenFile(each, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+		if err != nil {
+			return "", err
+		}
+		if err := errors.Join(ownAs(f, filepath.Dir(parent)), f.Close()); err != nil {
+			return "", err
+		}
 	}
-	st, ok := owner.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 {
-		return dir, nil
-	}
-	return dir, errors.Join(os.Chown(parent, int(st.Uid), int(st.Gid)), os.Chown(dir, int(st.Uid), int(st.Gid)))
+	return dir, nil
 }
 
 // showBuilt prints the release and one line per service that changes.

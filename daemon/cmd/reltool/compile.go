@@ -13,8 +13,8 @@ import (
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
-// pack compiles a source and writes its package into dir; it returns the file's path. The file appears complete.
-func pack(ctx context.Context, s source, dir string) (string, error) {
+// pack compiles a source and writes its signed package into dir; it returns the file's path. The file appears complete.
+func pack(ctx context.Context, s source, dir string, by release.Signer) (string, error) {
 	work, err := os.MkdirTemp("", "reltool-")
 	if err != nil {
 		return "", err
@@ -24,7 +24,7 @@ func pack(ctx context.Context, s source, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return write(s, binary, self, dir)
+	return write(s, binary, self, dir, by)
 }
 
 // compiled compiles a source into a folder and asks the binary what it is. It calls itself by the version in stamp, if
@@ -85,7 +85,7 @@ func compile(ctx context.Context, dir, binary, stamp string) error {
 const stampedIn = "github.com/theseusd/theseus/sdk.stamp"
 
 // write packs into a hidden file and renames it, so that nobody sees half a package.
-func write(s source, binary string, self []byte, dir string) (path string, err error) {
+func write(s source, binary string, self []byte, dir string, by release.Signer) (path string, err error) {
 	f, err := os.CreateTemp(dir, ".package-*")
 	if err != nil {
 		return "", err
@@ -95,7 +95,7 @@ func write(s source, binary string, self []byte, dir string) (path string, err e
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	if err := errors.Join(release.Pack(f, s.text, binary, self), f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(release.Pack(f, s.text, binary, self, by), f.Chmod(0o644), f.Close()); err != nil {
 		return "", fmt.Errorf("%s: %w", s, err)
 	}
 	path = filepath.Join(dir, release.FileName(s.manifest.Name, s.manifest.Version))

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades/release"
 )
 
 func (t *tool) devCommand() *cobra.Command {
@@ -62,6 +63,7 @@ type workshop struct {
 
 	client  *control.Client
 	dir     string
+	by      release.Signer
 	files   *files
 	home    home   // what ran before
 	last    *piece // that was swapped in; nil before the first
@@ -77,6 +79,9 @@ type home struct {
 func (w *workshop) open(ctx context.Context) error {
 	s, err := readSource(filepath.Join(w.dir, manifestName))
 	if err != nil {
+		return err
+	}
+	if w.by, err = w.signer(""); err != nil {
 		return err
 	}
 	if w.home, err = w.findHome(ctx, s.manifest.Name); err != nil {

@@ -134,7 +134,7 @@ func (w *workshop) ship(ctx context.Context, p *piece, binary string, self []byt
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the daemon has its copy, or has refused it
-	path, err := write(p.source, binary, self, dir)
+	path, err := write(p.source, binary, self, dir, w.by)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/drill"
+	"github.com/theseusd/theseus/upgrades/release"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // drillFlags are the flags of reltool drill.
@@ -65,10 +67,18 @@ func (t *tool) drill(ctx context.Context, f drillFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	t.progress("building the services")
-	packages, err := drillPackages(ctx, dir)
+	if _, err := trust.Of(dir).Generate(); err != nil {
+		return err
+	}
+	secret, err := trust.Of(dir).Local()
 	if err != nil {
 		return err
 	}
+	packages, err := drillPackages(ctx, dir, release.Signer{Key: secret})
+	if err != nil {
+		return err
+	}
+	packages.Key = secret.Public()
 	report, err := drill.Run(ctx, f.options(theseusd, packages, t.progress))
 	if report == nil {
 		return err
@@ -145,7 +155,7 @@ func (t *tool) showDrill(r *drill.Report, markdown string) error {
 }
 
 // drillPackages builds the services of the checkout with manifests for a drill.
-func drillPackages(ctx context.Context, dir string) (p drill.Packages, err error) {
+func drillPackages(ctx context.Context, dir string, by release.Signer) (p drill.Packages, err error) {
 	sources, err := findSources(nil)
 	if err != nil {
 		return p, err
@@ -168,19 +178,19 @@ func drillPackages(ctx context.Context, dir string) (p drill.Packages, err error
 		if !ok {
 			return p, &hinted{fmt.Errorf("there is no source of %s here", want.name), "run it in the checkout"}
 		}
-		if *want.path, err = drillPackage(ctx, s, dir, want.hurry); err != nil {
+		if *want.path, err = drillPackage(ctx, s, dir, want.hurry, by); err != nil {
 			return p, err
 		}
 	}
-	p.Cache2, err = secondCache(ctx, byName["cache 1.0.0"], dir)
+	p.Cache2, err = secondCache(ctx, byName["cache 1.0.0"], dir, by)
 	return p, err
 }
 
-func drillPackage(ctx context.Context, s source, dir string, hurry bool) (string, error) {
+func drillPackage(ctx context.Context, s source, dir string, hurry bool, by release.Signer) (string, error) {
 	if hurry {
 		s.text = drill.Manifest(s.text)
 	}
-	return pack(ctx, s, dir)
+	return pack(ctx, s, dir, by)
 }
 
 // secondCacheVersion is the cache under another version and otherwise the same.
@@ -198,7 +208,7 @@ probation = "1s"
 `
 
 // secondCache builds the cache with another version in its source, by an overlay: the checkout stays as it is.
-func secondCache(ctx context.Context, s source, dir string) (string, error) {
+func secondCache(ctx context.Context, s source, dir string, by release.Signer) (string, error) {
 	other := func(text []byte) []byte {
 		return []byte(strings.Replace(string(text), `"`+s.manifest.Version+`"`, `"`+secondCacheVersion+`"`, 1))
 	}
@@ -219,7 +229,7 @@ func secondCache(ctx context.Context, s source, dir string) (string, error) {
 	if err := os.Setenv("GOFLAGS", strings.TrimSpace(before+" '-overlay="+overlay+"'")); err != nil {
 		return "", err
 	}
-	return drillPackage(ctx, s, dir, true)
+	return drillPackage(ctx, s, dir, true, by)
 }
 
 // writeOverlay writes an overlay for go build that edits one file.

@@ -63,6 +63,7 @@ func (t *tool) showStatus(s control.Status) {
 	switch {
 	case s.Release == "" && len(s.Services) == 0:
 		fmt.Fprintln(t.out, "no release yet; build one with: reltool build")
+		t.showNotes(s)
 		return
 	case s.Release == "":
 		fmt.Fprintf(t.out, "the first release is not up yet\n\n")
@@ -75,14 +76,18 @@ func (t *tool) showStatus(s control.Status) {
 		addService(&tab, service)
 	}
 	tab.print(t.out)
-	for _, note := range s.Notes {
-		fmt.Fprintln(t.out, t.out.paint(yellow, note))
-	}
+	t.showNotes(s)
 	t.showTrials(s.Upgrade)
 	for _, service := range s.Services {
 		if service.Reason != "" {
 			fmt.Fprintln(t.out, t.out.paint(red, service.Name+": "+service.Reason))
 		}
+	}
+}
+
+func (t *tool) showNotes(s control.Status) {
+	for _, note := range s.Notes {
+		fmt.Fprintln(t.out, t.out.paint(yellow, note))
 	}
 }
 

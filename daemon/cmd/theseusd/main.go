@@ -1,7 +1,7 @@
 // Command theseusd runs an instance of Theseus: the directory given by --dir, with its services.
 //
 // It ends with 0 after an orderly stop, 1 when it could not start or had to kill what did not stop, 2 when it was called
-// wrongly, and 78 when theseus.toml has a mistake.
+// wrongly, and 78 when theseus.toml has a mistake or others could tamper with the instance.
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // Exit codes.
@@ -113,6 +114,9 @@ func (o *options) keel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := paths.Check(); err != nil {
+		return &unfit{err}
+	}
 	return keel.Run(ctx, keel.Config{
 		Run: paths.Run, MaxBackoff: o.backoff, Silence: o.silence,
 		Args:   []string{"daemon", "--dir", paths.Dir, "--log-format", o.format, "--log-level", o.level},
@@ -120,6 +124,11 @@ func (o *options) keel(ctx context.Context) error {
 		Logger: daemon.NewLogger("keel", o.format, o.level, os.Stderr),
 	})
 }
+
+// unfit is an instance that others can tamper with, or whose keys cannot be read.
+type unfit struct{ error }
+
+func (u *unfit) Unwrap() error { return u.error }
 
 // daemon is what the keel starts.
 func (o *options) daemon(ctx context.Context) error {
@@ -146,11 +155,16 @@ func (o *options) fail(err error) int {
 		return gaveUp.Code // the daemon has said why
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+	var unsafe *trust.UnsafeError
+	if errors.As(err, &unsafe) {
+		fmt.Fprintln(os.Stderr, unsafe.Hint)
+	}
 	var mistake *appup.ParseError
+	var state *unfit
 	switch {
 	case !o.started:
 		return wrongUsage
-	case errors.As(err, &mistake):
+	case errors.As(err, &mistake), errors.As(err, &unsafe), errors.As(err, &state):
 		return badConfig
 	}
 	return failed

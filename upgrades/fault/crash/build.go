@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/upgrades/release"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 // The versions of the test service; testdata/tally says what they are.
@@ -28,6 +29,7 @@ var versions = []string{one, two, bad, lame}
 type yard struct {
 	theseusd string
 	packages map[string]string // by version
+	key      trust.Key         // that has signed them
 	patience time.Duration     // how long an instance may take to be whole after a case
 
 	once     sync.Mutex        // held while the template is made
@@ -54,9 +56,17 @@ func build(ctx context.Context, root, dir string, p *plant) (*yard, error) {
 			return nil, fmt.Errorf("go build %s: %w\n%s", what, err, text)
 		}
 	}
+	var err error
+	if y.key, err = trust.Of(dir).Generate(); err != nil {
+		return nil, err
+	}
+	secret, err := trust.Of(dir).Local()
+	if err != nil {
+		return nil, err
+	}
 	for _, v := range versions {
 		file := filepath.Join(dir, "tally-"+v+".tpk")
-		if err := pack(ctx, filepath.Join(dir, "tally"), file, v); err != nil {
+		if err := pack(ctx, filepath.Join(dir, "tally"), file, v, release.Signer{Key: secret}); err != nil {
 			return nil, err
 		}
 		y.packages[v] = file
@@ -65,7 +75,7 @@ func build(ctx context.Context, root, dir string, p *plant) (*yard, error) {
 }
 
 // pack makes the package of one version.
-func pack(ctx context.Context, program, file, version string) error {
+func pack(ctx context.Context, program, file, version string, by release.Signer) error {
 	text, err := os.ReadFile(program)
 	if err != nil {
 		return err
@@ -80,7 +90,7 @@ func pack(ctx context.Context, program, file, version string) error {
 		return err
 	}
 	var out bytes.Buffer
-	if err := release.Pack(&out, manifest(version), binary, described); err != nil {
+	if err := release.Pack(&out, manifest(version), binary, described, by); err != nil {
 		return err
 	}
 	return errors.Join(err, os.WriteFile(file, out.Bytes(), 0o600))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/fault"
+	"github.com/theseusd/theseus/upgrades/trust"
 )
 
 const (
@@ -66,6 +67,9 @@ func (y *yard) template(ctx context.Context, dir string) (err error) {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return err
 		}
+	}
+	if _, err := trust.Of(dir).Add(y.key); err != nil {
+		return err
 	}
 	dropped := filepath.Join(dir, "releases", filepath.Base(y.packages[one]))
 	if err := copyFile(y.packages[one], dropped); err != nil {
