@@ -420,15 +420,19 @@ func (w *world) living() (ids []string) {
 
 // every and pairs thin out the calls that fail, and the pairs of crashes.
 func (s scenario) every() int {
-	if raced {
+	switch {
+	case raced:
 		return 7
+	case testing.Short():
+		return 3 * max(s.thin, 1)
+	default:
+		return max(s.thin, 1)
 	}
-	return max(s.thin, 1)
 }
 
 func (s scenario) pairs() int {
 	switch {
-	case raced:
+	case raced || testing.Short():
 		return 40
 	case s.thorough:
 		return 1
