@@ -237,7 +237,7 @@ var slips = []slip{
 	{
 		"an appup whose own version is wrong", "accepted with a warning",
 		stored(func(t *testing.T, y *yard) error {
-			return release.Pack(&strings.Builder{}, []byte("name = \"visits\"\nversion = \"2.0.0\"\n"), y.binary(t, "2.0.1"), y.describe("2.0.1"))
+			return release.Pack(&strings.Builder{}, []byte("name = \"visits\"\nversion = \"2.0.0\"\n"), y.binary(t, "2.0.1"), y.describe("2.0.1"), y.by)
 		}),
 	},
 	{
@@ -301,9 +301,15 @@ var slips = []slip{
 		stored(func(t *testing.T, y *yard) error {
 			return y.add(t, "visits-2.0.0.tpk", y.again(t, "2.0.0", func(e *entry) {
 				if e.name == "service" {
-					e.text = append(e.text, ' ')
+					e.text[len(e.text)-1] ^= 1
 				}
 			}))
+		}),
+	},
+	{
+		"a package of somebody whom nobody here trusts", "accepted: nothing is checked",
+		stored(func(t *testing.T, y *yard) error {
+			return y.add(t, "visits-2.0.0.tpk", newYard(t).pack(t, "2.0.0"))
 		}),
 	},
 	{

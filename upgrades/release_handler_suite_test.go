@@ -280,7 +280,7 @@ func TestOtp5761(t *testing.T) {
 	if _, err := y.store.Get(list[0].Digest); !errors.Is(err, release.ErrNotFound) {
 		t.Error(err)
 	}
-	y.store, err = release.OpenStore(moved)
+	y.store, err = release.OpenStore(moved, y.keys)
 	must(t, err)
 	p, err := y.store.Get(list[0].Digest)
 	if err != nil || p.Version != "2.0.0" || !strings.HasPrefix(p.Binary(), moved) {
