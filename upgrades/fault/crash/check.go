@@ -21,16 +21,29 @@ type entry struct {
 	Seq uint64
 }
 
-func (in *instance) records() (list []entry, err error) {
-	raw, err := journal.Read(in.path("journal"))
-	for _, r := range raw {
+// records are those of the journal; what was read before is not read again.
+func (in *instance) records() ([]entry, error) {
+	path := in.path("journal")
+	info, err := os.Stat(path)
+	if err != nil || info.Size() == in.read {
+		return in.known, err
+	}
+	raw, err := journal.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) < len(in.known) {
+		return nil, fmt.Errorf("the journal had %d records and has %d", len(in.known), len(raw))
+	}
+	for _, r := range raw[len(in.known):] {
 		e := entry{Seq: r.Seq}
 		if err := json.Unmarshal(r.Payload, &e.Event); err != nil {
 			return nil, fmt.Errorf("journal record %d: %w", r.Seq, err)
 		}
-		list = append(list, e)
+		in.known = append(in.known, e)
 	}
-	return list, err
+	in.read = info.Size()
+	return in.known, nil
 }
 
 func ends(kind string) bool {
@@ -85,6 +98,9 @@ func (in *instance) whole(ctx context.Context, s scenario) error {
 	}
 	list, err := in.records()
 	if err != nil {
+		return err
+	}
+	if err := in.frugal(ctx); err != nil {
 		return err
 	}
 	version, err := in.client.audit(ctx)
@@ -178,12 +194,10 @@ func (in *instance) quiet(ctx context.Context, s scenario) error {
 	if v := in.serving(list); v != st.Services[0].Version || in.releases[v] != st.Release {
 		return fmt.Errorf("the journal says %s, status says %s of release %s", v, st.Services[0].Version, st.Release)
 	}
-	for _, look := range []func(control.Status) error{in.tidy, in.frugal, in.alone} { // the dearest one last
-		if err := look(st); err != nil {
-			return err
-		}
+	if err := in.tidy(); err != nil {
+		return err
 	}
-	return nil
+	return in.alone(st)
 }
 
 // alone is nil if exactly the processes that status names live.
@@ -203,7 +217,7 @@ const (
 )
 
 // tidy is nil if no file and no socket is left over.
-func (in *instance) tidy(control.Status) error {
+func (in *instance) tidy() error {
 	var errs []error
 	limit := func(n, most int, what string) {
 		if n > most {
@@ -253,7 +267,11 @@ type usage struct{ keel, daemon, service int }
 const more = 10
 
 // frugal is nil if no process has many more descriptors than at first.
-func (in *instance) frugal(st control.Status) error {
+func (in *instance) frugal(ctx context.Context) error {
+	st, err := in.Status(ctx)
+	if err != nil || len(st.Services) != 1 {
+		return fmt.Errorf("the status is %+v: %w", st, err)
+	}
 	now := usage{descriptors(in.keel()), descriptors(st.PID), descriptors(st.Services[0].PID)}
 	if in.base == (usage{}) {
 		in.base = now

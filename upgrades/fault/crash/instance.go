@@ -34,6 +34,8 @@ type instance struct {
 	releases map[string]string
 	digests  map[string]string // of the store: versions
 	tags     int
+	known    []entry // of the journal
+	read     int64   // bytes of it
 	base     usage // descriptors when all was new
 }
 

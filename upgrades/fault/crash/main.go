@@ -33,6 +33,7 @@ type options struct {
 	seed   uint64
 	cases  int    // all if 0
 	only   string // one case
+	match  string // cases that this regular expression fits
 	jobs   int    // instances side by side
 	keep   string // folder for what failed
 	plants bool   // look whether planted bugs are found
@@ -44,6 +45,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano())%1_000_000, "decides the order, the sample and the waits")
 	flag.IntVar(&o.cases, "cases", 0, "take a sample of so many; 0 is all")
 	flag.StringVar(&o.only, "case", "", "run this one case")
+	flag.StringVar(&o.match, "match", "", "run those cases only that this regular expression fits")
 	flag.IntVar(&o.jobs, "jobs", 16, "instances side by side")
 	flag.StringVar(&o.keep, "keep", os.TempDir(), "folder for the instances of cases that failed")
 	flag.BoolVar(&o.plants, "plants", true, "also look whether planted bugs are found")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -89,8 +91,12 @@ func (r *runner) matrix(ctx context.Context) error {
 	if err := r.traces(ctx); err != nil {
 		return err
 	}
+	match, err := regexp.Compile(r.match)
+	if err != nil {
+		return err
+	}
 	heads, rest := matrix.Heads(r.cases), r.cases
-	if r.options.cases > 0 {
+	if r.options.cases > 0 || r.match != "" {
 		heads = matrix.Sample(heads, max(r.options.cases/16, 1), r.seed)
 	}
 	r.say("%d cases; tracing %d recoveries", len(rest), len(heads))
@@ -105,24 +111,15 @@ func (r *runner) matrix(ctx context.Context) error {
 	for _, c := range heads {
 		done[c.String()] = true
 	}
-	list := without(append(rest, r.again...), done)
+	list := slices.DeleteFunc(append(rest, r.again...), func(c matrix.Case) bool { return done[c.String()] || !match.MatchString(c.String()) })
 	n := 0
 	if r.options.cases > 0 {
 		n = max(r.options.cases-len(heads), 1)
 	}
 	list = matrix.Sample(list, n, r.seed)
-	r.total += len(list)
+	r.total, list = r.total+len(list), slices.Clip(list)
 	r.say("%d cases, %d of them fall twice", r.total, len(r.again))
 	return r.fleet.run(ctx, r.jobs, r.judged(list))
-}
-
-func without(list []matrix.Case, done map[string]bool) (rest []matrix.Case) {
-	for _, c := range list {
-		if !done[c.String()] {
-			rest = append(rest, c)
-		}
-	}
-	return rest
 }
 
 func (r *runner) judged(list []matrix.Case) (jobs []job) {

@@ -71,9 +71,17 @@ func (f *fleet) work(ctx context.Context) (err error) {
 			return fmt.Errorf("no instance: %w", err)
 		}
 		j.done(w.do(ctx, j))
+		if w.in != nil && w.in.tags >= worn {
+			if err := w.close(); err != nil {
+				return err
+			}
+		}
 	}
 	return context.Cause(ctx)
 }
+
+// worn is after how many cases an instance is replaced: each daemon reads a journal that grows.
+const worn = 50
 
 // next takes a job, if possible one that begins with the version.
 func (f *fleet) next(version string) (j job, ok bool) {
@@ -172,5 +180,7 @@ func (w *worker) close() error {
 	if w.in == nil {
 		return nil
 	}
-	return w.in.end()
+	in := w.in
+	w.in, w.version = nil, one
+	return errors.Join(in.end(), os.RemoveAll(in.dir))
 }
