@@ -136,7 +136,11 @@ func (f *flight) backOnce(ctx context.Context, m *move) error {
 	}
 	began := time.Now()
 	paired := f.yield(ctx, m)
-	err := f.call(ctx, m, stepTakeOver, m.forComeBack(), func(ctx context.Context) error {
+	budget := m.forComeBack()
+	if m.mute { // nobody serves: it gets one more chance, and then a fresh process does better
+		budget, m.mute = switchBudget, false
+	}
+	err := f.call(ctx, m, stepTakeOver, budget, func(ctx context.Context) error {
 		_, err := m.old.Activate(ctx, nil, paired)
 		return err
 	})

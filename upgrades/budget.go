@@ -20,7 +20,7 @@ const (
 	backBudget     = 5 * time.Second
 	statusBudget   = 5 * time.Second
 	healthBudget   = 5 * time.Second
-	settleBudget   = 30 * time.Second
+	settleBudget   = 10 * time.Second
 	stopBudget     = 10 * time.Second
 	forceBudget    = 50 * time.Millisecond // then by force
 )

@@ -49,6 +49,7 @@ type move struct {
 
 	paired, shadowed bool     // the old version is joined with the new one, writes older shapes
 	loose            bool     // the old version may have let go
+	mute             bool     // it did not answer when it was to
 	served           bool     // the new version may have been active
 	stuck            bool     // the new version did not take over: nobody knows what it does now
 	heir             Instance // the process of the old version to which the new one has let go

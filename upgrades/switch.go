@@ -152,6 +152,7 @@ func (f *flight) letGo(ctx context.Context, m *move) error {
 	if errors.Is(err, ErrBusy) {
 		m.loose = false
 	}
+	m.mute = errors.Is(err, context.DeadlineExceeded)
 	return err
 }
 

@@ -370,6 +370,59 @@ func TestHangingProcess(t *testing.T) {
 	f.gone(in.record.ID)
 }
 
+// A version that stands still keeps nobody waiting for the half hour that its step may take.
+func TestASilentProcessIsGivenUpWithinSeconds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes the time of a few pings")
+	}
+	f := newFixture(t, testDir(t))
+	in, other := f.serve("1.0.0"), f.start("2.0.0")
+	f.Take("fake")
+	f.signal(in, syscall.SIGSTOP)
+	began := time.Now()
+	if err := in.Pair(t.Context(), other); !errors.Is(err, errSilent) {
+		t.Errorf("pair: %v, want %v", err, errSilent)
+	}
+	if err := in.Settle(t.Context()); !errors.Is(err, errSilent) {
+		t.Errorf("settle: %v, want %v", err, errSilent)
+	}
+	if err := in.Stop(t.Context()); err != nil || in.exit() != "signal: killed" {
+		t.Errorf("stop: %v, %s", err, in.exit())
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if err := other.Settle(t.Context()); errors.Is(err, errSilent) {
+		t.Errorf("the one that answers is given up: %v", err)
+	}
+}
+
+// A process that is killed while it is being started leaves its socket, and no record tells where.
+func TestSocketsOfStartsThatWereCutShortAreSwept(t *testing.T) {
+	f := newFixture(t, testDir(t))
+	path := func(name string) string { return filepath.Join(f.dir, "run", name) }
+	began := time.Now()
+	for _, name := range []string{"plugin1", "plugin2"} {
+		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path(name), Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.SetUnlinkOnClose(false)
+		if name == "plugin1" {
+			ln.Close()
+		} else {
+			defer ln.Close()
+		}
+	}
+	f.sweepSockets(began)
+	if _, err := os.Stat(path("plugin1")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket of a dead process is left: %v", err)
+	}
+	if _, err := os.Stat(path("plugin2")); err != nil {
+		t.Errorf("the socket of a live process is gone: %v", err)
+	}
+}
+
 func TestDeafProcessIsKilled(t *testing.T) {
 	t.Setenv("THESEUS_TEST", "deaf")
 	f := newFixture(t, testDir(t))

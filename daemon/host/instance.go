@@ -26,7 +26,7 @@ import (
 const (
 	pingEvery     = time.Second
 	statusTimeout = time.Second
-	attachTimeout = 2 * time.Second
+	attachTimeout = 5 * time.Second  // a service that is slow for a moment is not to be killed for it
 	stopPatience  = 10 * time.Second // for an orderly stop, if the caller has more
 	termPatience  = 2 * time.Second  // after SIGTERM
 	deathTime     = 200 * time.Millisecond
@@ -46,6 +46,7 @@ type instance struct {
 	mu     sync.Mutex
 	last   upgrades.Status
 	answer time.Time // when it last answered
+	missed int       // pings that it has not answered since
 }
 
 var _ upgrades.Instance = (*instance)(nil)
@@ -86,7 +87,8 @@ func (in *instance) watch(ctx context.Context) {
 func (in *instance) ping(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	_, _ = in.Status(ctx) // silence shows in the status page
+	_, err := in.Status(ctx) // silence shows in the status page
+	in.heed(err)
 }
 
 // ID is stable over a restart of the daemon.
@@ -168,14 +170,16 @@ func (in *instance) Health(ctx context.Context) error {
 
 // Rehearse takes every row up and down again, or down and up. What breaks is named by table and key.
 func (in *instance) Rehearse(ctx context.Context, down map[string]int32, progress func(upgrades.Progress)) (upgrades.Rehearsal, error) {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	stream, err := in.svc.Rehearse(ctx, &wire.RehearseRequest{Down: down})
 	if err != nil {
-		return upgrades.Rehearsal{}, in.fail("rehearse", err)
+		return upgrades.Rehearsal{}, in.failIn(ctx, "rehearse", err)
 	}
 	for {
 		r, err := stream.Recv()
 		if err != nil {
-			return upgrades.Rehearsal{}, in.fail("rehearse", unexpected(err))
+			return upgrades.Rehearsal{}, in.failIn(ctx, "rehearse", unexpected(err))
 		}
 		if r.Failure != "" {
 			return upgrades.Rehearsal{}, broken(r)
@@ -209,25 +213,31 @@ func (in *instance) Pair(ctx context.Context, with upgrades.Instance) error {
 		return fmt.Errorf("pair with %s: %w", with.ID(), upgrades.ErrGone)
 	}
 	path := filepath.Join(in.host.o.Run, fmt.Sprintf("%s%d-%d", pairPrefix, in.record.PID, peer.record.PID))
-	if _, err := in.svc.Pair(ctx, &wire.PairRequest{Path: path, Listen: true}); err != nil {
-		return in.fail("pair", err)
+	if err := in.join(ctx, &wire.PairRequest{Path: path, Listen: true}); err != nil {
+		return err
 	}
-	if _, err := peer.svc.Pair(ctx, &wire.PairRequest{Path: path}); err != nil {
-		return peer.fail("pair", err)
-	}
-	return nil
+	return peer.join(ctx, &wire.PairRequest{Path: path})
+}
+
+func (in *instance) join(ctx context.Context, r *wire.PairRequest) error {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
+	_, err := in.svc.Pair(ctx, r)
+	return in.failIn(ctx, "pair", err)
 }
 
 // Shadow has the writer append each change in older shapes as well.
 func (in *instance) Shadow(ctx context.Context, versions map[string]int32, snapshot bool, progress func(upgrades.Progress)) error {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	stream, err := in.svc.Shadow(ctx, &wire.ShadowRequest{Versions: versions, Snapshot: snapshot})
 	if err != nil {
-		return in.fail("shadow", err)
+		return in.failIn(ctx, "shadow", err)
 	}
 	for {
 		r, err := stream.Recv()
 		if err != nil {
-			return in.fail("shadow", unexpected(err))
+			return in.failIn(ctx, "shadow", unexpected(err))
 		}
 		progress(upgrades.Progress{Done: r.Rows, Total: r.Total})
 		if r.Done {
@@ -260,13 +270,17 @@ func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond 
 
 // Settle ends a probation.
 func (in *instance) Settle(ctx context.Context) error {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	_, err := in.svc.Settle(ctx, &wire.SettleRequest{})
-	return in.fail("settle", err)
+	return in.failIn(ctx, "settle", err)
 }
 
-// Stop ends the process in order, by SIGTERM when that does not work, and by SIGKILL when the context ends. It
-// returns nil when the process is gone.
+// Stop ends the process in order, by SIGTERM when that does not work, and by SIGKILL when the context ends or the
+// process has fallen silent. It returns nil when the process is gone.
 func (in *instance) Stop(ctx context.Context) error {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	asked, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
 	if _, err := in.svc.Stop(asked, &wire.StopRequest{}); err == nil && in.ended(asked) == nil {
@@ -320,6 +334,8 @@ func (in *instance) fail(call string, err error) error {
 	switch {
 	case isDone(in):
 		return fmt.Errorf("%s: %w (%s)", where, upgrades.ErrGone, in.exit())
+	case errors.Is(err, errSilent):
+		return fmt.Errorf("%s: %w", where, err)
 	case errors.Is(err, context.DeadlineExceeded), s.Code() == codes.DeadlineExceeded:
 		return fmt.Errorf("%s: no answer in time: %w", where, context.DeadlineExceeded)
 	case errors.Is(err, context.Canceled), s.Code() == codes.Canceled:

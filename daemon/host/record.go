@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/theseusd/theseus/daemon/internal/proc"
@@ -110,6 +113,43 @@ func sweepFiles(run string, live []record) error {
 		}
 	}
 	return nil
+}
+
+// sweepSockets removes the socket of a process that died before it said where it listens: one that was made since then
+// and that nobody answers at, now and a moment later. Others that start at the same time listen at theirs.
+func (h *Host) sweepSockets(since time.Time) {
+	dead := deadSockets(h.o.Run, since)
+	if len(dead) == 0 {
+		return
+	}
+	select {
+	case <-h.life.Done():
+		return
+	case <-time.After(deathTime):
+	}
+	for _, path := range deadSockets(h.o.Run, since) {
+		if slices.Contains(dead, path) {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// deadSockets lists the sockets of services at which nobody listens.
+func deadSockets(run string, since time.Time) (list []string) {
+	paths, _ := filepath.Glob(filepath.Join(run, socketPrefix+"[0-9]*"))
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if err != nil || info.ModTime().Before(since.Add(-deathTime)) {
+			continue
+		}
+		conn, err := net.Dial("unix", path)
+		if err == nil {
+			_ = conn.Close()
+		} else if errors.Is(err, syscall.ECONNREFUSED) {
+			list = append(list, path)
+		}
+	}
+	return list
 }
 
 // leftover tells files that belong to a process, or to the writing of one file, from those that stay.

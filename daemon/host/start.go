@@ -51,6 +51,7 @@ func (h *Host) start(ctx context.Context, p release.Package) (*instance, error) 
 
 // launch executes the binary and shakes hands.
 func (h *Host) launch(ctx context.Context, p release.Package) (*instance, error) {
+	began := time.Now()
 	listeners, err := h.listen(ctx, p)
 	defer closeAll(listeners)
 	if err != nil {
@@ -66,6 +67,7 @@ func (h *Host) launch(ctx context.Context, p release.Package) (*instance, error)
 	pr := &process{spec: spec{path: p.Binary(), dir: dir, run: h.o.Run, env: h.env(), listeners: listeners}}
 	client, svc, err := h.dial(ctx, pr, nil)
 	if err != nil {
+		h.sweepSockets(began)
 		return nil, err
 	}
 	fault.At(fault.HostLaunched)
@@ -97,12 +99,14 @@ func (h *Host) env() map[string]string {
 
 // open has the process read its state log to the end, and learns what it is.
 func (in *instance) open(ctx context.Context) error {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	reply, err := in.svc.Open(ctx, &wire.OpenRequest{
 		StateDir: filepath.Join(in.host.o.State, in.pkg.Name),
 		Config:   in.host.decisions(in.pkg).Config,
 	})
 	if err != nil {
-		return in.fail("open", err)
+		return in.failIn(ctx, "open", err)
 	}
 	if len(reply.Description) == 0 {
 		return nil
