@@ -58,6 +58,7 @@ func (in *instance) inspect(ctx context.Context, r *round) error {
 	if err := in.whole(ctx, r.s); err != nil {
 		return err
 	}
+	r.took = time.Since(r.began)
 	_ = in.plan("")
 	list, err := in.records()
 	if err != nil {

@@ -33,6 +33,8 @@ type round struct {
 	held   []proc
 	trace  string // file, if the recovery is traced
 	hit    int    // shots that were fired
+	began  time.Time
+	took   time.Duration // until the instance was whole
 }
 
 func (in *instance) round(s scenario, c matrix.Case, seed uint64) *round {
@@ -52,6 +54,7 @@ func (r *round) run(ctx context.Context) (err error) {
 	if err := r.arm(0); err != nil {
 		return err
 	}
+	r.began = time.Now()
 	go func() { defer close(r.ended); r.told = r.in.play(ctx, r.s) }()
 	for i := range r.c.Shots {
 		if hit, err := r.shoot(ctx, i); err != nil || !hit {

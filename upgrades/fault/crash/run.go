@@ -39,6 +39,8 @@ type runner struct {
 	report  report
 	missed  int // cases whose instant did not come
 	total   int
+	slow    []slow
+	used    time.Duration
 	told    time.Time
 	began   time.Time
 }
@@ -88,6 +90,7 @@ func (r *runner) one(ctx context.Context) (report, error) {
 
 // matrix traces the scenarios, then the recoveries of the heads, and runs all cases, or a sample.
 func (r *runner) matrix(ctx context.Context) error {
+	before := cpu()
 	if err := r.traces(ctx); err != nil {
 		return err
 	}
@@ -119,7 +122,10 @@ func (r *runner) matrix(ctx context.Context) error {
 	list = matrix.Sample(list, n, r.seed)
 	r.total, list = r.total+len(list), slices.Clip(list)
 	r.say("%d cases, %d of them fall twice", r.total, len(r.again))
-	return r.fleet.run(ctx, r.jobs, r.judged(list))
+	err = r.fleet.run(ctx, r.jobs, r.judged(list))
+	r.used = cpu() - before
+	r.summary()
+	return err
 }
 
 func (r *runner) judged(list []matrix.Case) (jobs []job) {
@@ -185,6 +191,7 @@ func (r *runner) judge(c matrix.Case, o outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.cases++
+	r.note(c, o.took)
 	if o.hit < len(c.Shots) {
 		r.missed++
 	}
@@ -193,8 +200,8 @@ func (r *runner) judge(c matrix.Case, o outcome) {
 	}
 	if time.Since(r.told) > tellEvery || r.report.cases == r.total {
 		r.told = time.Now()
-		r.say("%d of %d cases in %s, %d violations, %d instants did not come; %s", r.report.cases, r.total,
-			time.Since(r.began).Round(time.Second), r.report.violations, r.missed, cpu())
+		r.say("%d of %d cases in %s, %d violations, %d instants did not come", r.report.cases, r.total,
+			time.Since(r.began).Round(time.Second), r.report.violations, r.missed)
 	}
 }
 
@@ -205,9 +212,37 @@ func (r *runner) violation(c matrix.Case, o outcome) {
 	r.say("VIOLATION in %s\n    %v\n    its instance is in %s\n    again: make crash SEED=%d CASE='%s'", c, o.err, o.dir, r.seed, c)
 }
 
-func cpu() string {
-	var self, kids syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self)
-	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &kids)
-	return fmt.Sprintf("self %d.%ds user %d.%ds sys", self.Utime.Sec, self.Utime.Usec/100000, self.Stime.Sec, self.Stime.Usec/100000)
+// cpu is what this process and those that have ended below it have used of the processors.
+func cpu() (used time.Duration) {
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if syscall.Getrusage(who, &u) == nil {
+			used += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return used
+}
+
+// slow is a case and how long it took.
+type slow struct {
+	matrix.Case
+	took time.Duration
+}
+
+const slowest = 5 // that are told
+
+// note keeps the slowest cases.
+func (r *runner) note(c matrix.Case, took time.Duration) {
+	r.slow = append(r.slow, slow{c, took})
+	slices.SortFunc(r.slow, func(a, b slow) int { return int(b.took - a.took) })
+	r.slow = r.slow[:min(len(r.slow), slowest)]
+}
+
+// summary tells what the cases cost.
+func (r *runner) summary() {
+	r.say("%.2f s of processors and %.1f s in all for each case; %d instants did not come; the slowest:",
+		r.used.Seconds()/float64(max(r.report.cases, 1)), time.Since(r.began).Seconds()/float64(max(r.report.cases, 1)), r.missed)
+	for _, s := range r.slow {
+		r.say("    %5.1f s  %s", s.took.Seconds(), s.Case)
+	}
 }

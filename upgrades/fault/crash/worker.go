@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	matrix "github.com/theseusd/theseus/upgrades/fault"
 )
@@ -21,6 +22,7 @@ type job struct {
 // outcome is how it went.
 type outcome struct {
 	hit   int
+	took  time.Duration // until the instance was whole again
 	lines []matrix.Line
 	err   error
 	dir   string // where the instance lies that is not whole
@@ -141,7 +143,7 @@ func (w *worker) do(ctx context.Context, j job) (o outcome) {
 			r.trace = w.in.faults("trace-" + r.tag)
 		}
 		err = r.run(ctx)
-		o.hit = r.hit
+		o.hit, o.took = r.hit, r.took
 		if err == nil && j.trace {
 			o.lines, err = r.lines()
 		}
