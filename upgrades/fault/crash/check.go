@@ -214,7 +214,7 @@ func (in *instance) alone(st control.Status) error {
 // What may lie in an instance that rests.
 const (
 	maxSegments = 4
-	maxSpares   = 1
+	maxSpares   = 2 // the next segment and the small one in reserve
 )
 
 // tidy is nil if no file and no socket is left over.

@@ -36,7 +36,7 @@ type instance struct {
 	tags     int
 	known    []entry // of the journal
 	read     int64   // bytes of it
-	base     usage // descriptors when all was new
+	base     usage   // descriptors when all was new
 }
 
 // start brings up an instance that serves version one and has a release for each version.
