@@ -37,8 +37,8 @@ func (e *ListenError) Error() string {
 }
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// hint says what an operator can do.
-func (e *ListenError) hint(service string) string {
+// Hint says what an operator can do.
+func (e *ListenError) Hint(service string) string {
 	return fmt.Sprintf("free %s, or write another address into theseus.toml, as service.%s.listen.%s, and: reltool build",
 		e.Address, service, e.Name)
 }

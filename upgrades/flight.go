@@ -254,7 +254,7 @@ func (f *flight) call(ctx context.Context, m *move, step string, budget time.Dur
 	key := budgetKeys[step]
 	switch {
 	case errors.As(err, &taken):
-		e.Hint = taken.hint(m.Service)
+		e.Hint = taken.Hint(m.Service)
 	case key != "" && errors.As(err, &late):
 		e.Hint = fmt.Sprintf("if it needs more time, raise %s in [budget] of appup.toml of %s", key, m.Service)
 	}

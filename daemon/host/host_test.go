@@ -183,6 +183,8 @@ func TestCrashedServiceIsRestarted(t *testing.T) {
 
 func TestTooManyCrashesFailTheService(t *testing.T) {
 	f := newFixture(t, testDir(t))
+	noted := make(chan control.Event, 100)
+	f.o.Note = func(e control.Event) { noted <- e }
 	last := f.serve("1.0.0").record.PID
 	for range 3 {
 		_ = syscall.Kill(last, syscall.SIGKILL)
@@ -192,6 +194,12 @@ func TestTooManyCrashesFailTheService(t *testing.T) {
 	s := f.until("failed", func(s control.ServiceStatus) bool { return s.State == "failed" })
 	if !strings.Contains(s.Reason, "signal: killed") {
 		t.Errorf("reason %q", s.Reason)
+	}
+	for _, want := range []string{"crashed", "restarted", "crashed", "restarted", "crashed", "restarted", "failed"} {
+		e := <-noted
+		if e.Kind != want || e.Service != "fake" || e.Text != "1.0.0" || (e.Kind != "restarted") != (e.Reason != "") {
+			t.Errorf("noted %+v, want %s", e, want)
+		}
 	}
 	f.Take("fake")
 	f.Give("fake", upgrades.Gone(f.shelf["d1.0.0"])) // somebody has mended it

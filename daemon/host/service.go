@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -118,7 +119,7 @@ func (s *service) restart(ctx context.Context, dead upgrades.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.trouble, s.reason = err.Error(), err.Error()
+		s.trouble, s.reason = err.Error(), s.because(err)
 		s.host.log.Error("restart failed", "service", s.name, "error", err)
 		return
 	}
@@ -264,8 +265,17 @@ func (s *service) note(state string, err error) {
 	}
 	s.state, s.reason = state, ""
 	if err != nil {
-		s.reason = err.Error()
+		s.reason = s.because(err)
 	}
+}
+
+// because is an error for people, with what to do if that is known.
+func (s *service) because(err error) string {
+	var taken *upgrades.ListenError
+	if errors.As(err, &taken) {
+		return err.Error() + "; " + taken.Hint(s.name)
+	}
+	return err.Error()
 }
 
 // view is the service without what has to be asked of its processes.

@@ -26,6 +26,8 @@ import (
 type Options struct {
 	Theseusd string       // path of the binary
 	Packages Packages     // what is upgraded
+	Reltool  string       // path of the binary, for the scenario dev
+	Source   string       // a folder with the source of visits 2.0.0, which that scenario changes
 	Sizes    []int        // rows at which the pause is measured; 1k, 100k and 1M if empty
 	Rows     int          // of the scenarios that look at every row; the largest of Sizes if 0, but at most 1M
 	Reps     int          // upgrades and rollbacks at each size; 5 if 0
@@ -79,6 +81,7 @@ var scenarios = []scenario{
 	{"kill-service", killService},
 	{"kill-new", killNew},
 	{"kill-daemon", killDaemon},
+	{"dev", dev},
 }
 
 // Scenarios lists what Only may name.

@@ -37,13 +37,20 @@ func Pack(w io.Writer, manifest []byte, binary string, describe []byte, by Signe
 	if err := p.examine(); err != nil {
 		return err
 	}
-	zw, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	level := gzip.BestSpeed
+	if _, loose := w.(Loose); loose {
+		level = gzip.NoCompression
+	}
+	zw, err := gzip.NewWriterLevel(w, level)
 	if err != nil {
 		return err
 	}
 	tw := tar.NewWriter(zw)
 	return errors.Join(p.write(tw), tw.Close(), zw.Close())
 }
+
+// Loose is a writer for which Pack does not compress: a package that goes nowhere is made and taken in sooner.
+type Loose struct{ io.Writer }
 
 // packing is a package being made.
 type packing struct {

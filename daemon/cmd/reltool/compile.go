@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,7 +96,11 @@ func write(s source, binary string, self []byte, dir string, by release.Signer) 
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	if err := errors.Join(release.Pack(f, s.text, binary, self, by), f.Chmod(0o644), f.Close()); err != nil {
+	var to io.Writer = f
+	if s.loose {
+		to = release.Loose{Writer: f}
+	}
+	if err := errors.Join(release.Pack(to, s.text, binary, self, by), f.Chmod(0o644), f.Close()); err != nil {
 		return "", fmt.Errorf("%s: %w", s, err)
 	}
 	path = filepath.Join(dir, release.FileName(s.manifest.Name, s.manifest.Version))

@@ -44,6 +44,7 @@ func (w *workshop) make(ctx context.Context) (*piece, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.loose = true
 	p := &piece{source: s, name: s.manifest.Name}
 	if err := w.number(ctx, p); err != nil {
 		return nil, err

@@ -79,7 +79,14 @@ func (t *tool) drill(ctx context.Context, f drillFlags) (err error) {
 		return err
 	}
 	packages.Key = secret.Public()
-	report, err := drill.Run(ctx, f.options(theseusd, packages, t.progress))
+	o := f.options(theseusd, packages, t.progress)
+	if o.Reltool, err = os.Executable(); err != nil {
+		return err
+	}
+	if o.Source, err = drillSource(ctx, dir); err != nil {
+		return err
+	}
+	report, err := drill.Run(ctx, o)
 	if report == nil {
 		return err
 	}

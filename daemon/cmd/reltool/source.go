@@ -22,6 +22,7 @@ type source struct {
 	text     []byte // of the manifest, as it goes into the package
 	manifest *appup.Manifest
 	version  *semver.Version
+	loose    bool // packed without compression
 }
 
 func (s source) String() string { return s.manifest.Name + " " + s.manifest.Version }
