@@ -157,11 +157,16 @@ func (w *workshop) how(p *piece) appup.Do {
 	return appup.Load
 }
 
+// swapTime is how long ^C waits for a swap under way.
+const swapTime = time.Minute
+
 // swap lets the piece take over. An upgrade of somebody else ends first, and then the piece is made anew.
 func (w *workshop) swap(ctx, build context.Context, p *piece) error {
 	began := time.Now()
 	see := func(e control.Event) { p.pause = max(p.pause, e.Pause) }
-	err := w.client.Upgrade(ctx, control.UpgradeRequest{To: p.release, By: devBy, NoProbation: true}, see)
+	whole, stop := context.WithTimeout(context.WithoutCancel(ctx), swapTime) // what is begun is seen to its end
+	defer stop()
+	err := w.client.Upgrade(whole, control.UpgradeRequest{To: p.release, By: devBy, NoProbation: true}, see)
 	p.swapped = time.Since(began)
 	var no *control.Error
 	if errors.As(err, &no) && no.Code == "busy" {
