@@ -45,24 +45,22 @@ func (f *flight) watchTraffic(ctx context.Context, m *move, in Instance, fail co
 	tick := time.NewTicker(gateEvery)
 	defer tick.Stop()
 	for {
+		if s, err := status(ctx, in); err == nil { // else the health check tells
+			f.seen(m, s.Traffic, before)
+			if err := judge(m.Limits, s.Traffic, before); err != nil {
+				fail(&StepError{
+					Service: m.Service, Step: stepGate, Err: err,
+					Hint: "the limits of " + m.Service + " are in [probation] of its appup.toml; see: reltool history",
+				})
+				return
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-in.Done():
-			return // for the health check to say
-		case <-tick.C:
-		}
-		s, err := status(ctx, in)
-		if err != nil {
-			continue // likewise
-		}
-		f.seen(m, s.Traffic, before)
-		if err := judge(m.Limits, s.Traffic, before); err != nil {
-			fail(&StepError{
-				Service: m.Service, Step: stepGate, Err: err,
-				Hint: "the limits of " + m.Service + " are in [probation] of its appup.toml; see: reltool history",
-			})
 			return
+		case <-tick.C:
 		}
 	}
 }

@@ -19,11 +19,15 @@ func (t *tool) showTrials(u *control.Upgrade) {
 }
 
 func traffic(v control.Traffic) string {
-	if v.Requests == 0 {
+	requests := count(v.Requests) + " requests"
+	switch v.Requests {
+	case 0:
 		return "no requests"
+	case 1:
+		requests = "1 request"
 	}
 	failed := strconv.FormatFloat(100*float64(v.Failures)/float64(v.Requests), 'g', 3, 64)
-	return fmt.Sprintf("%s requests, %s%% failed, p99 %s", count(v.Requests), failed, seconds(v.P99))
+	return fmt.Sprintf("%s, %s%% failed, p99 %s", requests, failed, seconds(v.P99))
 }
 
 func crashes(n int) string {
