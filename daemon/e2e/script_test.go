@@ -163,6 +163,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("PATH", shared.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("PKGS", shared.packages)
+	env.Setenv("KEY", shared.key.Public)
 	env.Setenv("DIR", i.dir)
 	env.Setenv("THESEUS_DIR", i.dir)
 	env.Setenv("VISITS", i.http)
