@@ -17,6 +17,7 @@ import (
 	"github.com/theseusd/theseus/daemon/audit"
 	"github.com/theseusd/theseus/daemon/control"
 	"github.com/theseusd/theseus/daemon/host"
+	"github.com/theseusd/theseus/daemon/internal/proc"
 	"github.com/theseusd/theseus/daemon/keel"
 	"github.com/theseusd/theseus/daemon/watch"
 	api "github.com/theseusd/theseus/sdk/control"
@@ -113,6 +114,7 @@ func (d *Daemon) openEngine() error {
 	d.audit = audit.Open(audit.Options{Path: d.paths.Audit, Logger: slogger(d.log.Named("audit"))})
 	d.engine, err = upgrades.New(upgrades.Options{
 		Host: d.host, Journal: j, Records: records, Store: d.store, Operator: d.file,
+		Free:   proc.Free,
 		Logger: slogger(d.log.Named("upgrades")), Journaled: d.audit.Wake,
 	})
 	return err

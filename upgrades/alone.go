@@ -63,6 +63,9 @@ func (e *Engine) takeUp(ctx context.Context, req control.UpgradeRequest) (f *fli
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := e.fits(d); err != nil {
+		return nil, nil, err
+	}
 	u := &underway{from: d.plan.From, to: d.plan.To, by: req.By, plan: d.plan, changes: d.changes}
 	return e.newFlight(u, d.from, d.to), &trial{to: d.plan.To, done: make(chan struct{})}, nil
 }

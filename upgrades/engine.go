@@ -36,8 +36,9 @@ type Options struct {
 	Records []journal.Record // what the journal held when it was opened
 	Store   Store
 
-	Operator Operator     // nothing is decided beside the manifests if nil
-	Logger   *slog.Logger // nothing is logged if nil
+	Operator Operator                          // nothing is decided beside the manifests if nil
+	Free     func() (bytes uint64, known bool) // memory that can still be had; nothing is refused for it if nil
+	Logger   *slog.Logger                      // nothing is logged if nil
 
 	// Journaled is called after each record that the journal has taken: Since has it. It must not wait for anything,
 	// as nobody may be serving. May be nil.
@@ -49,6 +50,7 @@ type Engine struct {
 	host    Host
 	journal Journal
 	store   Store
+	left    func() (bytes uint64, known bool) // memory; may be nil
 	log     *slog.Logger
 	wrote   func()
 
@@ -84,7 +86,7 @@ func New(o Options) (*Engine, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{
-		host: o.Host, journal: o.Journal, store: o.Store, log: log, wrote: o.Journaled, operator: o.Operator, reg: reg,
+		host: o.Host, left: o.Free, journal: o.Journal, store: o.Store, log: log, wrote: o.Journaled, operator: o.Operator, reg: reg,
 	}
 	if e.wrote == nil {
 		e.wrote = func() {}

@@ -68,9 +68,11 @@ type Status struct {
 	LogBytes    uint64            `json:"log_bytes"`
 	Connections uint64            `json:"connections"`
 	Ahead       uint64            `json:"ahead"`
-	Traffic     control.Traffic   `json:"traffic"` // of the last minute
-	Unready     string            `json:"-"`       // why it could not write for long if it took over now
-	Refused     *RowError         `json:"-"`       // the first write that an older version which may come back cannot hold
+	Traffic     control.Traffic   `json:"traffic"`       // of the last minute
+	RSS         uint64            `json:"rss_bytes"`     // resident memory
+	Private     uint64            `json:"private_bytes"` // of that, what no other process can share
+	Unready     string            `json:"-"`             // why it could not write for long if it took over now
+	Refused     *RowError         `json:"-"`             // the first write that an older version which may come back cannot hold
 }
 
 // Progress of a long step, in rows.

@@ -118,6 +118,7 @@ func (e *Engine) fill(ctx context.Context, d *drawn) {
 		d.plan.NoReturn = d.plan.NoReturn || c.Irreversible
 		d.plan.Probation = max(d.plan.Probation, c.Probation.Seconds())
 	}
+	d.plan.Memory = e.memory(ctx, d)
 	if d.plan.NoReturn || d.plan.NoProbation || d.plan.Hold {
 		d.plan.Probation = 0
 	}

@@ -44,7 +44,7 @@ func (f *flight) prepare(ctx context.Context) error {
 	if err := f.each(ctx, f.start); err != nil {
 		return err
 	}
-	if err := f.reach(Started, f.processes()); err != nil {
+	if err := f.reach(Started, f.processes(ctx)); err != nil {
 		return err
 	}
 	if err := f.rehearseAll(ctx); err != nil {
@@ -196,11 +196,11 @@ func (f *flight) shadow(ctx context.Context, m *move) error {
 	})
 }
 
-func (f *flight) processes() string {
+func (f *flight) processes(ctx context.Context) string {
 	var list []string
 	for _, m := range f.moves {
 		if m.new != nil {
-			list = append(list, fmt.Sprintf("%s %s is %s", m.Service, m.To, m.new.ID()))
+			list = append(list, fmt.Sprintf("%s %s is %s", m.Service, m.To, m.new.ID())+f.beside(ctx, m))
 		}
 		for _, l := range m.Open {
 			list = append(list, m.Service+" listens on "+l)

@@ -23,6 +23,7 @@ const (
 	codeBadRequest = "bad_request"
 	codeNoReturn   = "irreversible"
 	codeNoTrial    = "no_probation"
+	codeMemory     = "memory"
 	codeRehearsal  = "rehearsal"
 	codeAborted    = "aborted"
 	codeRolledBack = "rolled_back"

@@ -38,6 +38,9 @@ func (e *Engine) takeOff(ctx context.Context, req control.UpgradeRequest) (*flig
 		return nil, nil, e.refuse(codeStalePlan, "the plan that was shown is no longer the plan",
 			"look at it again: reltool upgrade")
 	}
+	if err := e.fits(d); err != nil {
+		return nil, nil, err
+	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -37,6 +37,7 @@ type world struct {
 	doubted map[string]bool            // versions that nobody vouches for
 	records []journal.Record
 	synced  int
+	memory  uint64 // that is free; 0 if nobody can tell
 	unready string // what standbys say that could not write for long
 	wrong   []string
 	calls   []string
@@ -164,6 +165,12 @@ func (w *world) Vouch(p release.Package) error {
 		return &trust.UntrustedError{Key: "A", Revoked: true}
 	}
 	return nil
+}
+
+func (w *world) free() (uint64, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.memory, w.memory > 0
 }
 
 func (w *world) ground(service string) *ground {
@@ -322,7 +329,7 @@ func (w *world) boot() *daemon {
 	w.synced = len(w.records)
 	w.mu.Unlock()
 	d := &daemon{w: w}
-	e, err := New(Options{Host: d, Journal: ledger{d}, Records: records, Store: w, Operator: &w.operator})
+	e, err := New(Options{Host: d, Journal: ledger{d}, Records: records, Store: w, Free: w.free, Operator: &w.operator})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -609,7 +616,7 @@ func (h *handle) Done() <-chan struct{}      { return h.p.done }
 
 func (h *handle) Status(ctx context.Context) (s Status, err error) {
 	err = h.d.call(ctx, h.p, "status", func() error {
-		s = Status{Role: h.p.role, Lag: h.p.lag, Traffic: h.d.w.traffic[h.p.pkg.Version], Rows: map[string]uint64{"rows": 1_000_000}, Refused: h.p.refused}
+		s = Status{Role: h.p.role, Lag: h.p.lag, Traffic: h.d.w.traffic[h.p.pkg.Version], Rows: map[string]uint64{"rows": 1_000_000}, Refused: h.p.refused, RSS: 90 << 20, Private: 64 << 20}
 		if h.p.role == Standby {
 			s.Unready = h.d.w.unready
 		}

@@ -140,6 +140,7 @@ func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
 	if t := r.Traffic; t != nil {
 		st.Traffic = control.Traffic{Requests: t.Requests, Failures: t.Failures, P99: micros(t.P99Micros).Seconds()}
 	}
+	st.RSS, st.Private = proc.RSS(in.record.PID), proc.Private(in.record.PID)
 	if r.RefusedTable != "" {
 		st.Refused = &upgrades.RowError{Table: r.RefusedTable, Key: r.RefusedKey, Reason: r.RefusedReason}
 	}

@@ -48,6 +48,7 @@ func (s *service) status() control.ServiceStatus {
 		if i != main {
 			v.Standbys = append(v.Standbys, control.Process{
 				Version: a.in.pkg.Version, PID: a.in.record.PID, Role: string(a.st.Role), Lag: a.st.Lag,
+				RSS: proc.RSS(a.in.record.PID),
 			})
 		}
 	}

@@ -38,6 +38,7 @@ var Codes = []Code{
 	{"stale_plan", 1, "something has changed since the plan was shown"},
 	{"irreversible", 1, "there is no way back from the upgrade"},
 	{"no_probation", 1, "no upgrade is in probation"},
+	{"memory", 1, "refused: the standbys would not fit beside what runs; nothing was begun"},
 	{"rehearsal", 1, "aborted: the rows did not go up and down again; the old version never noticed"},
 	{"aborted", 1, "aborted before the commit; the old versions serve, as they did all along"},
 	{"rolled_back", 1, "rolled back after the commit; the old versions serve, with every write"},

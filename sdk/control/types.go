@@ -68,6 +68,7 @@ type Process struct {
 	PID     int    `json:"pid"`
 	Role    string `json:"role"`
 	Lag     uint64 `json:"lag_bytes"`
+	RSS     uint64 `json:"rss_bytes"`
 }
 
 // Release is a numbered set of service versions.
@@ -132,6 +133,8 @@ type Plan struct {
 
 	Hold        bool `json:"hold,omitempty"`         // as it was asked for
 	NoProbation bool `json:"no_probation,omitempty"` // likewise
+
+	Memory uint64 `json:"memory_bytes,omitempty"` // that the standbys need beside what runs, about
 
 	Paths map[string][]string `json:"paths,omitempty"` // by service: versions on the way, from one to the next
 }

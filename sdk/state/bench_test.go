@@ -185,3 +185,58 @@ func BenchmarkRehearse(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/rows, "µs/row")
 }
+
+// BenchmarkActivateSlowStep switches, under 50,000 writes/s, to a version whose Step takes 0, 6 or 60 µs a row: 0, 6 or
+// 60 s for all. The pause must not know of it, because rows are converted when they are read.
+func BenchmarkActivateSlowStep(b *testing.B) {
+	for _, step := range []time.Duration{0, 6 * time.Microsecond, 60 * time.Microsecond} {
+		b.Run(fmt.Sprintf("rows=1000000/step=%s", step), func(b *testing.B) { benchSlowStep(b, 1_000_000, step) })
+	}
+}
+
+func benchSlowStep(b *testing.B, rows int, step time.Duration) {
+	dir := b.TempDir()
+	one, t := openBytes(b, dir, Options{})
+	activate(b, one)
+	fill(b, t, rows)
+	two := open(b, dir, Options{})
+	slow := func(_ string, v, _ []byte) ([]byte, error) {
+		for began := time.Now(); time.Since(began) < step; {
+			continue
+		}
+		return v, nil
+	}
+	u := NewTable(two, "kv", Schema[[]byte]{Name: "blob", Version: 2, Steps: []AnyStep{Step[[]byte, []byte]{
+		From: 1, Up: slow, Down: func(_ string, v []byte) ([]byte, []byte, error) { return v, nil, nil },
+	}}})
+	must(two.Load(b.Context()))
+	keep(b, one)
+	keep(b, two)
+	var newer atomic.Bool
+	stop := make(chan struct{})
+	defer close(stop)
+	go write(stop, func() *Table[[]byte] {
+		if newer.Load() {
+			return u
+		}
+		return t
+	})
+	var took []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		awaitSpare(b, two)
+		b.StartTimer()
+		began := time.Now()
+		must(two.Activate(b.Context(), map[string]int32{"kv": 1}))
+		took = append(took, time.Since(began))
+		newer.Store(true)
+		b.StopTimer()
+		awaitSpare(b, one)
+		must(one.Activate(b.Context(), nil)) // and back, which is not measured
+		newer.Store(false)
+		b.StartTimer()
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "pause-p50-µs")
+	b.ReportMetric(float64(took[len(took)*9/10].Nanoseconds())/1e3, "pause-p90-µs")
+}

@@ -251,7 +251,7 @@ func TestStatus(t *testing.T) {
 				Name: "visits", Version: "2.0.0", State: "running", PID: 34, Started: noon.Add(-5 * time.Minute), Restarts: 2,
 				Rows: map[string]uint64{"visits": 1_000_000, "other": 1}, LogBytes: 96 << 20, Connections: 64, RSS: 123456789,
 				Listeners: map[string]string{"http": "127.0.0.1:8081", "control": "visits.sock"},
-				Standbys:  []control.Process{{Version: "1.0.0", PID: 33, Role: "standby", Lag: 2048}},
+				Standbys:  []control.Process{{Version: "1.0.0", PID: 33, Role: "standby", Lag: 2048, RSS: 98 << 20}},
 			},
 		},
 	})

@@ -102,6 +102,9 @@ func (t *tool) showCost(p control.Plan) {
 	if p.NoProbation {
 		probation = t.out.paint(red, "NO PROBATION: nothing goes back by itself")
 	}
+	if p.Memory > 0 {
+		rows += fmt.Sprintf("; about %s of memory for the standbys", bytes(p.Memory))
+	}
 	fmt.Fprintf(t.out, "%s; about %s until the switch, %s\n", rows, seconds(max(p.Estimate, 0.1)), probation)
 }
 

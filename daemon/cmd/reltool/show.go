@@ -109,7 +109,7 @@ func addService(tab *table, s control.ServiceStatus) {
 	tab.add(stateInk(s.State), s.Name, s.Version, s.State, pid(s.PID), age(s.Started), count(rows(s.Rows)),
 		bytes(s.LogBytes), fmt.Sprint(s.Connections), bytes(s.RSS), fmt.Sprint(s.Restarts), listeners(s.Listeners))
 	for _, p := range s.Standbys {
-		tab.add(dim, "  "+p.Role, p.Version, "", fmt.Sprint(p.PID), "", "", "lag "+bytes(p.Lag))
+		tab.add(dim, "  "+p.Role, p.Version, "", fmt.Sprint(p.PID), "", "", "lag "+bytes(p.Lag), "", bytes(p.RSS))
 	}
 }
 
