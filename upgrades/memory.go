@@ -3,6 +3,7 @@ package upgrades
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // What a standby needs besides what its service holds for itself now.
@@ -55,13 +56,18 @@ func size(n uint64) string {
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
+// memoryBudget is for what is only told, and holds nothing up.
+const memoryBudget = 200 * time.Millisecond
+
 // beside tells the memory of both versions of a service, if it is known.
 func (f *flight) beside(ctx context.Context, m *move) string {
 	if !alive(m.old) || !alive(m.new) {
 		return ""
 	}
-	was, oerr := status(ctx, m.old)
-	is, nerr := status(ctx, m.new)
+	ctx, stop := context.WithTimeout(ctx, memoryBudget)
+	defer stop()
+	was, oerr := m.old.Status(ctx)
+	is, nerr := m.new.Status(ctx)
 	if oerr != nil || nerr != nil || was.RSS == 0 || is.RSS == 0 {
 		return ""
 	}
