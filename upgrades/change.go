@@ -35,7 +35,7 @@ type change struct {
 	Limits       appup.Limits        `json:"limits,omitzero"` // of a journal that has none: a version passes unless it dies or is unhealthy
 	Budget       appup.Budgets       `json:"budget,omitzero"`
 	Tables       []appup.TableChange `json:"tables,omitempty"`
-	Path         []string            `json:"path,omitempty"` // versions, if it is longer than from one to the next
+	Path         []string            `json:"path,omitempty"` // versions, from one to the next
 
 	OldSettings release.Settings `json:"old_settings,omitempty"`
 	NewSettings release.Settings `json:"new_settings,omitempty"`
@@ -56,7 +56,7 @@ func changeOf(r *appup.Relup, from, to release.Package) change {
 		Service: r.Service, Do: r.Do.String(), From: from.Version, To: to.Version, Old: from.Digest, New: to.Digest, Seq: to.Seq,
 		Down: r.Down, Irreversible: r.Irreversible, Drain: r.Drain, Probation: r.Probation, Health: r.Health,
 		Limits: r.Limits, Budget: r.Budget,
-		Tables: r.Tables,
+		Tables: r.Tables, Path: r.Path,
 	}
 }
 

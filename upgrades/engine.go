@@ -24,6 +24,8 @@ type Journal interface {
 // Store is where packages are; *release.Store is one.
 type Store interface {
 	Get(digest string) (release.Package, error)
+	// Versions lists the packages of one service, without reading their binaries.
+	Versions(service string) ([]release.Package, error)
 	Remove(digest string) error // one that is not there is removed already
 	// Vouch is nil if somebody whom the instance trusts now has signed the package.
 	Vouch(p release.Package) error

@@ -24,9 +24,19 @@ type drawn struct {
 	after   uint64 // upgrades begun before
 }
 
-// Plan says what an upgrade to a release would do, and changes nothing. An empty To means the newest release above
-// the one that serves.
+// Plan says what an upgrade to a release would do, or a rollback, and changes nothing. An empty To means the newest release
+// above the one that serves, and for a rollback the one that it leads to.
 func (e *Engine) Plan(ctx context.Context, req control.PlanRequest) (control.Plan, error) {
+	if f := e.current(); f != nil && req.Rollback {
+		return e.planBack(f, req.To)
+	}
+	if req.Rollback {
+		to, err := e.targetBack(req.To)
+		if err != nil {
+			return control.Plan{}, err
+		}
+		req.To = to
+	}
 	d, err := e.drawPlan(ctx, req)
 	if err != nil {
 		return control.Plan{}, err
@@ -109,13 +119,17 @@ func (r *registry) names() []string {
 
 // fill adds to a plan what follows from its changes.
 func (e *Engine) fill(ctx context.Context, d *drawn) {
-	rows := map[string]uint64{}
+	rows, paths := map[string]uint64{}, map[string][]string{}
+	d.plan.Paths = paths
 	for _, c := range d.changes {
 		n := e.rows(ctx, c)
 		rows[c.Service] = n
 		d.plan.Rows += n
 		d.plan.Estimate += e.estimate(c, n)
 		d.plan.NoReturn = d.plan.NoReturn || c.Irreversible
+		if len(c.Path) > 0 {
+			paths[c.Service] = c.Path
+		}
 		d.plan.Probation = max(d.plan.Probation, c.Probation.Seconds())
 	}
 	d.plan.Memory = e.memory(ctx, d)

@@ -453,7 +453,7 @@ func TestOtp10463(t *testing.T) {
 		for version, holds := range maps.All(want) {
 			older := w.pack("visits", version, "")
 			older.Describe.Tables, newer.Describe.Tables = nil, nil
-			_, err := compile(older, newer)
+			_, err := appup.Compile(older.Appup(), newer.Appup())
 			if errors.Is(err, appup.ErrNoAppup) == holds {
 				t.Errorf("%s and %s: %v", text, version, err)
 			}

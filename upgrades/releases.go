@@ -166,7 +166,7 @@ func (e *Engine) detail(from, to release.Package) ([]string, error) {
 	if from.Digest == to.Digest {
 		return e.changeOfSettings(from, to).detail(), nil
 	}
-	relup, err := compile(from, to)
+	relup, err := e.compile(from, to)
 	if err != nil {
 		return nil, e.refuseAppup(err)
 	}
@@ -221,14 +221,6 @@ func itemOf(p release.Package) item {
 	return item{Version: p.Version, Digest: p.Digest, Seq: p.Seq, Settings: p.Settings}
 }
 
-// compile asks the newer one of two versions how to go.
-func compile(from, to release.Package) (*appup.Relup, error) {
-	return appup.Compile(
-		appup.Version{Manifest: from.Manifest, Describe: from.Describe},
-		appup.Version{Manifest: to.Manifest, Describe: to.Describe},
-	)
-}
-
 // drawChanges lists what goes from one set to another, in the order of the switch: upwards a service comes after
 // those it requires, downwards before them; what goes altogether comes last.
 func (e *Engine) drawChanges(from, to packages, down bool) ([]change, error) {
@@ -269,7 +261,7 @@ func (e *Engine) draw(from, to packages, name string) (change, error) {
 	case old.Digest == now.Digest:
 		return e.changeOfSettings(old, now), nil
 	}
-	relup, err := compile(old, now)
+	relup, err := e.compile(old, now)
 	if err != nil {
 		return change{}, e.refuseAppup(err)
 	}

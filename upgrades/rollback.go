@@ -25,19 +25,30 @@ func (e *Engine) Rollback(ctx context.Context, req control.UpgradeRequest, emit 
 			return err
 		}
 	}
-	if req.To == "" {
-		name, err := e.releaseBefore()
-		if err != nil {
-			return err
-		}
-		req.To = name
-	}
-	if _, to, down, err := e.target(req.To); err != nil {
+	to, err := e.targetBack(req.To)
+	if err != nil {
 		return err
-	} else if !down {
-		return e.refuse(codeNoRelease, to+" is above what runs now", "that is an upgrade: reltool upgrade "+to)
 	}
+	req.To = to
 	return e.Upgrade(ctx, req, emit)
+}
+
+// targetBack is where a rollback leads when nothing is under way: to the release before, or to one that is named and
+// lies below.
+func (e *Engine) targetBack(name string) (string, error) {
+	if name == "" {
+		before, err := e.releaseBefore()
+		if err != nil {
+			return "", err
+		}
+		name = before
+	}
+	if _, to, down, err := e.target(name); err != nil {
+		return "", err
+	} else if !down {
+		return "", e.refuse(codeNoRelease, to+" is above what runs now", "that is an upgrade: reltool upgrade "+to)
+	}
+	return name, nil
 }
 
 func (e *Engine) releaseBefore() (string, error) {

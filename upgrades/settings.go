@@ -185,7 +185,7 @@ func (e *Engine) changeOfSettings(from, to release.Package) change {
 	c := change{
 		Service: to.Name, Do: doLoad, From: from.Version, To: to.Version, Old: from.Digest, New: to.Digest,
 		Drain: orDefault(m.Drain.Std(), appup.DefaultDrain), Health: orDefault(m.Probation.Health.Std(), appup.DefaultHealth),
-		Probation: ownProbation(m),
+		Probation: ownProbation(m), Limits: m.Probation.Limits(), Budget: m.Budget,
 	}
 	return e.differ(c, from, to)
 }
@@ -200,6 +200,9 @@ func ownProbation(m *appup.Manifest) (d time.Duration) {
 
 // around says for people what changes beside the code.
 func (c change) around() (lines []string) {
+	if len(c.Path) > 2 {
+		lines = append(lines, "by way of "+strings.Join(c.Path[1:len(c.Path)-1], ", "))
+	}
 	for _, l := range c.Open {
 		lines = append(lines, "listens on "+l)
 	}
@@ -221,7 +224,7 @@ func (c change) aroundSteps(to string) (list []control.PlanStep) {
 		list = append(list, control.PlanStep{Service: c.Service, Name: name, Text: text})
 	}
 	if len(c.Path) > 2 {
-		add("path", strings.Join(c.Path, " -> ")+", in one switch")
+		add("path", fmt.Sprintf("%s: %d appups in one switch", strings.Join(c.Path, " -> "), len(c.Path)-1))
 	}
 	for _, l := range c.Open {
 		add("listen", "open "+l+"; closed again if it does not come to the end")

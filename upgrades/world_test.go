@@ -173,6 +173,15 @@ func (w *world) free() (uint64, bool) {
 	return w.memory, w.memory > 0
 }
 
+func (w *world) Versions(service string) (list []release.Package, err error) {
+	for _, digest := range slices.Sorted(maps.Keys(w.store)) {
+		if p := w.store[digest]; p.Name == service {
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
 func (w *world) ground(service string) *ground {
 	g := w.grounds[service]
 	if g == nil {

@@ -157,8 +157,8 @@ func stands(s control.Status, service, version, status string) bool {
 			return true
 		case "permanent":
 			return s.State == "permanent" && s.Upgrade == nil
-		default:
-			return s.State == status
+		case "current": // and its probation has begun
+			return s.State == status && s.Upgrade != nil && s.Upgrade.Step == "probation"
 		}
 	}
 	return false

@@ -153,6 +153,7 @@ type PlanRequest struct {
 	To          string `json:"to"`
 	Hold        bool   `json:"hold,omitempty"`         // the probation lasts until a commit or a rollback
 	NoProbation bool   `json:"no_probation,omitempty"` // permanent right after the switch
+	Rollback    bool   `json:"rollback,omitempty"`     // what a rollback would do instead; an empty To means the release before
 }
 
 // UpgradeRequest is the body of POST /v1/upgrade, /v1/rehearse, /v1/rollback and /v1/commit, which answer a stream of Event, one JSON a

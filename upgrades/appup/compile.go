@@ -9,14 +9,17 @@ import (
 )
 
 // Compile works out how to go from one version of a service to another. The manifest of the newer one decides, and the
-// first section whose range holds the other version is taken. The errors are *NoAppupError, *UncoveredError,
-// *DroppedError and, for a manifest that asks for what cannot be, *ParseError.
-func Compile(from, to Version) (*Relup, error) {
+// first section whose range holds the other version is taken. If none does, the shortest way through the versions of via
+// counts, as one switch: rows go through every Step on the way, all of which the newer version must know; one restart or
+// irreversible hop makes the whole so, the longest probation holds, and what any version on the way drops may be gone.
+// The errors are *NoAppupError, *UncoveredError, *DroppedError and, for a manifest that asks for what cannot be,
+// *ParseError.
+func Compile(from, to Version, via ...*Manifest) (*Relup, error) {
 	c, err := newCompilation(from, to)
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.section()
+	r, err := c.section(via)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +42,8 @@ type compilation struct {
 	older, newer Version
 	other        *semver.Version // the one that the newer version's ranges are about
 	down, same   bool
-	path         string // of the section that was taken
+	path         string      // of the section that was taken
+	deciders     []*Manifest // of every hop
 }
 
 func newCompilation(from, to Version) (*compilation, error) {
@@ -61,30 +65,42 @@ func newCompilation(from, to Version) (*compilation, error) {
 	return c, nil
 }
 
-// section finds what the newer version's manifest says about the other one.
-func (c *compilation) section() (*Relup, error) {
+// section finds what the newer version's manifest says about the other one, or the way through others.
+func (c *compilation) section(via []*Manifest) (*Relup, error) {
 	m := c.newer.Manifest
 	r := &Relup{
 		Service: m.Name, From: c.from.Manifest.Version, To: c.to.Manifest.Version, Down: c.down,
 		Drain: m.Drain.or(DefaultDrain), Health: m.Probation.Health.or(DefaultHealth),
 		Limits: m.Probation.Limits(), Budget: m.Budget,
 	}
-	var known []string
-	sections := m.sections(c.down)
-	i, err := c.known(c.down)
+	if c.same {
+		return nil, c.noAppup(r, nil)
+	}
+	path, hops, err := c.route(via)
 	if err != nil {
 		return nil, err
 	}
-	if i >= 0 {
-		s := sections[i]
-		r.Do, r.Probation, r.Irreversible = s.Do, s.Probation.or(DefaultProbation), s.Irreversible
-		c.path = fmt.Sprintf("%s[%d]", direction(c.down), i)
-		return r, nil
+	if len(hops) == 0 {
+		return nil, c.noAppup(r, via)
 	}
-	for _, s := range sections {
-		known = append(known, s.From)
+	r.Path = path
+	c.compose(r, hops)
+	return r, nil
+}
+
+// noAppup says which ways are known.
+func (c *compilation) noAppup(r *Relup, via []*Manifest) *NoAppupError {
+	e := &NoAppupError{Service: r.Service, From: r.From, To: r.To, Down: c.down, Hint: c.wayHint()}
+	for _, s := range c.newer.Manifest.sections(c.down) {
+		e.Known = append(e.Known, s.From)
 	}
-	return nil, &NoAppupError{Service: m.Name, From: r.From, To: r.To, Down: c.down, Known: known, Hint: c.wayHint()}
+	stops, err := c.stops(via)
+	for _, s := range stops {
+		if err == nil && s.m != c.from.Manifest && s.m != c.to.Manifest {
+			e.Via = append(e.Via, s.m.Version)
+		}
+	}
+	return e
 }
 
 // sections are the [[up]] sections, or the [[down]] sections in the same form.
@@ -104,15 +120,6 @@ func direction(down bool) string {
 		return "down"
 	}
 	return "up"
-}
-
-// holds says whether a range holds the other version. No way leads from a version to itself.
-func (c *compilation) holds(text string) (bool, error) {
-	constraint, err := parseRange(text)
-	if err != nil {
-		return false, fmt.Errorf("range %q of %s %s: %w", text, c.newer.Manifest.Name, c.newer.Manifest.Version, err)
-	}
-	return !c.same && constraint.Check(c.other), nil
 }
 
 // tables compares both descriptions table by table.
@@ -160,6 +167,9 @@ func (c *compilation) covered(name string) error {
 		return nil
 	case !had:
 		return nil
+	}
+	if err := c.emptied(name); err != nil {
+		return err
 	}
 	r := uncovered(older, newer)
 	if r.reason == "" {

@@ -40,7 +40,7 @@ func TestCompileGoesUpAndDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Relup{
-		Service: "visits", From: "1.0.0", To: "2.0.0", Drain: 200 * time.Millisecond, Probation: 3 * time.Second,
+		Service: "visits", From: "1.0.0", To: "2.0.0", Path: []string{"1.0.0", "2.0.0"}, Drain: 200 * time.Millisecond, Probation: 3 * time.Second,
 		Health: time.Second, Limits: Gates{}.Limits(), Tables: []TableChange{
 			{Table: "seen", To: 1, ToShape: "bytes", Kind: Added},
 			{Table: "visits", From: 1, To: 2, FromShape: shape1, ToShape: shape2, Kind: Migrate},
@@ -55,7 +55,7 @@ func TestCompileGoesUpAndDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = &Relup{
-		Service: "visits", From: "2.0.0", To: "1.0.0", Down: true, Do: DoRestart, Irreversible: true,
+		Service: "visits", From: "2.0.0", To: "1.0.0", Path: []string{"2.0.0", "1.0.0"}, Down: true, Do: DoRestart, Irreversible: true,
 		Drain: 200 * time.Millisecond, Probation: 10 * time.Second, Health: time.Second, Limits: Gates{}.Limits(), Tables: []TableChange{
 			{Table: "seen", From: 1, FromShape: "bytes", Kind: Dropped},
 			{Table: "visits", From: 2, To: 1, FromShape: shape2, ToShape: shape1, Kind: Migrate},

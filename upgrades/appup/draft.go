@@ -145,7 +145,7 @@ func (c *compilation) draftWays(d *Draft) error {
 // known is the index of the section that holds the other version, -1 if none does.
 func (c *compilation) known(down bool) (int, error) {
 	for i, s := range c.newer.Manifest.sections(down) {
-		if ok, err := c.holds(s.From); ok || err != nil {
+		if ok, err := c.newer.Manifest.holds(s.From, c.other); err != nil || (ok && !c.same) {
 			return i, err
 		}
 	}

@@ -97,7 +97,7 @@ func (m *Manifest) address(name string) string {
 func (c *compilation) drop(what, name string) *DroppedError {
 	m := c.newer.Manifest
 	list := m.dropped(what)
-	if slices.Contains(list.names, name) {
+	if c.givesUp(what, name) {
 		return nil
 	}
 	if what == aTable {

@@ -62,6 +62,7 @@ type NoAppupError struct {
 	Service, From, To string
 	Down              bool
 	Known             []string // the ranges that the newer version does know in this direction
+	Via               []string // the versions between the two whose manifests were asked as well
 	Hint              string   // the section to write, and where
 }
 
@@ -77,7 +78,11 @@ func (e *NoAppupError) Error() string {
 	case len(e.Known) == 0:
 		return fmt.Sprintf("%s: the manifest of %s has no %s section", head, newer, section)
 	}
-	return fmt.Sprintf("%s: %s knows the way %s %s", head, newer, word, strings.Join(e.Known, ", "))
+	text := fmt.Sprintf("%s: %s knows the way %s %s", head, newer, word, strings.Join(e.Known, ", "))
+	if len(e.Via) > 0 {
+		text += ", and none leads there through " + strings.Join(e.Via, ", ")
+	}
+	return text
 }
 
 func (e *NoAppupError) Unwrap() error { return ErrNoAppup }

@@ -8,7 +8,8 @@ import (
 // Relup is what one service needs to go from one version to another.
 type Relup struct {
 	Service, From, To string
-	Down              bool // To is the older version, and the manifest of From decides
+	Path              []string // versions, From and To among them; more than those two if no appup leads there directly
+	Down              bool     // To is the older version, and the manifest of From decides
 	Do                Do
 	Drain             time.Duration // for requests in hand at the switch
 	Probation         time.Duration

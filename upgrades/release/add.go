@@ -220,6 +220,9 @@ func (c *candidate) checkManifest() error {
 		return reject("%s is of %s %s, and %s of %s %s", metaFile, c.meta.Name, c.meta.Version, manifestFile, m.Name, m.Version)
 	}
 	c.pack.Name, c.pack.Version, c.pack.Manifest = m.Name, m.Version, m
+	if _, err := parseBefore(m, c.meta.Before); err != nil {
+		return &RejectError{Reason: metaFile + ": " + err.Error(), Hint: makeHint, Err: err}
+	}
 	return nil
 }
 

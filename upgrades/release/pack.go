@@ -23,14 +23,15 @@ type Signer struct {
 }
 
 // Pack writes a signed package of a manifest, the binary at a path, and what that binary prints for --describe (see
-// Describe). The three must agree. The same input gives the same bytes.
-func Pack(w io.Writer, manifest []byte, binary string, describe []byte, by Signer) error {
+// Describe). The three must agree. before are the manifests of lower versions of the service, in any order, through which
+// a path may lead; as many of the highest as there is room for go along. The same input gives the same bytes.
+func Pack(w io.Writer, manifest []byte, binary string, describe []byte, by Signer, before ...[]byte) error {
 	f, err := os.Open(binary)
 	if err != nil {
 		return err
 	}
 	defer f.Close() // only read from
-	p := &packing{manifest: manifest, describe: describe, binary: f, signer: by}
+	p := &packing{manifest: manifest, describe: describe, binary: f, signer: by, before: before}
 	if by.At.IsZero() {
 		p.signer.At = time.Now()
 	}
@@ -55,6 +56,7 @@ type Loose struct{ io.Writer }
 // packing is a package being made.
 type packing struct {
 	manifest, describe []byte
+	before             [][]byte
 	binary             *os.File
 	signer             Signer
 	meta               meta
@@ -91,7 +93,8 @@ func (p *packing) examine() error {
 			manifestFile: partOf(p.manifest), describeFile: partOf(p.describe), binaryFile: {hex.EncodeToString(h.Sum(nil)), size},
 		},
 	}
-	return nil
+	p.meta.Before, err = chain(m, p.before)
+	return err
 }
 
 func partOf(text []byte) part { return part{digest(text), int64(len(text))} }

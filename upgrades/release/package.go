@@ -42,7 +42,8 @@ type Package struct {
 	Key      trust.ID
 	Manifest *appup.Manifest
 	Describe describe.Service
-	Settings Settings // of the release that it is part of; not from the store
+	Before   []*appup.Manifest // of lower versions, as far as its author had them: the way may lead through these
+	Settings Settings          // of the release that it is part of; not from the store
 }
 
 // Binary is the path of the service's binary. Only this file is ever executed.
@@ -61,7 +62,8 @@ type meta struct {
 	Arch    string          `json:"arch"`
 	Seq     int64           `json:"seq"`
 	Created time.Time       `json:"created"`
-	Files   map[string]part `json:"files"` // the others
+	Files   map[string]part `json:"files"`            // the others
+	Before  []string        `json:"before,omitempty"` // appup.toml of lower versions, the highest first
 }
 
 // part is what package.json says of a file.
@@ -71,7 +73,7 @@ type part struct {
 }
 
 // digest names what the package is: its name, version and machine, and every byte of its files. When and by whom it was
-// signed is no part of that, so the same build is the same package.
+// signed is no part of that, nor is what it tells of earlier versions, so the same build is the same package.
 func (m meta) digest() string {
 	text, err := json.Marshal(struct {
 		Name, Version, OS, Arch string

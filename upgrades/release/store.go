@@ -170,6 +170,12 @@ func (s *Store) List() ([]Package, error) {
 	return all, errors.Join(bad...)
 }
 
+// Versions lists the packages of one service, by version, as List does.
+func (s *Store) Versions(service string) ([]Package, error) {
+	all, err := s.List()
+	return slices.DeleteFunc(all, func(p Package) bool { return p.Name != service }), err
+}
+
 // byNameAndVersion orders packages; prereleases come before what they lead to.
 func byNameAndVersion(a, b Package) int {
 	if c := strings.Compare(a.Name, b.Name); c != 0 {
@@ -246,6 +252,9 @@ func (s *Store) fill(p *Package) (m meta, err error) {
 	}
 	if p.Describe, err = parseDescribe(text); err != nil {
 		return m, p.damaged(describeFile, err.Error())
+	}
+	if p.Before, err = parseBefore(p.Manifest, m.Before); err != nil {
+		return m, p.damaged(metaFile, err.Error())
 	}
 	return m, nil
 }

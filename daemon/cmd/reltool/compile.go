@@ -96,11 +96,15 @@ func write(s source, binary string, self []byte, dir string, by release.Signer) 
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
+	before, err := predecessors(s)
+	if err != nil {
+		return "", err
+	}
 	var to io.Writer = f
 	if s.loose {
 		to = release.Loose{Writer: f}
 	}
-	if err := errors.Join(release.Pack(to, s.text, binary, self, by), f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(release.Pack(to, s.text, binary, self, by, before...), f.Chmod(0o644), f.Close()); err != nil {
 		return "", fmt.Errorf("%s: %w", s, err)
 	}
 	path = filepath.Join(dir, release.FileName(s.manifest.Name, s.manifest.Version))

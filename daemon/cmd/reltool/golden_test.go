@@ -72,13 +72,16 @@ func TestPlanIsShown(t *testing.T) {
 		"plan-irreversible": func(p *control.Plan, _ *screen) { p.NoReturn, p.Probation, p.Rows, p.Estimate = true, 0, 0, 0 },
 		"plan-hold":         func(p *control.Plan, _ *screen) { p.Hold, p.Probation = true, 0 },
 		"plan-no-probation": func(p *control.Plan, _ *screen) { p.NoProbation, p.Probation = true, 0 },
-		"plan-down":         func(p *control.Plan, _ *screen) { p.Down, p.Path = true, []string{"v3", "v2", "v1"} },
+		"plan-path": func(p *control.Plan, _ *screen) {
+			p.Paths = map[string][]string{"visits": {"1.0.0", "1.1.0", "2.0.0"}, "cache": {"1.0.0", "1.1.0"}}
+		},
+		"plan-down": func(p *control.Plan, _ *screen) { p.Down, p.Path = true, []string{"v3", "v2", "v1"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, s := plan, screen{}
 			change(&p, &s)
 			tool, text := drawing(s)
-			if err := tool.showPlan(p, ""); err != nil {
+			if err := tool.showPlan(p, applyWith("")); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, name, text.String())

@@ -2,13 +2,15 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/theseusd/theseus/sdk/control"
 )
 
-// showPlan prints a plan and what to type to apply it; asked is the release that the person named.
-func (t *tool) showPlan(p control.Plan, asked string) error {
+// showPlan prints a plan and what to type to apply it.
+func (t *tool) showPlan(p control.Plan, command string) error {
 	if t.json {
 		return t.out.json(p)
 	}
@@ -17,7 +19,7 @@ func (t *tool) showPlan(p control.Plan, asked string) error {
 	t.showSteps(p)
 	fmt.Fprintln(t.out)
 	t.showCost(p)
-	fmt.Fprintf(t.out, "nothing was changed; apply it with: %s\n", t.again(applyWith(asked)+flags(p)))
+	fmt.Fprintf(t.out, "nothing was changed; apply it with: %s\n", t.again(command+flags(p)))
 	return nil
 }
 
@@ -61,6 +63,11 @@ func (t *tool) showHead(p control.Plan) {
 		path = []string{p.From, p.To}
 	}
 	fmt.Fprintf(t.out, "%s %s\n", word, t.out.paint(bold, strings.Join(path, " -> ")))
+	for _, service := range slices.Sorted(maps.Keys(p.Paths)) {
+		if way := p.Paths[service]; len(way) > 2 {
+			fmt.Fprintf(t.out, "  %s by way of %s\n", service, strings.Join(way, " -> "))
+		}
+	}
 }
 
 // showSteps numbers the steps; the commit point is a line of its own, after the step that carries it.

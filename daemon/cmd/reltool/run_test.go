@@ -121,8 +121,17 @@ func TestDaemonThatGoesAwayMeanwhile(t *testing.T) {
 }
 
 func TestRollback(t *testing.T) {
-	serve(t, map[string]string{"POST /v1/rollback": `{"kind":"rolled_back","seq":9}` + "\n" + `{"kind":"end","last":true}`})
+	answers := map[string]string{"POST /v1/rollback": `{"kind":"rolled_back","seq":9}` + "\n" + `{"kind":"end","last":true}`}
+	serve(t, answers)
 	if code, out, _ := reltool(t.Context(), "rollback"); code != 0 || !strings.HasSuffix(out, "\nrollback complete\n") {
+		t.Errorf("got %d %q", code, out)
+	}
+	answers["POST /v1/plan"] = `{"from":"v2","to":"v1","path":["v2","v1"],"down":true,"steps":[{"name":"switch","text":"back"}]}`
+	if code, out, _ := reltool(t.Context(), "rollback"); code != 0 || !strings.HasPrefix(out, "downgrade v2 -> v1\n") || !strings.HasSuffix(out, "\nrollback complete\n") {
+		t.Errorf("got %d %q", code, out)
+	}
+	delete(answers, "POST /v1/rollback")
+	if code, out, _ := reltool(t.Context(), "rollback v1 --plan"); code != 0 || !strings.HasSuffix(out, "nothing was changed; apply it with: reltool rollback v1\n") {
 		t.Errorf("got %d %q", code, out)
 	}
 }

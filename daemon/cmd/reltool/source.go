@@ -115,6 +115,24 @@ func readSources(files []string) ([]source, error) {
 	return list, nil
 }
 
+// predecessors are the manifests of lower versions in the folders beside a source, for paths that lead through them.
+func predecessors(s source) (texts [][]byte, err error) {
+	dir, err := filepath.Abs(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range glob(filepath.Dir(dir), []string{"*"}) {
+		other, err := readSource(file)
+		if err != nil {
+			continue // perhaps of another service, and not asked for
+		}
+		if other.manifest.Name == s.manifest.Name && other.version.LessThan(s.version) && other.version.Prerelease() == "" {
+			texts = append(texts, other.text)
+		}
+	}
+	return texts, nil
+}
+
 func readSource(file string) (source, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -114,3 +114,27 @@ func TestNoSourcesAtAll(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// A package tells of the lower versions beside its source, so that a path can lead through them.
+func TestPredecessors(t *testing.T) {
+	checkout(t, append(tree, "plugins/visits/v3@3.0.0")...)
+	manifest(t, "plugins/visits/broken", "colour = 3\n")
+	for folder, want := range map[string]string{"plugins/visits/v3": "1.0.0 2.0.0", "plugins/visits/v1": "", "plugins/cache": ""} {
+		s, err := readSource(filepath.Join(folder, manifestName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts, err := predecessors(s)
+		var got []string
+		for _, text := range texts {
+			m, err := appup.Parse("", text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, m.Version)
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, %v; want %s", folder, got, err, want)
+		}
+	}
+}

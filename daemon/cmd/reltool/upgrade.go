@@ -55,7 +55,7 @@ func (t *tool) upgrade(ctx context.Context, how control.PlanRequest, apply bool)
 		return err
 	}
 	if !apply {
-		return t.showPlan(plan, how.To)
+		return t.showPlan(plan, applyWith(how.To))
 	}
 	t.showHead(plan)
 	request := control.UpgradeRequest{To: plan.To, Digest: plan.Digest, Hold: how.Hold, NoProbation: how.NoProbation}
@@ -102,23 +102,38 @@ func (t *tool) commit(ctx context.Context) error {
 }
 
 func (t *tool) rollbackCommand() *cobra.Command {
-	return &cobra.Command{
+	var plan bool
+	c := &cobra.Command{
 		Use:   "rollback [RELEASE]",
 		Short: "Go back to the release before, or to RELEASE, with every write",
 		Long: `Goes back to the release that served before. During the probation of an upgrade the old version is still there
-and takes over at once; later it is an upgrade downwards. No write is lost either way.`,
+and takes over at once; later it is an upgrade downwards. No write is lost either way. What it does, in steps, is shown
+with --plan.`,
+		Example:           "  reltool rollback --plan     # what it would do\n  reltool rollback",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: t.completeReleases,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.rollback(cmd.Context(), first(args))
+			return t.rollback(cmd.Context(), first(args), plan)
 		},
 	}
+	c.Flags().BoolVar(&plan, "plan", false, "only show what it would do")
+	return c
 }
 
-func (t *tool) rollback(ctx context.Context, to string) error {
+// rollback shows where it leads, and goes there. That it cannot be shown does not keep anybody from it.
+func (t *tool) rollback(ctx context.Context, to string, only bool) error {
 	c, err := t.dial()
 	if err != nil {
 		return err
+	}
+	plan, err := c.Plan(ctx, control.PlanRequest{To: to, Rollback: true})
+	switch {
+	case only && err != nil:
+		return err
+	case only:
+		return t.showPlan(plan, join(" ", "reltool rollback", to))
+	case err == nil:
+		t.showHead(plan)
 	}
 	see, finish := t.viewer()
 	err = c.Rollback(ctx, control.UpgradeRequest{To: to}, see)

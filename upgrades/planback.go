@@ -1,0 +1,81 @@
+package upgrades
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// planBack says what a rollback would do to the upgrade under way: before its commit it is called off, on probation the
+// switch is taken back.
+func (e *Engine) planBack(f *flight, to string) (control.Plan, error) {
+	if to != "" && to != f.from {
+		return control.Plan{}, e.busy()
+	}
+	var changes []change
+	state := f.state()
+	e.read(func(r *registry) {
+		if r.upgrade != nil {
+			changes = r.upgrade.changes
+		}
+	})
+	if state == "" || state.Ended() || (state.Decided() && f.plan.NoReturn) {
+		return control.Plan{}, e.busy()
+	}
+	p := control.Plan{From: f.to, To: f.from, Path: []string{f.to, orNothing(f.from)}, Down: true}
+	if !state.Decided() {
+		p.Steps = abortSteps(f, changes)
+		return p, nil
+	}
+	for _, c := range slices.Backward(changes) {
+		p.Steps = append(p.Steps, c.backSteps()...)
+	}
+	p.Steps = append(p.Steps, control.PlanStep{Name: "rolled_back", Text: orNothing(f.from) + " is permanent as before"})
+	for _, c := range changes {
+		p.Steps = append(p.Steps, c.undoSteps()...)
+	}
+	return p, nil
+}
+
+func abortSteps(f *flight, changes []change) []control.PlanStep {
+	list := []control.PlanStep{{Name: "aborted", Text: fmt.Sprintf("the upgrade to %s is called off; %s serves on", f.to, orNothing(f.from))}}
+	for _, c := range changes {
+		list = append(list, c.undoSteps()...)
+	}
+	return list
+}
+
+// backSteps are how a service goes back while its new version is on probation.
+func (c change) backSteps() []control.PlanStep {
+	step := control.PlanStep{Service: c.Service, Name: "switch"}
+	switch c.Do {
+	case doStart:
+		step.Text = fmt.Sprintf("%s %s is to go again", c.Service, c.To)
+	case doStop:
+		step.Text = fmt.Sprintf("%s %s stays", c.Service, c.From)
+	case doRestart:
+		step.Text = fmt.Sprintf("stop %s %s, then start %s: connections are cut", c.Service, c.toName(), c.fromName())
+	default:
+		step.Text = fmt.Sprintf("%s %s finishes what is in hand (up to %s) and lets go, %s, which stands by, serves; no write is lost",
+			c.Service, c.toName(), c.Drain, c.fromName())
+	}
+	return []control.PlanStep{step}
+}
+
+// undoSteps are what is taken away behind an upgrade that went back.
+func (c change) undoSteps() (list []control.PlanStep) {
+	add := func(name, text string) {
+		list = append(list, control.PlanStep{Service: c.Service, Name: name, Text: text})
+	}
+	for _, l := range c.Open {
+		add("close", "close "+l)
+	}
+	if c.Config != "" {
+		add("config", c.fromName()+" has its old configuration: "+c.Config)
+	}
+	if c.New != "" {
+		add("stop", fmt.Sprintf("stop %s %s", c.Service, c.toName()))
+	}
+	return list
+}
