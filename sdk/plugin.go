@@ -29,7 +29,7 @@ func servePlugin(s Service) {
 	}
 	rt := newProcess(s, slog.New(&hclogHandler{log: log}))
 	go rt.stopOnSignal()
-	go rt.watchLease()
+	go rt.lease.watch(context.Background(), rt.leaveAlone)
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{wire.Protocol: {wire.PluginName: &controlPlugin{rt: rt}}},

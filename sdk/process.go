@@ -45,7 +45,6 @@ var _ wire.ServiceServer = (*process)(nil)
 
 func newProcess(s Service, log *slog.Logger) *process {
 	rt := &process{service: s, log: log}
-	rt.lease.touch()
 	rt.setRole(wire.StatusReply_ROLE_STARTING)
 	return rt
 }
