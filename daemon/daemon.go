@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,8 @@ type Config struct {
 	LogLevel  string    // trace, debug, info, warn, error; info if empty
 	Log       io.Writer // stderr if nil
 	Banner    io.Writer // stdout if nil
+	Beside    bool      // another daemon is in charge: look, tell the keel, and wait for it to end
+	Stop      bool      // attach, stop what runs in order, and end
 }
 
 // Daemon is an assembled daemon that has touched nothing yet but its own files.
@@ -58,11 +61,15 @@ type Daemon struct {
 	engine  *upgrades.Engine
 	audit   *audit.Log
 	worries worries
+	letGo   context.CancelCauseFunc // of Run
 }
 
 // New reads what is on disk and assembles a daemon. A mistake in theseus.toml is an *appup.ParseError.
 func New(cfg Config) (d *Daemon, err error) {
 	cfg.defaults()
+	if cfg.Beside {
+		defer func() { refuseEarly(cfg, d, err) }()
+	}
 	d = &Daemon{cfg: cfg, log: NewLogger("daemon", cfg.LogFormat, cfg.LogLevel, cfg.Log), started: time.Now().UTC()}
 	if d.paths, err = Prepare(cfg.Dir); err != nil {
 		return nil, err
@@ -84,6 +91,9 @@ func New(cfg Config) (d *Daemon, err error) {
 		Settings: d.file.AtStart, LogFormat: cfg.LogFormat, LogLevel: cfg.LogLevel, Logger: d.log.Named("host"),
 		Note: func(e api.Event) { d.audit.Note(e) },
 	})
+	if cfg.Beside {
+		return d, nil // the journal is the other daemon's
+	}
 	return d, d.openEngine()
 }
 
@@ -121,20 +131,54 @@ func (d *Daemon) openEngine() error {
 }
 
 // Run attaches to what runs, starts what does not, and serves until ctx ends or the keel is gone. Then it stops the
-// services in order; nil says that this went well.
+// services in order; nil says that this went well. If it ends because another daemon takes over, services go on.
 func (d *Daemon) Run(ctx context.Context) error {
+	if d.cfg.Beside {
+		if err := d.await(ctx); err != nil {
+			return err
+		}
+		if err := d.openEngine(); err != nil {
+			return err
+		}
+	}
 	defer d.journal.Close()
 	go d.audit.Run(d.engine)
 	defer d.audit.Close()
 	d.noteStart()
 	fault.At(fault.DaemonStarted)
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() { stop(d.keel.Beat(ctx, d.alive)) }()
-	if err := d.host.Attach(ctx); err != nil {
+	ctx, d.letGo = context.WithCancelCause(ctx)
+	defer d.letGo(nil)
+	if d.cfg.Stop {
+		d.letGo(errors.New("the keel was told to stop"))
+	}
+	go func() { d.letGo(d.keel.Beat(ctx, d.alive)) }()
+	// Also a daemon that is to stop needs what runs: to stop it in order.
+	if err := d.host.Attach(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	fault.At(fault.DaemonAttached)
+	if err := d.recover(ctx); err != nil {
+		return err // services go on; the keel starts the next daemon
+	}
+	err := d.serve(ctx)
+	return errors.Join(err, d.leave(cmp.Or(context.Cause(ctx), err)))
+}
+
+// leave ends the daemon's work: its services too, unless another daemon takes over.
+func (d *Daemon) leave(why error) error {
+	d.audit.Note(api.Event{Kind: audit.DaemonStopped, Reason: fmt.Sprint(why), Detail: d.processes()})
+	if errors.Is(why, errReplaced) {
+		return d.release()
+	}
+	d.log.Info("stopping services", "because", why)
+	return d.stop()
+}
+
+// recover resolves what a crash has interrupted, unless the daemon is to stop.
+func (d *Daemon) recover(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err := d.engine.Recover(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("recover: %w", err)
 	}
@@ -142,10 +186,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, note := range d.notes() {
 		d.log.Warn(note)
 	}
-	err := d.serve(ctx)
-	d.log.Info("stopping services", "because", context.Cause(ctx))
-	d.audit.Note(api.Event{Kind: audit.DaemonStopped, Reason: context.Cause(ctx).Error(), Detail: d.processes()})
-	return errors.Join(err, d.stop())
+	return nil
 }
 
 // alive hangs if the daemon does; then the keel replaces it.
@@ -156,6 +197,9 @@ func (d *Daemon) alive() {
 
 // serve runs the control socket, the boot and the drop folder until ctx ends.
 func (d *Daemon) serve(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
 	ln, err := d.controlListener(ctx)
 	if err != nil {
 		return err
@@ -192,7 +236,8 @@ func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
 func (d *Daemon) server() *control.Server {
 	return control.New(control.Options{
 		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: func() []string { return slices.Concat(d.notes(), d.warnings()) },
-		Logger: slogger(d.log.Named("control")),
+		Replacer: &replacer{d, d.letGo},
+		Logger:   slogger(d.log.Named("control")),
 		Daemon: api.Status{
 			Dir: d.paths.Dir, Version: Version, PID: os.Getpid(), Keel: d.keel.PID(), Started: d.started,
 		},
@@ -221,6 +266,7 @@ func (d *Daemon) boot(ctx context.Context) error {
 	if first {
 		d.banner()
 	}
+	d.prune(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.bootAgain(ctx, <-booted) })
 	g.Go(func() error { return d.folder().Run(ctx, func() {}) })
@@ -266,6 +312,7 @@ func (d *Daemon) folder() *watch.Folder {
 // stop ends the services in order.
 func (d *Daemon) stop() error {
 	d.engine.Close()
+	d.host.Arrange(d.engine.Order())
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownBudget)
 	defer cancel()
 	return d.host.Shutdown(ctx)

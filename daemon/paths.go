@@ -25,6 +25,7 @@ type Paths struct {
 	Audit    string // the audit log
 	Incoming string // packages on their way in
 	Trust    trust.Dir
+	Daemons  string // binaries of daemons that have replaced another
 }
 
 // A unix socket's path has at most 107 bytes; names of services and commands, with .sock, get 32 of them.
@@ -60,7 +61,8 @@ func pathsOf(dir string) Paths {
 		Private: private, Run: control.RunDir(dir), State: filepath.Join(private, "state"),
 		Store: filepath.Join(private, "store"), Journal: filepath.Join(private, "journal"),
 		Audit: filepath.Join(private, "audit.jsonl"), Incoming: control.Incoming(dir),
-		Trust: trust.Of(dir),
+		Trust:   trust.Of(dir),
+		Daemons: filepath.Join(private, "daemon"),
 	}
 }
 
@@ -68,7 +70,7 @@ func (p Paths) prepare() error {
 	if err := os.MkdirAll(p.Releases, 0o755); err != nil {
 		return err
 	}
-	for _, dir := range []string{p.Private, p.Run, p.State, p.Store, p.Incoming, p.Trust.Path()} {
+	for _, dir := range []string{p.Private, p.Run, p.State, p.Store, p.Incoming, p.Trust.Path(), p.Daemons} {
 		if err := private(dir); err != nil {
 			return err
 		}

@@ -333,11 +333,26 @@ func TestOneAtATime(t *testing.T) {
 		if name, status := d.e.Current(); name != "v2" || status != "current" {
 			t.Errorf("%s is %s", name, status)
 		}
+		_, held := d.e.Hold(t.Context())
+		wantCode(t, held, "busy", "probation")
 		leave()
 		if err := <-left; !errors.Is(err, context.Canceled) {
 			t.Errorf("the caller that left got %v", err)
 		}
 		must(t, d.e.Wait(t.Context()))
+		wantServing(t, w, d, "2.0.0", "permanent")
+	})
+}
+
+// While it is held nobody else has the engine; afterwards it goes on.
+func TestHeldEngineBeginsNothing(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		release, err := d.e.Hold(t.Context())
+		must(t, err)
+		_, again := d.e.Hold(t.Context())
+		wantCode(t, again, "busy", "still being brought up")
+		release()
+		must(t, go2(d))
 		wantServing(t, w, d, "2.0.0", "permanent")
 	})
 }

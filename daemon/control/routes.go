@@ -27,6 +27,9 @@ func (s *Server) endpoints() []endpoint {
 		{"GET", "/v1/status", "the daemon, the release that serves and its services", s.status},
 		{"GET", "/v1/releases", "the numbered releases, oldest first", s.releases},
 		{"GET", "/v1/history", "who did what, when, and how it ended; with ?follow a line for each event to come", s.history},
+		{"GET", "/v1/daemon", "which binary the daemon is, and how it came into charge", s.daemon},
+		{"POST", "/v1/daemon/upgrade", `replace the daemon: {"path":"/path/theseusd"}; services go on`, s.replaceDaemon},
+		{"POST", "/v1/daemon/rollback", "replace the daemon by the binary before: {}", s.rollbackDaemon},
 		{"POST", "/v1/releases", `build a release: {"packages":["/path/NAME-VERSION.tpk"]}`, s.build},
 		{"POST", "/v1/remove", `forget a release that nothing rests upon: {"release":"v1"}`, s.remove},
 		{"POST", "/v1/plan", `what an upgrade would do: {"to":"v2"}; "" is the newest`, s.plan},
@@ -97,7 +100,7 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "theseusd %s in %s\n\n", s.o.Daemon.Version, s.o.Daemon.Dir)
 	for _, e := range s.endpoints() {
-		fmt.Fprintf(&b, "%-4s %-13s %s\n", e.method, e.path, e.short)
+		fmt.Fprintf(&b, "%-4s %-19s %s\n", e.method, e.path, e.short)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, b.String())

@@ -63,12 +63,21 @@ type Store interface {
 	Add(ctx context.Context, path string) (release.Package, error)
 }
 
+// Replacer replaces the daemon. After Replace and Back have returned nil, the answer is sent and letGo is called: the
+// daemon ends.
+type Replacer interface {
+	Daemon(ctx context.Context) (api.Daemon, error)
+	Replace(ctx context.Context, r api.ReplaceRequest) (p api.Replacement, letGo func(), err error)
+	Back(ctx context.Context, r api.ReplaceRequest) (p api.Replacement, letGo func(), err error)
+}
+
 // Options of a Server. Engine, Past, Services and Store are required.
 type Options struct {
 	Engine   Engine
 	Past     Past
 	Services Services
 	Store    Store
+	Replacer Replacer        // the daemon cannot be replaced if nil
 	Daemon   api.Status      // the part that never changes: Dir, Version, PID, Keel, Started
 	Notes    func() []string // for whoever asks for the status; none if nil
 	Logger   *slog.Logger    // nothing is logged if nil

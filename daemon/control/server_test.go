@@ -32,6 +32,21 @@ type fake struct {
 	log     *audit.Log
 	left    atomic.Bool // the caller of an upgrade went away
 	ended   chan struct{}
+	replace api.ReplaceRequest
+	letGo   atomic.Bool
+}
+
+func (f *fake) Daemon(context.Context) (api.Daemon, error) {
+	return api.Daemon{Program: api.Program{Version: "0.1.0"}, PID: 7}, nil
+}
+
+func (f *fake) Replace(_ context.Context, r api.ReplaceRequest) (api.Replacement, func(), error) {
+	f.replace = r
+	return api.Replacement{ID: 3, State: "handing_over"}, func() { f.letGo.Store(true) }, f.err
+}
+
+func (f *fake) Back(ctx context.Context, r api.ReplaceRequest) (api.Replacement, func(), error) {
+	return f.Replace(ctx, r)
 }
 
 func (f *fake) Build(_ context.Context, pkgs []release.Package, by string, _ ...string) (api.Built, error) {
@@ -120,7 +135,7 @@ func serve(t *testing.T, f *fake, change ...func(*Server)) (c *api.Client, socke
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Options{Engine: f, Past: f.past(), Services: f, Store: f, Daemon: api.Status{Dir: dir, Version: "0.1.0", PID: 7}})
+	s := New(Options{Engine: f, Past: f.past(), Services: f, Store: f, Replacer: f, Daemon: api.Status{Dir: dir, Version: "0.1.0", PID: 7}})
 	for _, ch := range change {
 		ch(s)
 	}
@@ -398,5 +413,31 @@ func TestWorksWithCurl(t *testing.T) {
 	}
 	if out := ask("-d", `{"to":"v2"}`, "http://theseus/v1/upgrade"); strings.Count(out, "\n") != 2 {
 		t.Errorf("the stream is %q", out)
+	}
+}
+
+func TestTheDaemonLetsGoOnlyOnceItHasAnswered(t *testing.T) {
+	f := &fake{}
+	c, socket := serve(t, f)
+	if d, err := c.Daemon(t.Context()); err != nil || d.Version != "0.1.0" || d.PID != 7 {
+		t.Fatalf("got %+v, %v", d, err)
+	}
+	if got := get(t, socket, "POST", "/v1/daemon/upgrade", `{"path":"theseusd"}`); !strings.Contains(got.body, "no absolute path") {
+		t.Errorf("a relative path: %+v", got)
+	}
+	f.err = &api.Error{Code: "older", Message: "it is older"}
+	if _, err := c.ReplaceDaemon(t.Context(), api.ReplaceRequest{Path: "/x"}); err == nil || f.letGo.Load() {
+		t.Errorf("refused: %v, and it let go: %v", err, f.letGo.Load())
+	}
+	f.err = nil
+	r, err := c.ReplaceDaemon(t.Context(), api.ReplaceRequest{Path: "/x", Downgrade: true})
+	if err != nil || r.ID != 3 || f.replace.Path != "/x" || !f.replace.Downgrade || f.replace.By == "" {
+		t.Errorf("got %+v, %v, asked for %+v", r, err, f.replace)
+	}
+	if _, err := c.RollbackDaemon(t.Context(), "ada"); err != nil || !strings.Contains(f.replace.By, "ada") {
+		t.Errorf("rollback: %v, asked for %+v", err, f.replace)
+	}
+	if !f.letGo.Load() {
+		t.Error("it does not let go")
 	}
 }

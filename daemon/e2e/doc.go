@@ -14,7 +14,9 @@
 //	smalldisk SIZE                   puts the instance on a file system of its own, before start; if [smalldisk]
 //	filldisk                         fills that with $DIR/fill
 //	flood | flood check              counts visits until one is refused; are those that were not all there?
+//	pids note | pids same            the services' processes: are they the same ones?
 //	exits CODE COMMAND...            runs a command, which must end with that code
 //
+// $NEXT is a theseusd of version 0.2.0, beside those in $BIN. A THESEUS_FAULT that a script sets reaches theseusd.
 // Nothing waits for a fixed time: what is awaited has a deadline.
 package e2e

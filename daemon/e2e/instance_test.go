@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/fault"
 	"github.com/theseusd/theseus/upgrades/trust"
 )
 
@@ -36,6 +38,7 @@ type instance struct {
 	ended      chan error
 	load       *loader
 	flooded    int // requests of flood that were taken
+	pids       map[string]int
 }
 
 func instanceOf(ts *testscript.TestScript) *instance {
@@ -72,6 +75,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	i.cmd = exec.Command(filepath.Join(shared.bin, "theseusd"), "--dir", i.dir)
 	i.cmd.Stdout, i.cmd.Stderr, i.cmd.Dir = log, log, i.dir
+	i.cmd.Env = append(os.Environ(), fault.Env+"="+ts.Getenv(fault.Env))
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	ts.Check(i.cmd.Start())
 	i.ended = make(chan error, 1)
@@ -246,6 +250,27 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s (%d) lives on", args[0], pid)
 		}
 	}
+}
+
+// pids notes the processes of the services, or fails unless they are the same.
+func pids(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || (args[0] != "note" && args[0] != "same") {
+		ts.Fatalf("usage: pids note|same")
+	}
+	i := instanceOf(ts)
+	i.until(ts, "the same processes", func(s control.Status) bool {
+		now := map[string]int{}
+		for _, one := range s.Services {
+			if one.State != "running" {
+				return false
+			}
+			now[one.Name] = one.PID
+		}
+		if args[0] == "note" {
+			i.pids = now
+		}
+		return maps.Equal(i.pids, now)
+	})
 }
 
 func pidOf(s control.Status, who string) int {

@@ -23,6 +23,7 @@ const probation = `"2s"`
 type yard struct {
 	bin, packages, checkout string
 	key                     trust.Key // that has signed the packages
+	next                    string    // a theseusd of a higher version
 }
 
 var shared yard
@@ -54,6 +55,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "stop": stop, "await": await, "kill9": kill9, "load": load, "mangle": mangle, "exits": exits,
 			"smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
+			"pids": pids,
 		},
 	})
 }
@@ -76,6 +78,10 @@ func (y *yard) build(dir string) error {
 		return err
 	}
 	if err := run(root, "go", "build", "-o", y.bin+"/", "./daemon/cmd/..."); err != nil {
+		return err
+	}
+	y.next = filepath.Join(dir, "next", "theseusd")
+	if err := run(root, "go", "build", "-ldflags", "-X "+versionVariable+"=0.2.0", "-o", y.next, "./daemon/cmd/theseusd"); err != nil {
 		return err
 	}
 	for _, link := range []string{"visits", "cache"} {
@@ -106,6 +112,8 @@ func run(dir, name string, args ...string) error {
 	}
 	return nil
 }
+
+const versionVariable = "github.com/theseusd/theseus/sdk/control.Version"
 
 var (
 	moduleLine = regexp.MustCompile(`(?m)^module .*$`)
@@ -164,6 +172,8 @@ func setup(env *testscript.Env) error {
 	env.Setenv("PATH", shared.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("PKGS", shared.packages)
 	env.Setenv("KEY", shared.key.Public)
+	env.Setenv("BIN", shared.bin)
+	env.Setenv("NEXT", shared.next)
 	env.Setenv("DIR", i.dir)
 	env.Setenv("THESEUS_DIR", i.dir)
 	env.Setenv("VISITS", i.http)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"sync"
 
@@ -18,9 +19,10 @@ import (
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
-// Attach finds the processes that an earlier daemon left running. One that does not answer in time, whose package is
-// not in the store, or that no record names is killed; records and sockets of dead ones are removed. Every service is
-// taken afterwards: nothing is restarted before Give.
+// Attach finds the processes that an earlier daemon left running. One that no record names is killed; records and
+// sockets of dead ones are removed. One that is silent is waited for in the background, and killed after
+// Options.Patience; until then Take of its service waits. Every service is taken afterwards: nothing is restarted before
+// Give.
 func (h *Host) Attach(ctx context.Context) error {
 	records, err := readRecords(h.o.Run)
 	if err != nil {
@@ -48,9 +50,35 @@ func (h *Host) attachAll(ctx context.Context, records []record) (live []record) 
 	return live
 }
 
-// attached reports whether the process of a record is with us now.
+// attached reports whether the process of a record is with us now, or may be soon.
 func (h *Host) attached(ctx context.Context, r record) bool {
-	in, st, err := h.attach(ctx, r)
+	st, err := h.ask(ctx, r, attachTimeout)
+	if errors.Is(err, errUnheard) {
+		h.log.Warn("a process does not answer; waiting for it", "service", r.Service, "version", r.Version, "pid", r.PID,
+			"at_most", h.o.Patience)
+		s := h.service(r.Service)
+		s.note(stateStarting, fmt.Errorf("pid %d does not answer the new daemon", r.PID))
+		s.pending.Go(func() { h.await(r) })
+		return true
+	}
+	return h.join(ctx, r, st, err)
+}
+
+// await attaches to a process that was silent, or ends it.
+func (h *Host) await(r record) {
+	st, err := h.ask(h.going, r, h.o.Patience)
+	if h.life.Err() != nil {
+		return // the next daemon goes on
+	}
+	h.join(h.life, r, st, err)
+}
+
+// join attaches to a process that has answered, with err nil, and forgets any other.
+func (h *Host) join(ctx context.Context, r record, st upgrades.Status, err error) bool {
+	var in *instance
+	if err == nil {
+		in, st, err = h.attach(ctx, r)
+	}
 	switch {
 	case err == nil:
 		h.service(r.Service).adopt(in, st)
@@ -86,7 +114,7 @@ func (h *Host) attach(ctx context.Context, r record) (*instance, upgrades.Status
 	pkg.Settings = r.Settings
 	pr := &process{spec: spec{path: pkg.Binary()}}
 	pr.handle.Store(handle)
-	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	client, svc, err := h.dial(ctx, pr, &plugin.ReattachConfig{
 		Protocol: plugin.ProtocolGRPC, ProtocolVersion: r.Protocol, Pid: r.PID,
@@ -121,14 +149,14 @@ func (h *Host) killStrays(ctx context.Context, records []record) error {
 	return proc.Kill(ctx, strays...)
 }
 
-// Sweep ends every process that runs from the programs directory, and removes records and sockets. It is for the
-// start of a keel: the processes of an earlier one hold listeners that the new one cannot have.
-func Sweep(ctx context.Context, run, programs string) error {
+// Sweep ends every process that runs from one of the programs directories, and removes records and sockets. It is for
+// the start of a keel: the processes of an earlier one hold listeners that the new one cannot have.
+func Sweep(ctx context.Context, run string, programs ...string) error {
 	records, err := readRecords(run)
 	if err != nil {
 		return err
 	}
-	ids, err := proc.Running(programs)
+	ids, err := running(programs)
 	if err != nil {
 		return err
 	}
@@ -144,4 +172,16 @@ func Sweep(ctx context.Context, run, programs string) error {
 		r.forget(run)
 	}
 	return sweepFiles(run, nil)
+}
+
+// running lists the processes of the directories, but for this one.
+func running(programs []string) (ids []proc.ID, err error) {
+	for _, dir := range programs {
+		list, err := proc.Running(dir)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, list...)
+	}
+	return slices.DeleteFunc(ids, func(id proc.ID) bool { return id.PID == os.Getpid() }), nil
 }

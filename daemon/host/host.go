@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -31,6 +32,7 @@ type Options struct {
 	Listeners Listeners
 	Packages  Packages
 	Settings  func(service string) release.Settings // of packages that come without; none if nil
+	Patience  time.Duration                         // with a silent process that is found, until it is killed; 30 s if 0
 	LogFormat string                                // of the services: text or json
 	LogLevel  string
 	Logger    hclog.Logger // nothing is logged if nil
@@ -66,6 +68,9 @@ func New(o Options) *Host {
 	}
 	if o.Settings == nil {
 		o.Settings = func(string) release.Settings { return release.NoSettings }
+	}
+	if o.Patience == 0 {
+		o.Patience = attachPatience
 	}
 	life, end := context.WithCancel(context.Background())
 	going, halt := context.WithCancel(life)
@@ -133,4 +138,20 @@ func (h *Host) decisions(p release.Package) release.Decisions {
 		h.log.Error("settings that are none", "service", p.Name, "error", err)
 	}
 	return d
+}
+
+// Arrange says in which order services would have been given that have not been given yet.
+func (h *Host) Arrange(names []string) {
+	for _, name := range names {
+		s := h.service(name)
+		h.mu.Lock()
+		h.given++
+		turn := h.given
+		h.mu.Unlock()
+		s.mu.Lock()
+		if s.turn == 0 {
+			s.turn = turn
+		}
+		s.mu.Unlock()
+	}
 }

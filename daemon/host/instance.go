@@ -24,12 +24,14 @@ import (
 
 // Times of the calls that the host makes by itself.
 const (
-	pingEvery     = time.Second
-	statusTimeout = time.Second
-	attachTimeout = 5 * time.Second  // a service that is slow for a moment is not to be killed for it
-	stopPatience  = 10 * time.Second // for an orderly stop, if the caller has more
-	termPatience  = 2 * time.Second  // after SIGTERM
-	deathTime     = 200 * time.Millisecond
+	pingEvery      = time.Second
+	statusTimeout  = time.Second
+	attachTimeout  = 2 * time.Second  // for the first answer to a new daemon
+	dialTimeout    = 10 * time.Second // for one that has answered
+	attachPatience = 30 * time.Second // for one that came late: a process may be stopped, or its machine be busy
+	stopPatience   = 10 * time.Second // for an orderly stop, if the caller has more
+	termPatience   = 2 * time.Second  // after SIGTERM
+	deathTime      = 200 * time.Millisecond
 )
 
 // instance is one process of one version.
@@ -133,6 +135,14 @@ func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
 	if err != nil {
 		return upgrades.Status{}, in.fail("status", err)
 	}
+	st := statusOf(r, in.record.PID)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.last, in.answer = st, time.Now()
+	return st, nil
+}
+
+func statusOf(r *wire.StatusReply, pid int) upgrades.Status {
 	st := upgrades.Status{
 		Role: roles[r.Role], Epoch: r.Epoch, Lag: r.LagBytes, Rows: r.Rows, LogBytes: r.LogBytes,
 		Connections: r.Connections, Ahead: r.Ahead, Unready: r.Unready,
@@ -140,14 +150,11 @@ func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
 	if t := r.Traffic; t != nil {
 		st.Traffic = control.Traffic{Requests: t.Requests, Failures: t.Failures, P99: micros(t.P99Micros).Seconds()}
 	}
-	st.RSS, st.Private = proc.RSS(in.record.PID), proc.Private(in.record.PID)
+	st.RSS, st.Private = proc.RSS(pid), proc.Private(pid)
 	if r.RefusedTable != "" {
 		st.Refused = &upgrades.RowError{Table: r.RefusedTable, Key: r.RefusedKey, Reason: r.RefusedReason}
 	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.last, in.answer = st, time.Now()
-	return st, nil
+	return st
 }
 
 var roles = map[wire.StatusReply_Role]upgrades.Role{

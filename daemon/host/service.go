@@ -38,7 +38,8 @@ type service struct {
 	wake chan struct{} // something below has changed
 	gate sync.Mutex    // held by a restart, so that Take waits for it
 
-	ports sync.Mutex // held while listeners are opened for an upgrade, or closed
+	ports   sync.Mutex     // held while listeners are opened for an upgrade, or closed
+	pending sync.WaitGroup // processes that an earlier daemon left and that have not answered yet
 
 	mu        sync.Mutex // of all below; never held over a call to a process
 	instances []*instance
@@ -187,6 +188,7 @@ func (s *service) take() upgrades.Instance {
 	s.mu.Lock()
 	s.taken = true
 	s.mu.Unlock()
+	s.pending.Wait()
 	s.gate.Lock() // a restart that is under way ends first
 	defer s.gate.Unlock()
 	s.nudge()

@@ -36,7 +36,7 @@ func (c *child) signal(s syscall.Signal) { _ = syscall.Kill(c.pid, s) }
 // start runs a daemon. If it cannot be run it counts as one that died at once.
 func (k *keel) start() {
 	k.restart = nil
-	c, err := k.spawn()
+	c, err := k.spawn(k.program)
 	if err != nil {
 		k.failures++
 		k.log.Error("the daemon could not be started", "error", err)
@@ -52,8 +52,9 @@ func (k *keel) start() {
 	go k.receive(c)
 }
 
-func (k *keel) spawn() (*child, error) {
-	path, err := k.program()
+// spawn runs the program that which names, with further arguments.
+func (k *keel) spawn(which func() (string, error), args ...string) (*child, error) {
+	path, err := which()
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (k *keel) spawn() (*child, error) {
 		return nil, err
 	}
 	defer unix.Close(theirs)
-	pid, err := forkExec(path, k.cfg.Args, theirs)
+	pid, err := forkExec(path, slices.Concat(k.cfg.Args, args), theirs)
 	if err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -76,15 +77,19 @@ const patience = 3
 // own is the program that this process runs, also when its file has been replaced.
 const own = "/proc/self/exe"
 
-// program is the daemon's path. It is looked up by name each time, so a new binary put there becomes the next daemon.
-// When the file is gone, or daemons made of it never get ready, the keel's own program must do.
+// program is the path of the daemon in charge: of the one that has replaced another, else the keel's own, which is
+// looked up by name each time, so a new binary put there becomes the next daemon. When the file is gone, or daemons
+// made of it never get ready, the program that the keel runs must do.
 func (k *keel) program() (string, error) {
-	if k.cfg.Path != "" {
-		return k.cfg.Path, nil
+	path := k.charge.Path
+	if path == "" {
+		path = k.cfg.Path
 	}
-	path, err := os.Executable()
-	if err != nil {
-		return "", err
+	if path == "" {
+		var err error
+		if path, err = os.Executable(); err != nil {
+			return "", err
+		}
 	}
 	if _, err := os.Stat(path); err != nil || (k.failures >= patience && k.failures%2 == 1) {
 		return own, nil

@@ -82,6 +82,32 @@ func (c *Client) Ready(ctx context.Context) (first bool, err error) {
 	return r.First, err
 }
 
+// Replace has the keel start a program beside this daemon, which runs from. It returns nil when that one is prepared:
+// this one is then to let go of all it has and to end, soon, for the keel ends it otherwise. After an error it stays.
+func (c *Client) Replace(ctx context.Context, by, from Program) error {
+	_, err := c.call(ctx, request{Op: opReplace, By: &by, From: &from})
+	return err
+}
+
+// Prepared tells the keel that this daemon could take over, and returns nil when it is to do so: the one before it
+// is dead by then.
+func (c *Client) Prepared(ctx context.Context) error {
+	_, err := c.call(ctx, request{Op: opPrepared})
+	return err
+}
+
+// Refused tells the keel why this daemon cannot take over.
+func (c *Client) Refused(why error) { _ = send(c.conn, request{Op: opRefused, Error: why.Error()}, -1) }
+
+// Daemons tells which programs the keel starts.
+func (c *Client) Daemons(ctx context.Context) (Daemons, error) {
+	r, err := c.call(ctx, request{Op: opDaemons})
+	if err != nil || r.Daemons == nil {
+		return Daemons{}, err
+	}
+	return *r.Daemons, nil
+}
+
 // beatEvery leaves the keel ten beats to miss before it acts.
 const beatEvery = time.Second
 

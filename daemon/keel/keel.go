@@ -11,12 +11,18 @@
 //
 // When things break:
 //   - the daemon dies or is silent for Silence: it is started again, after Backoff, doubling. Services go on.
+//   - the daemon is to be replaced by another program: that one is started beside it, looks at everything and changes
+//     nothing. When it is prepared, the old one lets go and ends, and only then the new one takes over. One that dies,
+//     hangs or refuses before leaves the old one in charge; one that dies afterwards, before it is ready, or too often
+//     in its Trial, makes room for the old program. A keel that is started begins with its own again.
 //   - the daemon's program was replaced by one that does not get ready: after a few deaths every other start uses the
 //     program that the keel itself runs.
 //   - the daemon ends by itself before any daemon was ever ready: the keel ends with the daemon's exit code, for
 //     nothing runs yet that could be lost.
 //   - SIGTERM or SIGINT: the daemon is told to stop in order and has Grace for it; what then still lives below the
-//     keel is killed. A second signal kills at once.
+//     keel is killed. If no daemon runs, or it dies over it, one is started that only stops. A second signal kills at
+//     once.
+//   - somebody removes the file of a socket: it is linked again.
 //   - the keel itself is killed: the daemon sees the end of the socketpair, stops its services in order and exits.
 //     The next keel kills what it still finds, and Config.Clean the rest, before it starts a daemon.
 package keel
@@ -40,6 +46,10 @@ const (
 	DefaultGrace      = 30 * time.Second
 	DefaultBackoff    = 50 * time.Millisecond
 	DefaultMaxBackoff = 5 * time.Second
+	DefaultPrepare    = 10 * time.Second
+	DefaultLetGo      = 5 * time.Second
+	DefaultTakeOver   = 30 * time.Second
+	DefaultTrial      = time.Minute
 	steadyLife        = 30 * time.Second      // after so long a death is no part of a series any more
 	killGrace         = 5 * time.Second       // for the kernel to end what was killed
 	sameWord          = 20 * time.Millisecond // a signal to the process and one to its group are one word, not two
@@ -55,6 +65,10 @@ type Config struct {
 	Grace      time.Duration // for an orderly stop
 	Backoff    time.Duration // before the first restart
 	MaxBackoff time.Duration // between two restarts
+	Prepare    time.Duration // for a new daemon beside the one in charge
+	LetGo      time.Duration // for the old one to end, when the new one is prepared
+	TakeOver   time.Duration // for the new one to be ready, when it is in charge
+	Trial      time.Duration // in which a new one that dies too often makes room for the one before
 	Logger     hclog.Logger  // to stderr if nil
 }
 
@@ -89,6 +103,16 @@ type keel struct {
 	stopping bool
 	told     time.Time        // to stop
 	deadline <-chan time.Time // of the orderly stop
+	stopper  bool             // a daemon has been started for the stop alone
+	stopLate bool             // the daemon was told to let go before it was told to stop
+
+	charge       Program          // zero: the keel's own
+	previous     Program          // zero if there is none
+	replacing    *replacement     // the one under way; nil if none is
+	limit        <-chan time.Time // of what it waits for
+	trial        *replacement     // the daemon in charge is new; nil if it is not any more
+	last         Replacement      // that was decided
+	replacements uint64
 }
 
 // Run holds the instance until it is told to stop, by the context or by a signal. It returns nil after an orderly
@@ -106,6 +130,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := k.clean(); err != nil {
 		return err
 	}
+	defer os.Remove(recordPath(k.cfg.Run)) //nolint:errcheck // it names a daemon that is dead
 	defer k.held.closeAll()
 	return k.loop(ctx)
 }
@@ -115,6 +140,10 @@ func newKeel(cfg Config) *keel {
 	cfg.Grace = or(cfg.Grace, DefaultGrace)
 	cfg.Backoff = or(cfg.Backoff, DefaultBackoff)
 	cfg.MaxBackoff = or(cfg.MaxBackoff, DefaultMaxBackoff)
+	cfg.Prepare = or(cfg.Prepare, DefaultPrepare)
+	cfg.LetGo = or(cfg.LetGo, DefaultLetGo)
+	cfg.TakeOver = or(cfg.TakeOver, DefaultTakeOver)
+	cfg.Trial = or(cfg.Trial, DefaultTrial)
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.New(&hclog.LoggerOptions{Name: "keel", Output: os.Stderr})
 	}
@@ -167,6 +196,9 @@ func (k *keel) loop(ctx context.Context) error {
 			k.answer(m)
 		case <-tick.C:
 			k.listen()
+			k.held.mend(k.log)
+		case <-k.limit:
+			k.overdue()
 		case <-k.restart:
 			k.start()
 		case <-k.deadline:
@@ -207,10 +239,11 @@ func (k *keel) stop(why string) (end bool, err error) {
 	k.log.Info("stopping", "by", why)
 	k.stopping, k.told, k.restart = true, time.Now(), nil
 	k.systemd.stopping()
-	if k.child == nil {
-		return true, k.sweep()
-	}
 	k.deadline = time.After(k.cfg.Grace)
+	k.forget("the instance is being stopped")
+	if k.child == nil {
+		return k.stopByAnother()
+	}
 	k.child.signal(syscall.SIGCONT) // a stopped daemon could not obey
 	k.child.signal(syscall.SIGTERM)
 	return false, nil

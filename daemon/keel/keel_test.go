@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -34,9 +35,13 @@ func TestMain(m *testing.M) {
 }
 
 func keelMain(run string, modes []string) int {
+	silence := 500 * time.Millisecond
+	if slices.Contains(modes, "calm") {
+		silence = DefaultSilence
+	}
 	err := Run(context.Background(), Config{
-		Run: run, Args: append([]string{"daemon", run}, modes...), Silence: 500 * time.Millisecond,
-		Grace: time.Second, MaxBackoff: 200 * time.Millisecond,
+		Run: run, Args: append([]string{"daemon", run}, modes...), Silence: silence,
+		Grace: time.Second, MaxBackoff: 200 * time.Millisecond, Prepare: 3 * time.Second, LetGo: time.Second, TakeOver: 3 * time.Second,
 		Logger: hclog.New(&hclog.LoggerOptions{Name: "keel", Level: hclog.Debug, Output: os.Stderr}),
 	})
 	var gave *ExitError
@@ -72,6 +77,12 @@ func daemonMain(run string, modes []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	go func() { _ = c.Beat(ctx, func() {}) }()
+	if has(Stop) {
+		return stopperMain(run, has)
+	}
+	if has(Beside) && !besideMain(run, c, has) {
+		return 3
+	}
 	for name, a := range map[string]Address{
 		"tcp": {"web", "http", "tcp", "127.0.0.1:0"}, "unix": {"web", "control", "unix", filepath.Join(run, "web.sock")},
 	} {
@@ -99,11 +110,23 @@ func daemonMain(run string, modes []string) int {
 		_ = sleep.Start()
 		_ = os.WriteFile(filepath.Join(run, "sleeper"), fmt.Appendln(nil, sleep.Process.Pid), 0o600)
 	}
+	if has("unready") {
+		select {}
+	}
 	if _, err := c.Ready(ctx); err != nil {
 		return 1
 	}
 	_ = os.WriteFile(readyFile(run, os.Getpid()), nil, 0o600)
+	told := whenTold(ctx, run, c, has)
+	if has("loops") {
+		return 6
+	}
 	select {
+	case <-told:
+		if has("clings") {
+			select {}
+		}
+		return 0
 	case <-ctx.Done():
 		if has("stubborn") {
 			select {}

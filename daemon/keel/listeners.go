@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,8 +31,9 @@ func (a Address) String() string { return a.Owner + "/" + a.Name + " " + a.Netwo
 // wake the keel for nothing.
 type held struct {
 	Address
-	fd   int
-	real string // the address with the port that the kernel chose
+	fd       int
+	real     string // the address with the port that the kernel chose
+	nameless bool   // its file was removed, and that has been said
 }
 
 type listeners struct{ all []held }
@@ -91,7 +94,46 @@ func (h held) close() {
 	unix.Close(h.fd)
 	if h.Network == "unix" {
 		_ = os.Remove(h.Address.Address)
+		_ = os.Remove(spare(h.Address.Address))
 	}
+}
+
+// spare is a second name of a socket's file: a socket that has lost all its names can get no new one.
+func spare(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".spare")
+}
+
+// mend gives sockets whose files somebody has removed their names back.
+func (l *listeners) mend(log hclog.Logger) {
+	for i := range l.all {
+		h := &l.all[i]
+		if h.Network != "unix" {
+			continue
+		}
+		path := h.Address.Address
+		err := link(spare(path), path)
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			if err == nil {
+				log.Warn("the file of a socket was removed; it is there again", "path", path)
+			}
+			h.nameless = false
+			_ = link(path, spare(path))
+			continue
+		}
+		if !h.nameless {
+			log.Error("the file of a socket was removed and cannot be made again: nobody can connect to it until the "+
+				"instance is started anew", "path", path, "error", err)
+		}
+		h.nameless = true
+	}
+}
+
+// link is os.Link, without an attempt where the new name is there already.
+func link(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fs.ErrExist
+	}
+	return os.Link(from, to)
 }
 
 // lookupTime bounds the look-up of a host name; an address needs none.
@@ -122,6 +164,8 @@ func hold(a Address, ln net.Listener) (held, error) {
 		if err := os.Chmod(a.Address, 0o600); err != nil {
 			return held{}, err
 		}
+		_ = os.Remove(spare(a.Address))
+		_ = os.Link(a.Address, spare(a.Address)) // where there are no links, mend says so when it matters
 	}
 	sc, ok := ln.(syscall.Conn)
 	if !ok {

@@ -26,6 +26,15 @@ func (e *LockedError) Error() string {
 // lock is held by an open descriptor; it ends with the process, however that ends. Children do not inherit it.
 type lock struct{ file *os.File }
 
+// Lock keeps every keel from the instance until release is called. While one has it, that is a *LockedError.
+func Lock(run string) (release func(), err error) {
+	l, err := acquire(run)
+	if err != nil {
+		return nil, err
+	}
+	return l.release, nil
+}
+
 func acquire(run string) (*lock, error) {
 	path := filepath.Join(run, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

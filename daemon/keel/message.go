@@ -16,20 +16,28 @@ type request struct {
 	Listen *Address  `json:"listen,omitempty"`
 	Owner  string    `json:"owner,omitempty"`
 	Retain []Address `json:"retain,omitempty"`
+	By     *Program  `json:"by,omitempty"`   // what is to replace the sender
+	From   *Program  `json:"from,omitempty"` // what the sender is
+	Error  string    `json:"error,omitempty"`
 }
 
 type reply struct {
-	ID    uint64 `json:"id"`
-	Error string `json:"error,omitempty"`
-	Real  string `json:"real,omitempty"`  // of a listener, whose descriptor comes along
-	First bool   `json:"first,omitempty"` // no daemon was ready before
+	ID      uint64   `json:"id"`
+	Error   string   `json:"error,omitempty"`
+	Real    string   `json:"real,omitempty"`  // of a listener, whose descriptor comes along
+	First   bool     `json:"first,omitempty"` // no daemon was ready before
+	Daemons *Daemons `json:"daemons,omitempty"`
 }
 
 const (
-	opBeat   = "beat"
-	opReady  = "ready"
-	opListen = "listen"
-	opRetain = "retain"
+	opBeat     = "beat"
+	opReady    = "ready"
+	opListen   = "listen"
+	opRetain   = "retain"
+	opReplace  = "replace"
+	opPrepared = "prepared"
+	opRefused  = "refused"
+	opDaemons  = "daemons"
 
 	maxMessage   = 64 << 10
 	writeTimeout = time.Second // to a peer that does not read
@@ -63,6 +71,10 @@ func (k *keel) receive(c *child) {
 
 // answer acts on a request. One from a daemon that is dead by now is dropped.
 func (k *keel) answer(m message) {
+	if k.replacing != nil && m.from == k.replacing.child {
+		k.answerNew(m)
+		return
+	}
 	if m.from != k.child {
 		return
 	}
@@ -77,6 +89,10 @@ func (k *keel) answer(m message) {
 		k.reply(m, reply{}, -1)
 	case opListen:
 		k.open(m)
+	case opReplace:
+		k.replace(m)
+	case opDaemons:
+		k.reply(m, reply{Daemons: k.daemons()}, -1)
 	default:
 		k.reply(m, reply{Error: "the keel does not know " + m.req.Op}, -1)
 	}
@@ -101,6 +117,7 @@ func (k *keel) becomeReady() {
 		k.systemd.ready()
 	}
 	k.ready, k.failures = true, 0
+	k.replaced()
 }
 
 func (k *keel) reply(m message, r reply, fd int) {

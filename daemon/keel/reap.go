@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -26,6 +27,12 @@ func (k *keel) reap() (end bool, err error) {
 		if werr != nil || pid <= 0 {
 			return false, nil
 		}
+		if k.replacing != nil && k.replacing.child != nil && pid == k.replacing.child.pid {
+			k.replacing.child.conn.Close()
+			k.replacing.child = nil
+			k.give("it ended before it was in charge: " + proc.ExitText(syscall.WaitStatus(ws)))
+			continue
+		}
 		if k.child == nil || pid != k.child.pid {
 			k.log.Debug("reaped", "pid", pid, "how", proc.ExitText(syscall.WaitStatus(ws)))
 			continue
@@ -42,10 +49,16 @@ func (k *keel) died(ws syscall.WaitStatus) (end bool, err error) {
 	k.child.conn.Close()
 	k.child = nil
 	if k.stopping {
+		if ws.Signaled() || k.letGo() {
+			return k.stopByAnother()
+		}
 		return true, k.sweep()
 	}
 	if !k.ready && ws.Exited() && ws.ExitStatus() != 0 {
 		return true, errors.Join(&ExitError{Code: ws.ExitStatus()}, k.sweep())
+	}
+	if k.diedReplaced(proc.ExitText(ws)) {
+		return false, nil
 	}
 	k.failures++
 	wait := k.later(life)
@@ -111,18 +124,51 @@ func reapAll() bool {
 
 // killPrevious ends the daemon of a keel that was killed, if it has not ended by itself.
 func killPrevious(run string) error {
+	id, err := recorded(run)
+	if err != nil || id.PID == 0 {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), proc.KillTimeout)
+	defer cancel()
+	return proc.Kill(ctx, id)
+}
+
+// recorded is the daemon of the last keel; no PID if there is no word of one.
+func recorded(run string) (id proc.ID, err error) {
 	text, err := os.ReadFile(recordPath(run))
 	if errors.Is(err, fs.ErrNotExist) {
+		return id, nil
+	}
+	if err != nil {
+		return id, err
+	}
+	if json.Unmarshal(text, &id) != nil {
+		return proc.ID{}, nil // cut short by a power loss, which has ended the process as well
+	}
+	return id, nil
+}
+
+// AwaitPrevious returns when the daemon of a keel that is gone has ended: by itself, in order, or by force when the
+// time is over.
+func AwaitPrevious(ctx context.Context, run string, limit time.Duration, say func(string)) error {
+	id, err := recorded(run)
+	if err != nil || !id.Alive() {
+		return err
+	}
+	handle, err := proc.Open(id)
+	if errors.Is(err, proc.ErrGone) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var id proc.ID
-	if json.Unmarshal(text, &id) != nil {
-		return nil // cut short by a power loss, which has ended the process as well
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), proc.KillTimeout)
+	say(fmt.Sprintf("waiting for the daemon, pid %d, to stop its services", id.PID))
+	_ = handle.Signal(syscall.SIGCONT) // a stopped daemon could not
+	patient, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return proc.Kill(ctx, id)
+	if handle.Wait(patient) == nil {
+		return nil
+	}
+	say(fmt.Sprintf("killing the daemon, pid %d", id.PID))
+	return killPrevious(run)
 }

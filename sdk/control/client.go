@@ -88,6 +88,22 @@ func (c *Client) Follow(ctx context.Context, past func([]Event), see func(Event)
 	}
 }
 
+// Daemon tells which binary the daemon is, and how its last replacement went.
+func (c *Client) Daemon(ctx context.Context) (d Daemon, err error) {
+	return d, c.call(ctx, http.MethodGet, "/v1/daemon", nil, &d)
+}
+
+// ReplaceDaemon starts a new daemon beside the one that runs. It returns once the new one is prepared: then the old
+// one ends, and Daemon tells how it goes on. After an error the old one is in charge.
+func (c *Client) ReplaceDaemon(ctx context.Context, r ReplaceRequest) (p Replacement, err error) {
+	return p, c.call(ctx, http.MethodPost, "/v1/daemon/upgrade", r, &p)
+}
+
+// RollbackDaemon is ReplaceDaemon by the binary that was in charge before.
+func (c *Client) RollbackDaemon(ctx context.Context, by string) (p Replacement, err error) {
+	return p, c.call(ctx, http.MethodPost, "/v1/daemon/rollback", ReplaceRequest{By: by}, &p)
+}
+
 // Build makes the next numbered release out of the serving one and the packages. It changes nothing that runs.
 func (c *Client) Build(ctx context.Context, r BuildRequest) (b Built, err error) {
 	return b, c.call(ctx, http.MethodPost, "/v1/releases", r, &b)

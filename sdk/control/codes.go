@@ -42,5 +42,9 @@ var Codes = []Code{
 	{"rehearsal", 1, "aborted: the rows did not go up and down again; the old version never noticed"},
 	{"aborted", 1, "aborted before the commit; the old versions serve, as they did all along"},
 	{"rolled_back", 1, "rolled back after the commit; the old versions serve, with every write"},
+	{"bad_program", 1, "what is to replace the daemon is no theseusd, or others can write to it"},
+	{"older", 1, "what is to replace the daemon is an older version"},
+	{"no_previous", 1, "this daemon has replaced none"},
+	{"not_replaced", 1, "the daemon could not be replaced; the one before is in charge"},
 	{"internal", 1, "an error of the daemon or of the machine; its log says more"},
 }

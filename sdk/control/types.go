@@ -71,6 +71,38 @@ type Process struct {
 	RSS     uint64 `json:"rss_bytes"`
 }
 
+// Program is the binary of a daemon.
+type Program struct {
+	Version string `json:"version"`
+	Path    string `json:"path"`
+	Digest  string `json:"digest"` // SHA-256
+}
+
+// Daemon answers GET /v1/daemon.
+type Daemon struct {
+	Program
+	PID      int          `json:"pid"`
+	Keel     int          `json:"keel_pid"`
+	Since    time.Time    `json:"since"`
+	Previous *Program     `json:"previous,omitempty"` // what reltool daemon rollback goes back to
+	Last     *Replacement `json:"last,omitempty"`
+}
+
+// Replacement of the daemon is one that was asked for.
+type Replacement struct {
+	ID    uint64  `json:"id"`
+	By    Program `json:"by"`
+	State string  `json:"state"`           // preparing, handing_over, taking_over, replaced, failed
+	Error string  `json:"error,omitempty"` // why it failed
+}
+
+// ReplaceRequest is the body of POST /v1/daemon/upgrade. A path is absolute, and readable by the daemon.
+type ReplaceRequest struct {
+	Path      string `json:"path"`
+	Downgrade bool   `json:"downgrade,omitempty"` // an older version is wanted
+	By        string `json:"by"`
+}
+
 // Release is a numbered set of service versions.
 type Release struct {
 	Name     string            `json:"name"`     // "v2"

@@ -6,6 +6,11 @@ type Point int
 // The points; [Points] says what each means.
 const (
 	KeelSpawned Point = iota
+	KeelReplacing
+	KeelHandover
+	DaemonPrepared
+	DaemonReleasing
+	DaemonReleased
 	DaemonStarted
 	DaemonAttached
 	DaemonRecovered
@@ -36,6 +41,11 @@ const (
 // each record or call, which stands behind the slash.
 var Points = [...]struct{ Name, Means string }{
 	KeelSpawned:     {"keel.spawned", "the keel has started a daemon and not written its record"},
+	KeelReplacing:   {"keel.replacing", "a new daemon is started beside the one in charge"},
+	KeelHandover:    {"keel.handover", "the old daemon is dead, the new one is in charge and does not know"},
+	DaemonPrepared:  {"daemon.prepared", "the new daemon has looked at everything, and has not said so"},
+	DaemonReleasing: {"daemon.releasing", "the new daemon is prepared, the old one has everything and is to let go"},
+	DaemonReleased:  {"daemon.released", "the old daemon has let go of the journal and of the services, and has not ended"},
 	DaemonStarted:   {"daemon.started", "the daemon has opened its files and not attached to anything"},
 	DaemonAttached:  {"daemon.attached", "the daemon has the processes of the one before, and has recovered nothing"},
 	DaemonRecovered: {"daemon.recovered", "what a crash interrupted is resolved, nothing is booted"},

@@ -82,6 +82,7 @@ var scenarios = []scenario{
 	{"kill-new", killNew},
 	{"kill-daemon", killDaemon},
 	{"dev", dev},
+	{"daemon", replaceDaemon},
 }
 
 // Scenarios lists what Only may name.

@@ -468,3 +468,32 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// Reading disturbs nobody, and leaves a torn tail to who has the file.
+func TestReadBesideTheWriter(t *testing.T) {
+	path := temp(t)
+	if _, err := Read(path); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("a journal that is not there: %v", err)
+	}
+	j, _ := must(t, path)
+	for _, p := range []string{"one", "two"} {
+		if _, err := j.Append([]byte(p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, records, "one", "two")
+	if err := os.Truncate(path, j.size-1); err != nil {
+		t.Fatal(err)
+	}
+	if records, err = Read(path); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, records, "one")
+	if info, _ := os.Stat(path); info.Size() != j.size-1 {
+		t.Error("the torn tail was cut")
+	}
+}

@@ -77,7 +77,7 @@ The instance is the one of --dir, else of $THESEUS_DIR, else the nearest folder 
 	flags.BoolVar(&t.json, "json", false, "print JSON")
 	root.AddCommand(t.initCommand(), t.trustCommand())
 	root.AddCommand(t.appupCommand(), t.buildCommand(), t.upgradeCommand(), t.commitCommand(), t.rollbackCommand(), t.releasesCommand(), t.statusCommand(),
-		t.rehearseCommand(), t.historyCommand(), t.removeCommand(), t.devCommand(), exitCodesTopic(), t.drillCommand())
+		t.rehearseCommand(), t.historyCommand(), t.removeCommand(), t.devCommand(), exitCodesTopic(), t.drillCommand(), t.daemonCommand())
 	return root
 }
 

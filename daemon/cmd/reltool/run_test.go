@@ -258,3 +258,31 @@ func TestCompletionOffersReleases(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 }
+
+const daemonJSON = `{"version":"0.2.0","digest":"0123456789abcdef","path":"/p","pid":9,"last":{"id":4,"by":{"version":"0.2.0"},"state":%q,"error":%q}}`
+
+func TestDaemonIsReplacedOrItSaysWhoIsInCharge(t *testing.T) {
+	answers := map[string]string{
+		"GET /v1/daemon":           fmt.Sprintf(daemonJSON, "replaced", ""),
+		"POST /v1/daemon/upgrade":  `{"id":4,"by":{"version":"0.2.0"},"state":"handing_over"}`,
+		"POST /v1/daemon/rollback": `{"id":4,"by":{"version":"0.2.0"},"state":"handing_over"}`,
+	}
+	f := serve(t, answers)
+	for _, line := range []string{"daemon upgrade /x/theseusd --downgrade", "daemon rollback"} {
+		if code, out, errs := reltool(t.Context(), line); code != 0 || out != "theseusd 0.2.0 -> 0.2.0, pid 9\ndaemon replaced\n" {
+			t.Errorf("%s: got %d %q %q", line, code, out, errs)
+		}
+	}
+	if got := f.sent["POST /v1/daemon/upgrade"]; got != `{"path":"/x/theseusd","downgrade":true,"by":""}` {
+		t.Errorf("sent %s", got)
+	}
+	answers["GET /v1/daemon"] = fmt.Sprintf(daemonJSON, "failed", "it ended before it was ready")
+	code, _, errs := reltool(t.Context(), "daemon rollback")
+	want := "reltool: theseusd 0.2.0 did not stay in charge: it ended before it was ready\nrunning now: theseusd 0.2.0, pid 9\n"
+	if code != 1 || !strings.HasPrefix(errs, want) {
+		t.Errorf("got %d %q, want %q", code, errs, want)
+	}
+	if code, _, errs := reltool(t.Context(), "daemon"); code != 2 {
+		t.Errorf("got %d %q", code, errs)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,6 +46,7 @@ type options struct {
 	dir, format, level string
 	backoff, silence   time.Duration
 	started            bool // the call was right
+	beside, stop       bool // of a daemon
 }
 
 func (o *options) root() *cobra.Command {
@@ -64,12 +66,35 @@ func (o *options) root() *cobra.Command {
 	root.Flags().DurationVar(&o.backoff, "max-backoff", keel.DefaultMaxBackoff,
 		"longest wait before a daemon that keeps dying is started again")
 	root.Flags().DurationVar(&o.silence, "silence", keel.DefaultSilence, "replace a daemon that has not given a sign of life for so long")
-	root.AddCommand(&cobra.Command{
-		Use: "daemon", Hidden: true, Args: cobra.NoArgs, Short: "What the keel starts",
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.daemon(cmd.Context()) },
-	})
+	root.AddCommand(o.daemonCommand(), o.reapCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
+}
+
+func (o *options) daemonCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "daemon", Hidden: true, Args: cobra.NoArgs, Short: "What the keel starts",
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.daemon(cmd.Context()) },
+	}
+	c.Flags().BoolVar(&o.beside, strings.TrimLeft(keel.Beside, "-"), false, "wait for the daemon in charge to end, then take over")
+	c.Flags().BoolVar(&o.stop, strings.TrimLeft(keel.Stop, "-"), false, "stop what runs, in order")
+	return c
+}
+
+func (o *options) reapCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "reap", Args: cobra.NoArgs, Short: "End what theseusd has left behind, if it runs no more",
+		Long: "reap ends the service processes that a theseusd of this instance has left behind, in order, and removes its\n" +
+			"sockets and notes; rows and releases stay. It knows the processes by pid and start time, never by name, and\n" +
+			"refuses while a theseusd runs on the instance. It is for ExecStopPost= of systemd, and for anybody.",
+		Example: "  theseusd reap --dir /var/lib/theseus",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return daemon.Reap(cmd.Context(), o.dir, cmd.OutOrStdout())
+		},
+	}
 }
 
 // check refuses wrong values of flags, and finds the instance.
@@ -120,7 +145,7 @@ func (o *options) keel(ctx context.Context) error {
 	return keel.Run(ctx, keel.Config{
 		Run: paths.Run, MaxBackoff: o.backoff, Silence: o.silence,
 		Args:   []string{"daemon", "--dir", paths.Dir, "--log-format", o.format, "--log-level", o.level},
-		Clean:  func() error { return host.Sweep(ctx, paths.Run, paths.Store) },
+		Clean:  func() error { return host.Sweep(ctx, paths.Run, paths.Store, paths.Daemons) },
 		Logger: daemon.NewLogger("keel", o.format, o.level, os.Stderr),
 	})
 }
@@ -141,7 +166,7 @@ func (o *options) daemon(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) // a log reader or terminal that went away must not end us
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	d, err := daemon.New(daemon.Config{Dir: o.dir, LogFormat: o.format, LogLevel: o.level})
+	d, err := daemon.New(daemon.Config{Dir: o.dir, LogFormat: o.format, LogLevel: o.level, Beside: o.beside, Stop: o.stop})
 	if err != nil {
 		return err
 	}
