@@ -125,6 +125,21 @@ func TestPlansAreWhatTheServicesRead(t *testing.T) {
 	}
 }
 
+func TestFreshIsWhatTheOtherScenarioDidNotGoThrough(t *testing.T) {
+	seen := spots(t)
+	if list := Fresh(seen, nil); len(list) != len(seen) {
+		t.Errorf("without another one %d of %d are fresh", len(list), len(seen))
+	}
+	var got []string
+	for _, s := range Fresh(seen, seen[1:]) {
+		got = append(got, s.String())
+	}
+	want := []string{"old@state.commit.copied:1", "daemon@call.after/stop~permanent:1", "daemon@call.before/settle~permanent:1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("fresh are %v, want %v: the first, and what comes after the common phases", got, want)
+	}
+}
+
 // A head is the last instant of a phase at which the daemon, or all, are killed.
 func TestHeadsAreOneForEachPhaseAndVictim(t *testing.T) {
 	var got []string

@@ -21,6 +21,27 @@ func Matrix(scenario string, seen []Seen) (list []Case) {
 	return list
 }
 
+// Fresh are the instants of a scenario that another one did not go through: one that is the same up to a point has
+// nothing new to say before it.
+func Fresh(seen, other []Seen) (list []Seen) {
+	known := map[Spot]bool{}
+	for _, s := range other {
+		known[s.Spot] = true
+	}
+	for _, s := range seen {
+		if !known[s.Spot] || !alike[s.Phase] {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// alike are the phases that upgrades have in common, however they end.
+var alike = map[string]bool{
+	"": true, "planned": true, "verified": true, "started": true, "rehearsed": true, "following": true, "switching": true,
+	"committed": true,
+}
+
 // Heads are the cases whose recovery is traced: of each phase of a scenario the last instant at which the daemon is
 // killed, and the last at which all are.
 func Heads(cases []Case) (list []Case) {

@@ -34,6 +34,7 @@ type runner struct {
 
 	mu      sync.Mutex // of all below
 	reached map[fault.Point]bool
+	seen    map[string][]matrix.Seen // by scenario
 	cases   []matrix.Case
 	again   []matrix.Case
 	report  report
@@ -51,7 +52,7 @@ func run(ctx context.Context, o options) (rep report, err error) {
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	r := &runner{options: o, reached: map[fault.Point]bool{}, began: time.Now()}
+	r := &runner{options: o, reached: map[fault.Point]bool{}, seen: map[string][]matrix.Seen{}, began: time.Now()}
 	r.say("seed %d: building", o.seed)
 	y, err := build(ctx, o.root, dir, nil)
 	if err != nil {
@@ -147,6 +148,9 @@ func (r *runner) traces(ctx context.Context) error {
 	if err == nil && r.report.violations > 0 {
 		err = errors.New("a scenario fails although nobody falls")
 	}
+	for _, s := range scenarios {
+		r.cases = append(r.cases, matrix.Matrix(s.name, matrix.Fresh(r.seen[s.name], r.seen[s.like]))...)
+	}
 	return err
 }
 
@@ -158,7 +162,7 @@ func (r *runner) traced(s scenario, o outcome) {
 		return
 	}
 	r.reach(o.lines)
-	r.cases = append(r.cases, matrix.Matrix(s.name, matrix.Spots(o.lines, s.role, s.loser()))...)
+	r.seen[s.name] = matrix.Spots(o.lines, s.role, s.loser())
 }
 
 func (r *runner) reach(lines []matrix.Line) {

@@ -18,18 +18,19 @@ type scenario struct {
 	fill     bool   // segments are filled before the upgrade and in its probation
 	back     bool   // an operator asks for the way back in the probation
 	replace  bool   // the daemon is killed, and nothing else happens
+	like     string // the scenario that it is the same as up to its probation, or but for what it fills
 }
 
 var scenarios = []scenario{
 	{name: "up", from: one, to: two, outcome: "permanent"},
 	{name: "down", from: two, to: one, outcome: "permanent"},
-	{name: "fill-up", from: one, to: two, outcome: "permanent", fill: true},
-	{name: "back-up", from: one, to: two, outcome: "rolled_back", back: true},
-	{name: "back-down", from: two, to: one, outcome: "rolled_back", back: true},
-	{name: "bad", from: one, to: bad, outcome: "rolled_back"},
-	{name: "lame", from: one, to: lame, outcome: "aborted"},
+	{name: "fill-up", from: one, to: two, outcome: "permanent", fill: true, like: "up"},
+	{name: "back-up", from: one, to: two, outcome: "rolled_back", back: true, like: "up"},
+	{name: "back-down", from: two, to: one, outcome: "rolled_back", back: true, like: "down"},
+	{name: "bad", from: one, to: bad, outcome: "rolled_back", like: "up"},
+	{name: "lame", from: one, to: lame, outcome: "aborted", like: "up"},
 	{name: "daemon", from: one, to: one, replace: true},
-	{name: "daemon-two", from: two, to: two, replace: true},
+	{name: "daemon-two", from: two, to: two, replace: true, like: "daemon"},
 }
 
 func scenarioOf(name string) (scenario, error) {
