@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
+	matrix "github.com/theseusd/theseus/upgrades/fault"
 	"github.com/theseusd/theseus/upgrades/journal"
 )
 
@@ -70,8 +71,10 @@ func (in *instance) inspect(ctx context.Context, r *round) error {
 	if err := r.story(list[len(r.before):]); err != nil {
 		return err
 	}
-	if err := in.again(ctx, r.s, list); err != nil {
-		return fmt.Errorf("a further crash of the daemon: %w", err)
+	if r.recovered() || r.dice.IntN(oneIn) == 0 {
+		if err := in.again(ctx, r.s, list); err != nil {
+			return fmt.Errorf("a further crash of the daemon: %w", err)
+		}
 	}
 	if v := in.serving(list); r.s.repeat() && v != r.s.to {
 		if err := in.play(ctx, scenario{from: v, to: r.s.to}); err != nil {
@@ -80,6 +83,19 @@ func (in *instance) inspect(ctx context.Context, r *round) error {
 		return in.whole(ctx, r.s)
 	}
 	return nil
+}
+
+// oneIn is how many rounds that need no recovery have one that is followed by a crash of the daemon.
+const oneIn = 4
+
+// recovered is true if a daemon had to find its way after another one.
+func (r *round) recovered() bool {
+	for _, s := range r.c.Shots[:r.hit] {
+		if s.Victim == matrix.Daemon || s.Victim == matrix.All {
+			return true
+		}
+	}
+	return r.s.replace
 }
 
 // whole waits until nothing is going on and nothing is left over, and then looks at every counter.
