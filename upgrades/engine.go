@@ -24,6 +24,7 @@ type Journal interface {
 // Store is where packages are; *release.Store is one.
 type Store interface {
 	Get(digest string) (release.Package, error)
+	Look(digest string) (release.Package, error) // Get without reading the binary
 	// Versions lists the packages of one service, without reading their binaries.
 	Versions(service string) ([]release.Package, error)
 	Remove(digest string) error // one that is not there is removed already
@@ -189,7 +190,12 @@ func (e *Engine) read(f func(r *registry)) {
 
 // packageOf finds the package of one service of a release.
 func (e *Engine) packageOf(service string, it item) (release.Package, error) {
-	p, err := e.store.Get(it.Digest)
+	return e.packageBy(e.store.Get, service, it)
+}
+
+// packageBy is packageOf by another method of the store.
+func (e *Engine) packageBy(get func(string) (release.Package, error), service string, it item) (release.Package, error) {
+	p, err := get(it.Digest)
 	if err != nil {
 		return p, fmt.Errorf("%s %s: %w", service, it.Version, err)
 	}

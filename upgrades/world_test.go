@@ -153,6 +153,8 @@ func (w *world) Get(digest string) (release.Package, error) {
 	return p, nil
 }
 
+func (w *world) Look(digest string) (release.Package, error) { return w.Get(digest) }
+
 func (w *world) Remove(digest string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

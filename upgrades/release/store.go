@@ -110,6 +110,13 @@ func (s *Store) Get(digest string) (Package, error) {
 	return p, nil
 }
 
+// Look is Get without the binary: what the package says of itself is verified, and nobody may run it on the strength of
+// that.
+func (s *Store) Look(digest string) (Package, error) {
+	p, _, err := s.load(digest)
+	return p, err
+}
+
 // Vouch is nil if somebody whom the instance trusts now has signed the package. A package in the store was vouched for
 // when it came in; its key may have been removed or revoked since.
 func (s *Store) Vouch(p Package) error {

@@ -15,7 +15,7 @@ import (
 const (
 	maxWrong = 5                     // that are told
 	keys     = 8                     // counters that are written to, one after another
-	every    = 20 * time.Millisecond // between two writes, and two reads
+	every    = 40 * time.Millisecond // between two writes, and two reads
 	answers  = 4 * time.Second       // how long one is waited for
 )
 

@@ -13,9 +13,9 @@ var plants = []*plant{
 			return &StepError{Service: m.Service, Step: stepJournal, Err: err}
 		}
 	}
-	err = f.takeOver(ctx, m, switchBudget, true)
+	err = f.takeOver(ctx, m, m.forTakeOver(), true)
 	m.pause = time.Since(began)
-	if serr := <-synced; err == nil && serr != nil {`, to: `	if err := f.takeOver(ctx, m, switchBudget, true); err != nil {
+	if serr := <-synced; err == nil && serr != nil {`, to: `	if err := f.takeOver(ctx, m, m.forTakeOver(), true); err != nil {
 		return err
 	}
 	synced, err := f.mark(m)
