@@ -114,7 +114,7 @@ func (e *Engine) pick(ctx context.Context, service string, want item, stay ...it
 		is := itemOf(in.Package())
 		switch {
 		case !alive(in):
-		case is == want && want.Digest != "":
+		case is.same(want) && want.Digest != "":
 			s, err := status(ctx, in)
 			if err != nil || (best != nil && s.Role != Active) {
 				kill(ctx, in)
@@ -124,7 +124,7 @@ func (e *Engine) pick(ctx context.Context, service string, want item, stay ...it
 				kill(ctx, best)
 			}
 			best = in
-		case !slices.Contains(stay, is):
+		case !slices.ContainsFunc(stay, is.same):
 			kill(ctx, in)
 		}
 	}

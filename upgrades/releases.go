@@ -141,7 +141,7 @@ func (e *Engine) changes(from, to packages) ([]control.Change, error) {
 	var list []control.Change
 	for _, name := range to.names() {
 		old, was := from[name]
-		if was && itemOf(old) == itemOf(to[name]) {
+		if was && itemOf(old).same(itemOf(to[name])) {
 			continue
 		}
 		ch := control.Change{Service: name, From: old.Version, To: to[name].Version}
@@ -256,7 +256,7 @@ func (e *Engine) draw(from, to packages, name string) (change, error) {
 	switch {
 	case !was:
 		return e.differ(startOf(now), release.Package{Name: name}, now), nil
-	case itemOf(old) == itemOf(now):
+	case itemOf(old).same(itemOf(now)):
 		return change{}, nil
 	case old.Digest == now.Digest:
 		return e.changeOfSettings(old, now), nil

@@ -140,7 +140,7 @@ func (w *world) pack(name, version, manifest string) release.Package {
 	for from := 1; from < schema; from++ {
 		d.Tables[0].Steps = append(d.Tables[0].Steps, describe.Step{From: from, Shape: fmt.Sprintf("{v%d:string}", from)})
 	}
-	p := release.Package{Name: name, Version: version, Digest: name + "@" + version, Manifest: m, Describe: d}
+	p := release.Package{Name: name, Version: version, Digest: name + "@" + version, Seq: int64(len(w.store) + 1), Manifest: m, Describe: d}
 	w.store[p.Digest] = p
 	return p
 }
