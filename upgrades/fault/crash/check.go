@@ -233,6 +233,11 @@ const (
 	maxSpares   = 2 // the next segment and the small one in reserve
 )
 
+// inRun is what has its place in run/; the keel keeps a spare name for each of its sockets.
+var inRun = []string{
+	"lock", "daemon.json", "control.sock", "tally.sock", ".control.sock.spare", ".tally.sock.spare", "tally-*.json", "plugin*",
+}
+
 // tidy is nil if no file and no socket is left over.
 func (in *instance) tidy() error {
 	var errs []error
@@ -246,7 +251,11 @@ func (in *instance) tidy() error {
 	limit(count(run, "plugin-dir"), 1, "folders of go-plugin's in run/")
 	limit(count(run, "plugin")-count(run, "plugin-dir"), 1, "sockets of processes in run/")
 	limit(count(run, "tally-"), 1, "records of processes in run/")
-	limit(len(run), 8, fmt.Sprintf("files in run/ (%v)", run))
+	for _, name := range run {
+		if !slices.ContainsFunc(inRun, func(p string) bool { ok, _ := filepath.Match(p, name); return ok }) {
+			errs = append(errs, fmt.Errorf("run/%s is nobody's", name))
+		}
+	}
 	for _, needed := range []string{"control.sock", "tally.sock", "daemon.json"} {
 		if !slices.Contains(run, needed) {
 			errs = append(errs, fmt.Errorf("there is no run/%s", needed))
