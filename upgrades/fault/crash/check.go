@@ -95,7 +95,7 @@ func (r *round) recovered() bool {
 			return true
 		}
 	}
-	return r.s.replace
+	return !r.s.upgrades()
 }
 
 // whole waits until nothing is going on and nothing is left over, and then looks at every counter.
@@ -143,7 +143,7 @@ func (r *round) story(list []entry) error {
 		return fmt.Errorf("the journal ends with %q", last)
 	case last == "aborted" && r.in.client.answered(r.s.to) > 0:
 		return fmt.Errorf("the upgrade was aborted, but %s has answered clients", r.s.to)
-	case r.told == nil && !r.s.replace && last != "permanent":
+	case r.told == nil && r.s.upgrades() && last != "permanent":
 		return fmt.Errorf("the upgrade was called done, but the journal ends with %q", last)
 	case r.hit == 0 && last != r.s.outcome:
 		return fmt.Errorf("nobody fell, but the journal ends with %q, want %q: %w", last, r.s.outcome, r.told)

@@ -61,7 +61,7 @@ func (in *instance) count(c *crowd, pid int, daemon bool) {
 	case ours:
 		v := in.versionOf(digest)
 		c.services[v] = append(c.services[v], pid)
-	case daemon && exe == in.yard.theseusd:
+	case daemon:
 		c.daemons = append(c.daemons, pid)
 		for _, child := range children(pid) {
 			in.count(c, child, false)

@@ -207,7 +207,7 @@ func wake(list []proc) {
 // wakeLate wakes those who stand still when the others have given them up: when the upgrade has ended without them.
 func (r *round) wakeLate(ctx context.Context) {
 	until := time.Now().Add(lateTime)
-	if r.s.replace {
+	if !r.s.upgrades() {
 		until = time.Now().Add(2 * silence)
 	}
 	tick := time.NewTicker(poll)

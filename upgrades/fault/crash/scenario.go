@@ -18,6 +18,7 @@ type scenario struct {
 	fill     bool   // segments are filled before the upgrade and in its probation
 	back     bool   // an operator asks for the way back in the probation
 	replace  bool   // the daemon is killed, and nothing else happens
+	renew    bool   // the daemon is replaced by another one beside it, and nothing else happens
 	like     string // the scenario that it is the same as up to its probation, or but for what it fills
 }
 
@@ -30,6 +31,7 @@ var scenarios = []scenario{
 	{name: "bad", from: one, to: bad, outcome: "rolled_back", like: "up"},
 	{name: "lame", from: one, to: lame, outcome: "aborted", like: "up"},
 	{name: "daemon", from: one, to: one, replace: true},
+	{name: "renew", from: one, to: one, renew: true},
 	{name: "daemon-two", from: two, to: two, replace: true, like: "daemon"},
 }
 
@@ -77,12 +79,18 @@ func (s scenario) loser() matrix.Role {
 }
 
 // repeat is true if the upgrade succeeds when nobody interferes.
-func (s scenario) repeat() bool { return !s.replace && s.to != bad && s.to != lame }
+func (s scenario) repeat() bool { return s.upgrades() && s.to != bad && s.to != lame }
+
+// upgrades is true if the scenario is about versions of the service, and the journal says how it ends.
+func (s scenario) upgrades() bool { return !s.replace && !s.renew }
 
 // play goes through the scenario and returns what its caller was told.
 func (in *instance) play(ctx context.Context, s scenario) error {
-	if s.replace {
+	switch {
+	case s.replace:
 		return in.replace(ctx)
+	case s.renew:
+		return in.renew(ctx)
 	}
 	if s.fill {
 		_ = in.client.fill(ctx) // it may fail: somebody may fall
@@ -107,6 +115,16 @@ func (in *instance) replace(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, replaceTime)
 	defer stop()
 	return in.until(ctx, func(s control.Status) bool { return s.PID != was && rests(s) })
+}
+
+// renew replaces the daemon by its own program, and waits until one of the two is in charge.
+func (in *instance) renew(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, replaceTime)
+	defer stop()
+	if _, err := in.ReplaceDaemon(ctx, control.ReplaceRequest{Path: in.yard.theseusd, By: "crash"}); err != nil {
+		return err
+	}
+	return in.until(ctx, func(s control.Status) bool { return rests(s) && len(in.crowd().daemons) == 1 })
 }
 
 const replaceTime = 20 * time.Second
