@@ -28,8 +28,8 @@ COMMANDS := cache visits# links to theseus, one for each service's command
 TOOL     := go tool -modfile=$(CURDIR)/tools.mod
 STARTED  := $(shell date +%s)
 
-# Tests of packages in one process; what drives the built binaries comes by itself.
-PACKAGES = $$(go list ./... | grep -v -e '/daemon/e2e$$' -e '/upgrades/fault/crash$$')
+# Tests of packages in one process; the house rules and what drives the built binaries come by themselves.
+PACKAGES = $$(go list ./... | grep -v -e '/theseusd/theseus$$' -e '/daemon/e2e$$' -e '/upgrades/fault/crash$$')
 say      = printf '\n== %s  %s\n' "$$(date +%T)" "$(1)"
 
 .PHONY: help run build test setup check format-check lint wire-check house unit race e2e crash crash-sample fuzz bench drill otp cover generate format clean
