@@ -15,21 +15,47 @@ type Add struct {
 	Fields map[string]any // the name and the default of each
 }
 
-var _ AnyStep = Add{}
+var _, _ AnyStep = Add{}, adder{}
 
 func (a Add) from() int                           { return a.From }
 func (a Add) lossy() bool                         { return false }
 func (a Add) types() (before, after reflect.Type) { return nil, nil }
 func (a Add) shape(after shape) shape             { return after.without(a.Fields) }
 
-func (a Add) check() error {
+func (a Add) ready() (AnyStep, error) {
 	if len(a.Fields) == 0 {
-		return fmt.Errorf("adds no fields")
+		return nil, fmt.Errorf("adds no fields")
 	}
-	if _, err := encoder.Marshal(a.Fields); err != nil {
-		return fmt.Errorf("a default cannot be encoded: %w", err)
+	defaults, err := encoder.Marshal(a.Fields)
+	if err != nil {
+		return nil, fmt.Errorf("a default cannot be encoded: %w", err)
 	}
-	return nil
+	return adder{Add: a, defaults: defaults}, nil
+}
+
+// adder does what its Add does, to the byte, in the encoding of a row: it moves fields and decodes none. Rows that are
+// not as the encoder makes them are left to the Add.
+type adder struct {
+	Add
+	defaults []byte // encoded
+}
+
+func (a adder) up(key string, before, rest []byte) ([]byte, error) {
+	added := rest
+	if rest == nil {
+		added = a.defaults
+	}
+	if after, ok := splice(before, added); ok {
+		return after, nil
+	}
+	return a.Add.up(key, before, rest)
+}
+
+func (a adder) down(key string, after []byte) (before, rest []byte, err error) {
+	if before, rest, ok := part(after, a.defaults); ok {
+		return before, rest, nil
+	}
+	return a.Add.down(key, after)
 }
 
 type fields map[string]cbor.RawMessage

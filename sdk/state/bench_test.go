@@ -167,25 +167,6 @@ func write(stop chan struct{}, table func() *Table[[]byte]) {
 	}
 }
 
-// BenchmarkRehearse takes rows of version 1 up to version 3 and down again.
-func BenchmarkRehearse(b *testing.B) {
-	const rows = 100_000
-	dir := b.TempDir()
-	old := open(b, dir, Options{})
-	visits := NewTable(old, "visits", schemaV1)
-	activate(b, old)
-	for i := range rows {
-		must(0, visits.Put(fmt.Sprintf("user:%011d", i), visitV1{User: "ada", Count: int64(i)}))
-	}
-	s := open(b, dir, Options{})
-	NewTable(s, "visits", schemaV3)
-	must(s.Load(b.Context()))
-	for b.Loop() {
-		must(s.Rehearse(b.Context(), nil))
-	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/rows, "µs/row")
-}
-
 // BenchmarkActivateSlowStep switches, under 50,000 writes/s, to a version whose Step takes 0, 6 or 60 µs a row: 0, 6 or
 // 60 s for all. The pause must not know of it, because rows are converted when they are read.
 func BenchmarkActivateSlowStep(b *testing.B) {

@@ -136,6 +136,7 @@ type rehearser struct {
 	Rehearsal
 	digest [16]byte
 	buf    []byte
+	own    slab
 	lossy  bool // of the row at hand
 }
 
@@ -160,18 +161,18 @@ func (h *rehearser) up(t *rows, r record) error {
 		return nil
 	}
 	key := string(r.key())
-	value, rest, err := t.present(key, r.image())
+	value, rest, err := t.present(key, r.imageOf(h.own.clone(r.body())))
 	if err != nil {
 		return err
 	}
-	if err := t.check(key, bytes.Clone(value)); err != nil {
+	if err := t.check(key, h.own.clone(value)); err != nil {
 		return t.rowError(key, fmt.Errorf("check: %w", err))
 	}
 	if version == t.version {
 		return nil
 	}
 	h.Changed++
-	low, again, err := t.there(key, version, value, rest)
+	low, again, err := h.there(t, key, version, value, rest)
 	if err == nil {
 		err = h.same(t, version, "up and down", r.value(), low)
 	}
@@ -188,12 +189,12 @@ func (h *rehearser) down(t *rows, to int, r record) error {
 		return nil
 	}
 	key := string(r.key())
-	value, rest, err := t.present(key, r.image())
+	value, rest, err := t.present(key, r.imageOf(h.own.clone(r.body())))
 	if err != nil {
 		return err
 	}
 	h.Changed++
-	_, again, err := t.there(key, to, value, rest)
+	_, again, err := h.there(t, key, to, value, rest)
 	if err == nil {
 		err = h.same(t, to, "down and up", value, again)
 	}
@@ -201,12 +202,12 @@ func (h *rehearser) down(t *rows, to int, r record) error {
 }
 
 // there takes a row of this program's version to an older one and back.
-func (t *rows) there(key string, to int, value, rest []byte) (low, again []byte, err error) {
-	low, rest, err = t.steps.down(key, t.version, to, bytes.Clone(value), rest)
+func (h *rehearser) there(t *rows, key string, to int, value, rest []byte) (low, again []byte, err error) {
+	low, rest, err = t.steps.down(key, t.version, to, h.own.clone(value), rest)
 	if err != nil {
 		return nil, nil, err
 	}
-	if again, _, err = t.steps.up(key, to, bytes.Clone(low), rest); err != nil {
+	if again, _, err = t.steps.up(key, to, h.own.clone(low), rest); err != nil {
 		return nil, nil, fmt.Errorf("down and %w", err)
 	}
 	return low, again, nil

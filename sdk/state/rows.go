@@ -51,9 +51,11 @@ func (t *rows) read(key string) (image, bool) {
 	return r.image(), true
 }
 
-func (r record) image() image {
-	n := len(r.body()) - r.restLen()
-	body := append([]byte(nil), r.body()...)
+func (r record) image() image { return r.imageOf(append([]byte(nil), r.body()...)) }
+
+// imageOf is the image with a copy of the body.
+func (r record) imageOf(body []byte) image {
+	n := len(body) - r.restLen()
 	return image{value: body[:n:n], rest: body[n:], version: r.version(), expiry: r.expiry()}
 }
 
@@ -102,16 +104,12 @@ func (t *rows) kept(r record) ([]byte, error) {
 		}
 		return r.rest(), nil
 	}
-	all, err := readRests(r.rest())
+	all, err := readRests(nil, r.rest())
 	if err != nil {
 		return nil, err
 	}
-	for v := range all {
-		if v < t.version {
-			delete(all, v)
-		}
-	}
-	return all.bytes()
+	newer, _ := all.find(t.version)
+	return all[newer:].bytes(), nil
 }
 
 // maxBuffer is the size of a buffer that is worth keeping.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 
 	"github.com/theseusd/theseus/sdk/describe"
 )
@@ -23,7 +24,7 @@ func (s Schema[V]) version() int { return max(s.Version, 1) }
 
 // steps checks the schema and returns its steps in order.
 func (s Schema[V]) steps() (steps, error) {
-	chain := steps{version: s.version(), list: s.Steps}
+	chain := steps{version: s.version(), list: slices.Clone(s.Steps)}
 	if s.Version < 0 || s.Version >= math.MaxUint16 {
 		return chain, fmt.Errorf("version %d is out of range", s.Version)
 	}
@@ -34,6 +35,9 @@ func (s Schema[V]) steps() (steps, error) {
 	for v := chain.version - 1; v >= chain.oldest(); v-- {
 		before, err := fits(chain.at(v), v, after)
 		if err != nil {
+			return chain, fmt.Errorf("step from version %d: %w", v, err)
+		}
+		if chain.list[v-chain.oldest()], err = chain.at(v).ready(); err != nil {
 			return chain, fmt.Errorf("step from version %d: %w", v, err)
 		}
 		after = before
@@ -50,7 +54,7 @@ func fits(s AnyStep, version int, after reflect.Type) (before reflect.Type, err 
 	if end != nil && after != nil && end != after {
 		return nil, fmt.Errorf("it makes a %s where a %s is wanted", end, after)
 	}
-	return before, s.check()
+	return before, nil
 }
 
 // describe returns the steps with the shapes they start from.

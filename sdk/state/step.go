@@ -14,7 +14,7 @@ type AnyStep interface {
 	down(key string, after []byte) (before, rest []byte, err error)
 	lossy() bool
 	shape(after shape) shape // of the rows before
-	check() error
+	ready() (AnyStep, error) // what does the work
 }
 
 // Step converts rows by hand from the version From to From+1 (Up) and back (Down). What the older type cannot hold
@@ -38,11 +38,11 @@ func (s Step[Old, New]) types() (before, after reflect.Type) {
 
 func (s Step[Old, New]) shape(shape) shape { return shapeOf(reflect.TypeFor[Old]()) }
 
-func (s Step[Old, New]) check() error {
+func (s Step[Old, New]) ready() (AnyStep, error) {
 	if s.Up == nil || s.Down == nil {
-		return errors.New("needs both Up and Down")
+		return nil, errors.New("needs both Up and Down")
 	}
-	return nil
+	return s, nil
 }
 
 func (s Step[Old, New]) up(key string, before, rest []byte) ([]byte, error) {
@@ -89,18 +89,17 @@ func (s steps) up(key string, version int, value, rests []byte) ([]byte, []byte,
 	if version < s.oldest() || version > s.version {
 		return nil, nil, fmt.Errorf("no step from version %d to %d", version, s.version)
 	}
-	kept, err := readRests(rests)
+	var room [4]kept
+	all, err := readRests(room[:0], rests)
 	if err != nil {
 		return nil, nil, err
 	}
 	for v := version; v < s.version; v++ {
-		if value, err = stepUp(s.at(v), key, value, kept[v]); err != nil {
+		if value, err = stepUp(s.at(v), key, value, all.take(v)); err != nil {
 			return nil, nil, fmt.Errorf("up from version %d: %w", v, err)
 		}
-		delete(kept, v)
 	}
-	rests, err = kept.bytes()
-	return value, rests, err
+	return value, all.bytes(), nil
 }
 
 // down converts a row of a version to an older one. The rests are added to those that the row had already.
@@ -108,7 +107,8 @@ func (s steps) down(key string, version, to int, value, rests []byte) ([]byte, [
 	if to < s.oldest() || version > s.version {
 		return nil, nil, fmt.Errorf("no step from version %d down to %d", version, to)
 	}
-	kept, err := readRests(rests)
+	var room [4]kept
+	all, err := readRests(room[:0], rests)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,10 +117,9 @@ func (s steps) down(key string, version, to int, value, rests []byte) ([]byte, [
 		if value, rest, err = stepDown(s.at(v), key, value); err != nil {
 			return nil, nil, fmt.Errorf("down to version %d: %w", v, err)
 		}
-		kept.keep(v, rest)
+		all.keep(v, rest)
 	}
-	rests, err = kept.bytes()
-	return value, rests, err
+	return value, all.bytes(), nil
 }
 
 // stepUp and stepDown take a panic of a step for its answer: it is the row that must not pass, not the process that
@@ -150,33 +149,4 @@ func (s steps) lossy(version int) bool {
 		}
 	}
 	return false
-}
-
-// rests is what older versions of a row cannot hold: by the version from which the step that made it starts.
-type rests map[int][]byte
-
-func readRests(b []byte) (rests, error) {
-	r := rests{}
-	if len(b) == 0 {
-		return r, nil
-	}
-	if err := decoder.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("read what older versions left: %w", err)
-	}
-	return r, nil
-}
-
-func (r rests) keep(version int, rest []byte) {
-	if rest == nil {
-		delete(r, version)
-		return
-	}
-	r[version] = rest
-}
-
-func (r rests) bytes() ([]byte, error) {
-	if len(r) == 0 {
-		return nil, nil
-	}
-	return encoder.Marshal(r)
 }
