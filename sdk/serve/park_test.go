@@ -65,7 +65,7 @@ func TestBusyHandlerWaitsOrAborts(t *testing.T) {
 	// It does not end, and says why it could.
 	busy.send(getRequest("/slow"))
 	<-h.entered
-	must(t, w.now.Park(t.Context(), 40*time.Millisecond))
+	must(t, w.now.Park(t.Context(), 2*time.Second)) // half of it before the handler is told
 	if got := busy.response(); got != "true" {
 		t.Fatalf("the cause was not ErrParking: %q", got)
 	}
