@@ -46,10 +46,13 @@ type two struct {
 	build     func(g *Group, name string)
 }
 
+// patient is for machines that do other things as well.
+var patient = Options{Limit: 20 * time.Second}
+
 // newTwo pairs two groups that build has filled.
 func newTwo(t testing.TB, build func(g *Group, version string)) *two {
 	t.Helper()
-	w := &two{t: t, build: build, now: NewGroup(Options{}), next: NewGroup(Options{})}
+	w := &two{t: t, build: build, now: NewGroup(patient), next: NewGroup(patient)}
 	build(w.now, "v1")
 	build(w.next, "v2")
 	t.Cleanup(func() { w.now.Hangup(); w.now.Unpair(); w.next.Unpair() })
