@@ -307,7 +307,7 @@ func TestABinaryThatIsBusyIsAskedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	if _, err := run(context.Background(), path, t.TempDir(), 50*time.Millisecond); !errors.Is(err, syscall.ETXTBSY) {
+	if _, err := run(context.Background(), path, t.TempDir(), time.Second); !errors.Is(err, syscall.ETXTBSY) {
 		t.Fatalf("still busy: %v", err)
 	}
 	time.AfterFunc(50*time.Millisecond, func() { _ = held.Close() })
