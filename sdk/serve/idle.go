@@ -132,22 +132,23 @@ func (g *Group) wake(l *link) *waking {
 }
 
 func (w *waking) run() {
-	err := w.open()
+	f := os.NewFile(uintptr(w.l.fd), "connection")
+	err := w.open(f)
+	if err != nil {
+		if err != io.EOF {
+			w.g.log.Error("a connection could not be taken over", "listener", w.l.door.name, "error", err)
+		}
+		w.c.base().end() // while the descriptor is open: it is duplicated for the peer as long as the link is known
+	}
+	_ = f.Close()
 	if err == nil {
 		w.l.door.serve(w.c)
-		return
 	}
-	if err != io.EOF {
-		w.g.log.Error("a connection could not be taken over", "listener", w.l.door.name, "error", err)
-	}
-	w.c.base().end()
 }
 
 // open makes a net.Conn of the descriptor; on failure the connection is hung up.
-func (w *waking) open() error {
+func (w *waking) open(f *os.File) error {
 	fd := w.l.fd
-	f := os.NewFile(uintptr(fd), "connection")
-	defer f.Close()
 	nc, err := net.Conn(nil), error(io.EOF)
 	if !w.quiet || !saysEnd(fd) {
 		nc, err = net.FileConn(f)
