@@ -9,7 +9,7 @@ import (
 
 // Add is the step from the version From to From+1 that only adds fields. Up gives a row that lacks them the defaults;
 // Down takes them away and keeps them, so a row that comes back has what it had. The names are those of the encoding:
-// of the cbor or json tag, or of the field itself.
+// of the cbor or json tag, or of the field itself. The defaults are encoded once, when the table is made.
 type Add struct {
 	From   int
 	Fields map[string]any // the name and the default of each

@@ -37,10 +37,11 @@ var bytesType = reflect.TypeFor[[]byte]()
 
 // encode returns the bytes of a row. Bytes are not copied.
 func encode[V any](v V) ([]byte, error) {
-	if b, ok := any(v).([]byte); ok {
+	boxed := any(v) // once: it allocates
+	if b, ok := boxed.([]byte); ok {
 		return b, nil
 	}
-	b, err := encoder.Marshal(v)
+	b, err := encoder.Marshal(boxed)
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // stepOf is a step from visitV1 to visitV2 that is right but for what is given.
@@ -43,6 +44,7 @@ func wantRow(t *testing.T, err error, key string, words ...string) {
 func TestARehearsalSaysWhatBrokeAndWhere(t *testing.T) {
 	const bad = "row 250"
 	fails := errors.New("odd row")
+	var clock atomic.Int64
 	for _, c := range []struct {
 		name  string
 		step  Step[visitV1, visitV2]
@@ -88,6 +90,13 @@ func TestARehearsalSaysWhatBrokeAndWhere(t *testing.T) {
 			}, func(_ string, v visitV2) (visitV1, []byte, error) { return visitV1{v.User, v.Count}, []byte{1}, nil }),
 			want: []string{"compare: up, down and up gives another row", `user was "u", is "somebody"`},
 		},
+		{name: "up is not the same twice", step: stepOf(func(k string, o visitV1, _ []byte) (visitV2, error) {
+			v := visitV2{User: o.User, Count: o.Count}
+			if k == bad {
+				v.Seen = time.Unix(clock.Add(1), 0)
+			}
+			return v, nil
+		}, nil), want: []string{"compare: up, down and up gives another row", "seen was"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

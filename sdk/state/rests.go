@@ -56,28 +56,28 @@ func (r rests) find(version int) (int, bool) {
 	return slices.BinarySearchFunc(r, version, func(k kept, v int) int { return k.version - v })
 }
 
-// take removes the rest of a version and returns it; nil if there is none.
-func (r *rests) take(version int) []byte {
+// take returns the rest of a version, nil if there is none, and what is left without it.
+func (r rests) take(version int) (rest []byte, left rests) {
 	i, ok := r.find(version)
 	if !ok {
-		return nil
+		return nil, r
 	}
-	rest := (*r)[i].rest
-	*r = slices.Delete(*r, i, i+1)
-	return rest
+	rest = r[i].rest
+	return rest, slices.Delete(r, i, i+1)
 }
 
 // keep sets the rest of a version; nil is none.
-func (r *rests) keep(version int, rest []byte) {
+func (r rests) keep(version int, rest []byte) rests {
 	i, ok := r.find(version)
 	switch {
 	case rest == nil:
-		r.take(version)
+		_, r = r.take(version)
 	case ok:
-		(*r)[i].rest = rest
+		r[i].rest = rest
 	default:
-		*r = slices.Insert(*r, i, kept{version, rest})
+		r = slices.Insert(r, i, kept{version, rest})
 	}
+	return r
 }
 
 // bytes is what is written; nil if there are no rests.

@@ -24,3 +24,6 @@ func (s *slab) clone(b []byte) []byte {
 	copy(c, b)
 	return c
 }
+
+// text is clone as a string.
+func (s *slab) text(b []byte) string { return view(s.clone(b)) }

@@ -95,7 +95,9 @@ func (s steps) up(key string, version int, value, rests []byte) ([]byte, []byte,
 		return nil, nil, err
 	}
 	for v := version; v < s.version; v++ {
-		if value, err = stepUp(s.at(v), key, value, all.take(v)); err != nil {
+		var rest []byte
+		rest, all = all.take(v)
+		if value, err = stepUp(s.at(v), key, value, rest); err != nil {
 			return nil, nil, fmt.Errorf("up from version %d: %w", v, err)
 		}
 	}
@@ -117,7 +119,7 @@ func (s steps) down(key string, version, to int, value, rests []byte) ([]byte, [
 		if value, rest, err = stepDown(s.at(v), key, value); err != nil {
 			return nil, nil, fmt.Errorf("down to version %d: %w", v, err)
 		}
-		all.keep(v, rest)
+		all = all.keep(v, rest)
 	}
 	return value, all.bytes(), nil
 }
