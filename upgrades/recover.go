@@ -117,18 +117,24 @@ func (e *Engine) pick(ctx context.Context, service string, want item, stay ...it
 		case is.same(want) && want.Digest != "":
 			s, err := status(ctx, in)
 			if err != nil || (best != nil && s.Role != Active) {
-				kill(ctx, in)
+				e.endLeftover(ctx, in, "it does not answer, or another one of its version does")
 				continue
 			}
 			if best != nil {
-				kill(ctx, best)
+				e.endLeftover(ctx, best, "another one of its version serves")
 			}
 			best = in
 		case !slices.ContainsFunc(stay, is.same):
-			kill(ctx, in)
+			e.endLeftover(ctx, in, "it is of no version that is to stay")
 		}
 	}
 	return best
+}
+
+// endLeftover ends a process that is not to stay. That it happened, and why, is in the log: it may have served somebody.
+func (e *Engine) endLeftover(ctx context.Context, in Instance, why string) {
+	e.log.Info("ending a process", "process", in.ID(), "because", why)
+	kill(ctx, in)
 }
 
 // lost is set if the new version of a service died while its old one lives on, more often than it may.

@@ -277,6 +277,18 @@ func TestServiceThatCrashesAllTheTimeDoesNotFillTheLog(t *testing.T) {
 	}
 }
 
+func TestClockThatIsSetBackHoldsNothingUp(t *testing.T) {
+	s, now := sieve{}, time.Now()
+	for range 2 * burst {
+		s.pass(&control.Event{Kind: Crashed, Service: "visits", Time: now})
+	}
+	before := now.AddDate(-1, 0, 0)
+	s.pass(&control.Event{Kind: Crashed, Service: "visits", Time: before})
+	if !s.pass(&control.Event{Kind: Crashed, Service: "visits", Time: before.Add(burstRest)}) {
+		t.Error("a crash is held back until the clock is where it was")
+	}
+}
+
 func TestEventsAreInTheOrderOfTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	b := &book{}

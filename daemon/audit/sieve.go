@@ -30,6 +30,9 @@ func (s sieve) pass(e *control.Event) bool {
 		b = &bucket{left: burst, at: e.Time}
 		s[key] = b
 	}
+	if e.Time.Before(b.at) {
+		b.at = e.Time // the clock was set back
+	}
 	if n := int(e.Time.Sub(b.at) / burstRest); n > 0 {
 		b.left, b.at = min(b.left+n, burst), b.at.Add(time.Duration(n)*burstRest)
 	}

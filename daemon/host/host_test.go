@@ -249,6 +249,22 @@ func TestTakenServiceIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A service that is new is given to the host when its probation is over, but what serves is not "starting" until then.
+func TestNewServiceThatServesIsShownAsRunning(t *testing.T) {
+	f := newFixture(t, testDir(t))
+	f.Take("fake")
+	in := f.start("1.0.0")
+	if s := f.status(); s.State != stateStarting || s.PID != 0 {
+		t.Errorf("a standby: %+v", s)
+	}
+	if _, err := in.Activate(t.Context(), nil, false); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.status(); s.State != stateRunning || s.PID != in.record.PID {
+		t.Errorf("it serves: %+v", s)
+	}
+}
+
 func TestGivenDeadIsRestartedAtOnce(t *testing.T) {
 	f := newFixture(t, testDir(t))
 	in := f.serve("1.0.0")

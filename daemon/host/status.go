@@ -76,11 +76,11 @@ func (s *service) main(answers []answer) int {
 }
 
 func (a answer) fill(v *control.ServiceStatus) {
+	if v.State != stateRestarting && a.st.Role == upgrades.Active {
+		v.State, v.Reason = stateRunning, "" // also one that is not given yet: attached, or new and on probation
+	}
 	if a.silent > 2*pingEvery {
 		v.Reason = fmt.Sprintf("has not answered for %s", a.silent.Round(time.Second))
-	}
-	if v.State == "" && a.st.Role == upgrades.Active {
-		v.State = stateRunning // attached, and not given yet
 	}
 	v.Version, v.Command = a.in.pkg.Version, command(a.in.pkg)
 	v.PID, v.Started, v.RSS = a.in.record.PID, a.in.record.Started, proc.RSS(a.in.record.PID)
