@@ -117,8 +117,7 @@ func TestMonitor(t *testing.T) {
 // What a process sent before it ended arrives before the word of its end.
 func TestDownComesAfterWhatWasSentBefore(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Node, d *diary) {
-		b := newCounter(d)
-		p, q := begin(t, n, b), begin(t, n, b)
+		p, q := begin(t, n, newCounter(d)), begin(t, n, newCounter(new(diary)))
 		in(t, n, p, func(c *Ctx, _ *counter) error { Monitor(c, q); return nil })
 		in(t, n, q, func(c *Ctx, _ *counter) error {
 			for i := range 3 {
@@ -126,7 +125,7 @@ func TestDownComesAfterWhatWasSentBefore(t *testing.T) {
 			}
 			return Stop(nil)
 		})
-		d.is(t, "terminate 0: normal", "info last words 0", "info last words 1", "info last words 2", "down normal")
+		d.is(t, "info last words 0", "info last words 1", "info last words 2", "down normal")
 	})
 }
 

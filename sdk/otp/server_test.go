@@ -374,6 +374,7 @@ func TestMailboxIsBounded(t *testing.T) {
 			t.Errorf("%+v %v", info, err)
 		}
 		is(t, Resume(n, pid), nil)
+		synctest.Wait() // until there is room
 		has(t, n, pid, 3)
 	})
 }
