@@ -69,7 +69,7 @@ func TestEveryStepHasABudget(t *testing.T) {
 				}
 				w.with(func() { w.script = nil })
 				must(t, d.e.Wait(t.Context()))
-				if p := w.active("visits"); p == nil || p.pkg.Version != serves {
+				if p := w.serving("visits"); p == nil || p.pkg.Version != serves {
 					t.Errorf("%+v serves", p)
 				}
 			})

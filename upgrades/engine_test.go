@@ -422,7 +422,7 @@ func (w *world) living() (ids []string) {
 func (s scenario) every() int {
 	switch {
 	case raced:
-		return 7
+		return 13
 	case testing.Short():
 		return 3 * max(s.thin, 1)
 	default:
@@ -432,7 +432,9 @@ func (s scenario) every() int {
 
 func (s scenario) pairs() int {
 	switch {
-	case raced || testing.Short():
+	case raced:
+		return 80
+	case testing.Short():
 		return 40
 	case s.thorough:
 		return 1

@@ -165,7 +165,7 @@ func TestCommitBeforeTheProbation(t *testing.T) {
 			if err := <-first; err == nil {
 				t.Error("it was done")
 			}
-			if p := w.active("visits"); p == nil || p.pkg.Version != "1.0.0" {
+			if p := w.serving("visits"); p == nil || p.pkg.Version != "1.0.0" {
 				t.Errorf("%+v serves", p)
 			}
 		})

@@ -57,7 +57,7 @@ func TestWayThroughVersionsInTheStore(t *testing.T) {
 		}
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
 		must(t, d.e.Wait(t.Context()))
-		if got := w.active("visits").pkg.Version; got != "1.0.0" {
+		if got := w.serving("visits").pkg.Version; got != "1.0.0" {
 			t.Errorf("%s serves", got)
 		}
 	})

@@ -302,11 +302,11 @@ func TestOtp9402(t *testing.T) {
 		defer d.end()
 		must(t, d.e.Boot(t.Context()))
 		must(t, go2(d))
-		if p := w.active("visits"); p.pkg.Digest != "visits@1.1.0" {
+		if p := w.serving("visits"); p.pkg.Digest != "visits@1.1.0" {
 			t.Errorf("%s serves", p.pkg.Digest)
 		}
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
-		if p := w.active("visits"); p.pkg.Digest != "visits@1.0.0" || w.lost() > 0 {
+		if p := w.serving("visits"); p.pkg.Digest != "visits@1.0.0" || w.lost() > 0 {
 			t.Errorf("%s serves, connections cut %d times", p.pkg.Digest, w.lost())
 		}
 	})
@@ -367,10 +367,10 @@ func TestUpgradeSupervisor(t *testing.T) {
 func TestUpgradeSupervisorFail(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
 		w.with(func() { w.broken["2.0.0"] = true })
-		first := w.active("visits").id
+		first := w.serving("visits").id
 		wantCode(t, go2(d), "aborted", "2.0.0 does not start")
-		if w.active("visits").id != first || w.lost() > 0 {
-			t.Errorf("%s serves, connections cut %d times", w.active("visits").id, w.lost())
+		if w.serving("visits").id != first || w.lost() > 0 {
+			t.Errorf("%s serves, connections cut %d times", w.serving("visits").id, w.lost())
 		}
 		wantServing(t, w, d, "1.0.0", "aborted")
 	})
@@ -379,7 +379,7 @@ func TestUpgradeSupervisorFail(t *testing.T) {
 // eval_appup: one service alone goes up and down; no other one notices.
 func TestEvalAppup(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
-		cache := w.active("cache").id
+		cache := w.serving("cache").id
 		w.with(func() { w.calls = nil })
 		must(t, go2(d))
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
@@ -388,7 +388,7 @@ func TestEvalAppup(t *testing.T) {
 				t.Errorf("cache was asked: %s", c)
 			}
 		}
-		if w.active("cache").id != cache {
+		if w.serving("cache").id != cache {
 			t.Error("cache was started again")
 		}
 		wantServing(t, w, d, "1.0.0", "permanent")

@@ -208,7 +208,13 @@ func (p *proc) dead() bool {
 
 func (p *proc) schema() int { return p.pkg.Describe.Tables[0].Version }
 
-// active returns the serving process of a service.
+// serving is active for those who do not hold the lock.
+func (w *world) serving(service string) (p *proc) {
+	w.with(func() { p = w.active(service) })
+	return p
+}
+
+// active returns the serving process of a service. The caller holds the lock.
 func (w *world) active(service string) *proc {
 	for _, p := range w.procs {
 		if p.pkg.Name == service && !p.dead() && p.role == Active {
@@ -425,7 +431,9 @@ func (d *daemon) call(ctx context.Context, p *proc, name string, effect func() e
 	if p.dead() {
 		return fmt.Errorf("%s: %w", p.id, ErrGone)
 	}
-	if p.frozen || a == hang {
+	frozen := false
+	w.with(func() { frozen = p.frozen })
+	if frozen || a == hang {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
