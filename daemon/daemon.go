@@ -64,7 +64,9 @@ type Daemon struct {
 	letGo   context.CancelCauseFunc // of Run
 }
 
-// New reads what is on disk and assembles a daemon. A mistake in theseus.toml is an *appup.ParseError.
+// New reads what is on disk and assembles a daemon. A mistake in theseus.toml is an *appup.ParseError for a daemon that is
+// to take over from another one; else it is logged, since services must not go without a daemon: they run as their
+// releases say, and builds are refused until it is corrected.
 func New(cfg Config) (d *Daemon, err error) {
 	cfg.defaults()
 	if cfg.Beside {
@@ -78,7 +80,10 @@ func New(cfg Config) (d *Daemon, err error) {
 		d.log.Error("theseusd would not start like this", "error", err) // but services must not go without a daemon
 	}
 	if d.file, err = newOperator(d.paths.Config); err != nil {
-		return nil, err
+		if cfg.Beside {
+			return nil, err
+		}
+		d.log.Error("theseus.toml cannot be used; nothing is built until it is corrected", "error", err)
 	}
 	if d.store, err = release.OpenStore(d.paths.Store, d.paths.Trust); err != nil {
 		return nil, err

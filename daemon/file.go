@@ -36,6 +36,7 @@ type File struct {
 	Service  map[string]ServiceFile `toml:"service"`
 
 	name   string         // of the file
+	unread bool           // it has had a mistake ever since the daemon started: nothing is known of it
 	text   []byte         // as it was read
 	places map[string]int // of the keys in it, as in service.visits.listen.http
 }

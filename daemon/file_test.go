@@ -76,6 +76,32 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 	}
 }
 
+func TestMistakeAtTheStartIsForgottenOnceItIsMended(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "theseus.toml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("[[[ half of a line")
+	o, err := newOperator(path)
+	var mistake *appup.ParseError
+	if !errors.As(err, &mistake) || o == nil {
+		t.Fatalf("operator %v, error %v", o, err)
+	}
+	if _, err := o.Read(nil); !errors.As(err, &mistake) {
+		t.Errorf("a build would go on: %v", err)
+	}
+	if o.rule("visits").Auto || o.AtStart("visits") != release.NoSettings {
+		t.Error("something was decided by a file that cannot be read")
+	}
+	write("releases.allow = [\"visits\"]\nservice.visits.upgrade = \"auto\"")
+	if !o.rule("visits").Auto || !o.allows("visits") || o.allows("cache") {
+		t.Error("the file that was mended does not count")
+	}
+}
+
 func TestNamesThatNobodyKnows(t *testing.T) {
 	known := map[string][]string{"visits": {"http"}, "cache": nil}
 	for _, c := range []struct{ text, warns, refuses string }{

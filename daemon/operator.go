@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,8 +26,12 @@ type operator struct {
 
 var _ upgrades.Operator = (*operator)(nil)
 
+// newOperator returns an operator in any case: with an error it is one that decides nothing yet.
 func newOperator(path string) (*operator, error) {
 	f, err := Load(path)
+	if err != nil {
+		f = &File{name: filepath.Base(path), unread: true}
+	}
 	return &operator{path: path, start: f, last: f}, err
 }
 
@@ -64,16 +69,24 @@ func (o *operator) AtStart(service string) release.Settings {
 
 // rule is for the drop folder.
 func (o *operator) rule(service string) watch.Rule {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.last.rule(service)
+	return o.newest().rule(service)
 }
 
 // allows is for the drop folder.
 func (o *operator) allows(service string) bool {
+	return o.newest().allows(service)
+}
+
+// newest is the file as it was read last without a mistake. If it never was, it is read again.
+func (o *operator) newest() *File {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.last.allows(service)
+	if o.last.unread {
+		if f, err := Load(o.path); err == nil {
+			o.last = f
+		}
+	}
+	return o.last
 }
 
 // strangers lists what the file names and nobody knows: services, and listeners of those that are there. It is an error

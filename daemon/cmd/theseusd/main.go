@@ -142,6 +142,9 @@ func (o *options) keel(ctx context.Context) error {
 	if err := paths.Check(); err != nil {
 		return &unfit{err}
 	}
+	if _, err := daemon.Load(paths.Config); err != nil {
+		return err // later, a daemon goes on without it
+	}
 	return keel.Run(ctx, keel.Config{
 		Run: paths.Run, MaxBackoff: o.backoff, Silence: o.silence,
 		Args:   []string{"daemon", "--dir", paths.Dir, "--log-format", o.format, "--log-level", o.level},
