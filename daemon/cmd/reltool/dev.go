@@ -63,6 +63,7 @@ type workshop struct {
 
 	client  *control.Client
 	dir     string
+	name    string // of the service
 	by      release.Signer
 	files   *files
 	home    home   // what ran before
@@ -81,10 +82,11 @@ func (w *workshop) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.name = s.manifest.Name
 	if w.by, err = w.signer(""); err != nil {
 		return err
 	}
-	if w.home, err = w.findHome(ctx, s.manifest.Name); err != nil {
+	if w.home, err = w.findHome(ctx, w.name); err != nil {
 		return err
 	}
 	w.files = &files{dir: w.dir}
@@ -172,13 +174,19 @@ func (w *workshop) refused(err error) {
 	w.note(control.Event{Kind: "refused", Text: e.Message, Hint: e.Hint, Error: e, Reason: w.serving()})
 }
 
-// serving says what goes on.
+// serveWait is for the daemon to say what serves.
+const serveWait = 2 * time.Second
+
+// serving says what goes on, which may be what another workshop has swapped in.
 func (w *workshop) serving() string {
-	if w.last != nil {
-		return w.last.version + " serves on"
-	}
-	if w.home.version != "" {
-		return w.home.version + " serves on"
+	ctx, stop := context.WithTimeout(context.Background(), serveWait)
+	defer stop()
+	s, err := w.client.Status(ctx)
+	switch version := versions(s)[w.name]; {
+	case err != nil:
+		return "what serves is not known: " + asError(err).Message
+	case version != "":
+		return version + " serves on"
 	}
 	return "nothing has changed"
 }

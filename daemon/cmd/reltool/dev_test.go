@@ -101,6 +101,19 @@ func TestHomeIsTheLastReleaseThatNoWorkshopHasMade(t *testing.T) {
 	}
 }
 
+// Two people may work on one service: what is refused to one of them says what the other has swapped in.
+func TestRefusalNamesWhatServes(t *testing.T) {
+	serve(t, map[string]string{"GET /v1/status": `{"release":"v2","services":[{"name":"visits","version":"2.0.0-dev.1"}]}`})
+	c, err := control.Dial("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &workshop{client: c, name: "visits", home: home{"v1", "1.0.0"}}
+	if got, want := w.serving(), "2.0.0-dev.1 serves on"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 
 func TestSavesAreNoticed(t *testing.T) {
