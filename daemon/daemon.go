@@ -132,6 +132,9 @@ func (d *Daemon) openEngine() error {
 		Free:   proc.Free,
 		Logger: slogger(d.log.Named("upgrades")), Journaled: d.audit.Wake,
 	})
+	if err == nil {
+		d.store.Ask(d.engine.Taken)
+	}
 	return err
 }
 

@@ -38,12 +38,13 @@ func isOrAre(n int) string {
 }
 
 // manifests are all that is known of other versions of a service, what counts most first: those that the two packages
-// carry, the newer one's before the other's, then those of the packages in the store and what these carry.
+// carry, the newer one's before the other's, then those of the packages of releases and what these carry.
 func (e *Engine) manifests(from, to release.Package) []*appup.Manifest {
 	stored, err := e.store.Versions(to.Name)
 	if err != nil {
 		e.log.Warn("packages in the store cannot be read", "service", to.Name, "error", err)
 	}
+	stored = slices.DeleteFunc(stored, func(p release.Package) bool { return !e.holds(p) }) // a build that was cut short
 	list := slices.Concat(from.Before, to.Before)
 	if newer(to.Version, from.Version) {
 		list = slices.Concat(to.Before, from.Before)

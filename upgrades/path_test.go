@@ -34,7 +34,7 @@ func voyage(t *testing.T, tell func(t *testing.T, w *world, d *daemon)) {
 
 func TestWayThroughVersionsInTheStore(t *testing.T) {
 	voyage(t, func(t *testing.T, w *world, d *daemon) {
-		step(w, "2.0.0", "1.0", "")
+		mustBuild(t, d.e, []release.Package{step(w, "2.0.0", "1.0", "")})
 		b := mustBuild(t, d.e, []release.Package{step(w, "3.0.0", "2.0", "do = \"restart\"\n")})
 		if want := "by way of 2.0.0"; !slices.Contains(b.Changes[0].Detail, want) {
 			t.Errorf("%+v", b)
@@ -65,7 +65,7 @@ func TestWayThroughVersionsInTheStore(t *testing.T) {
 
 func TestIrreversibleAnywhereOnTheWay(t *testing.T) {
 	voyage(t, func(t *testing.T, w *world, d *daemon) {
-		step(w, "2.0.0", "1.0", "irreversible = true\n")
+		mustBuild(t, d.e, []release.Package{step(w, "2.0.0", "1.0", "irreversible = true\n")})
 		mustBuild(t, d.e, []release.Package{step(w, "3.0.0", "2.0", "")})
 		if p, err := d.e.Plan(t.Context(), control.PlanRequest{}); err != nil || !p.NoReturn {
 			t.Errorf("%+v, %v", p, err)

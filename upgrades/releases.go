@@ -17,18 +17,26 @@ import (
 // with the settings that the operator wants now. A set that is a release already is not made again. What a version does
 // not cover is refused: no appup from or to the version that serves, a changed schema without a Step, a table, verb or
 // listener that is gone without a word. So is a requirement that the release itself does not fulfil, and a cycle of
-// requirements.
+// requirements. Of what is refused nothing stays in the store.
 func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (control.Built, error) {
+	built, err := e.build(ctx, pkgs, by, remove)
+	if err != nil {
+		e.discard(pkgs)
+	}
+	return built, err
+}
+
+func (e *Engine) build(ctx context.Context, pkgs []release.Package, by string, remove []string) (control.Built, error) {
 	var base string
 	e.read(func(r *registry) { base = r.serving })
 	from, err := e.load(base)
 	if err != nil {
 		return control.Built{}, err
 	}
-	to, err := e.replace(from, pkgs, remove)
-	if err == nil {
-		err = e.checkVersions(pkgs)
+	if err := e.checkVersions(pkgs); err != nil {
+		return control.Built{}, err
 	}
+	to, err := e.replace(from, pkgs, remove)
 	if err != nil {
 		return control.Built{}, err
 	}
@@ -44,7 +52,7 @@ func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string, r
 	}
 	e.shelf.Lock()
 	defer e.shelf.Unlock()
-	if err := e.onShelf(pkgs); err != nil {
+	if err := errors.Join(e.onShelf(pkgs), e.checkVersions(pkgs)); err != nil {
 		return built, err
 	}
 	built.To, built.New, err = e.number(to, base, servicesOf(built.Changes), by)

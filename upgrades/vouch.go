@@ -3,6 +3,7 @@ package upgrades
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -30,18 +31,63 @@ func (e *Engine) checkTrust(from, to packages) error {
 	return nil
 }
 
-// checkVersions refuses versions that have served here with other content.
+// checkVersions refuses versions that are taken.
 func (e *Engine) checkVersions(pkgs []release.Package) error {
 	for _, p := range pkgs {
-		for _, it := range e.served(p.Name) {
-			if it.Version == p.Version && it.Digest != p.Digest {
-				return e.refuse(codeBadPackage,
-					fmt.Sprintf("%s %s has served here with other content, and a version never changes", p.Name, p.Version),
-					"raise the version in appup.toml and in the program, and build again")
-			}
+		if no := e.Taken(p); no != nil {
+			return e.refuse(codeBadPackage, no.Reason, no.Hint)
 		}
 	}
 	return nil
+}
+
+// Taken is why a package cannot come in, or nil: its version has served here, or is in a release, with other content. What
+// was built and is in no release takes no version.
+func (e *Engine) Taken(p release.Package) *release.RejectError {
+	served, in := false, []string{}
+	e.read(func(r *registry) {
+		for _, n := range r.releases {
+			if it := n.set[p.Name]; it.Version != p.Version || it.Digest == p.Digest {
+				continue
+			}
+			if served = served || n.served; !n.removed {
+				in = append(in, n.name)
+			}
+		}
+	})
+	no := &release.RejectError{Hint: "raise the version in appup.toml and in the program, and build again"}
+	switch {
+	case served:
+		no.Reason = fmt.Sprintf("%s %s has served here with other content, and a version never changes", p.Name, p.Version)
+	case len(in) > 0:
+		no.Reason = fmt.Sprintf("%s %s is in %s with other content, and a version never changes", p.Name, p.Version, strings.Join(in, ", "))
+		no.Hint += "; or give up what never served: reltool remove " + strings.Join(in, " and reltool remove ")
+	default:
+		return nil
+	}
+	return no
+}
+
+// discard takes packages that no release has from the store: a build that was refused leaves nothing behind.
+func (e *Engine) discard(pkgs []release.Package) {
+	e.shelf.Lock()
+	defer e.shelf.Unlock()
+	for _, p := range pkgs {
+		if e.holds(p) {
+			continue
+		}
+		if err := e.store.Remove(p.Digest); err != nil {
+			e.log.Error("a package that nobody needs stays in the store", "error", err)
+		}
+	}
+}
+
+// holds tells whether a release has the package.
+func (e *Engine) holds(p release.Package) (held bool) {
+	e.read(func(r *registry) {
+		held = slices.ContainsFunc(r.releases, func(n *numbered) bool { return !n.removed && n.set[p.Name].Digest == p.Digest })
+	})
+	return held
 }
 
 func (e *Engine) hasServed(p release.Package) bool {

@@ -1,6 +1,7 @@
 package upgrades
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -131,5 +132,48 @@ func TestAnUpgradeRequestIsGoodForOneUpgrade(t *testing.T) {
 		must(t, d.e.Upgrade(t.Context(), request, nil))
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
 		wantCode(t, d.e.Upgrade(t.Context(), request, nil), "stale_plan", "no longer")
+	})
+}
+
+// A build that was refused for a missing section, mended, is not "a version that never changes".
+func TestARefusedBuildUsesUpNoVersion(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		_, err := d.e.Build(t.Context(), []release.Package{w.pack("visits", "1.2.0", "")}, "test")
+		wantCode(t, err, "no_appup", "no way up from 1.0.0 to 1.2.0")
+		if _, there := w.store["visits@1.2.0"]; there {
+			t.Error("what was refused is in the store")
+		}
+		mended := w.pack("visits", "1.2.0", upFrom1)
+		mended.Digest = "mended"
+		w.store[mended.Digest] = mended
+		if b := mustBuild(t, d.e, []release.Package{mended}); !b.New {
+			t.Errorf("%+v", b)
+		}
+		again := w.pack("visits", "1.2.0", upFrom1)
+		no := d.e.Taken(again)
+		if no == nil || !strings.Contains(no.Reason, "1.2.0 is in v3 with other content") || !strings.Contains(no.Hint, "reltool remove v3") {
+			t.Fatalf("%v", no)
+		}
+		_, err = d.e.Build(t.Context(), []release.Package{again}, "test")
+		wantCode(t, err, "bad_package", "a version never changes")
+		must(t, second(remove(t, d, "v3")))
+		if no := d.e.Taken(again); no != nil {
+			t.Error(no)
+		}
+		if _, err = d.e.Build(t.Context(), []release.Package{w.pack("visits", "1.0.0", "")}, "test"); err != nil {
+			t.Error(err)
+		}
+		if _, there := w.store["visits@1.0.0"]; !there {
+			t.Error("the package of a release went")
+		}
+	})
+}
+
+// A crash between the coming in of a package and its refusal leaves a package that nobody is to find a way through.
+func TestWhatNoReleaseHasIsNoWayStation(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		w.pack("visits", "2.5.0", upFrom1)
+		_, err := d.e.Build(t.Context(), []release.Package{w.pack("visits", "3.0.0", strings.ReplaceAll(upFrom1, "^1", "~2.5"))}, "test")
+		wantCode(t, err, "no_appup", "no way up from 1.0.0 to 3.0.0")
 	})
 }

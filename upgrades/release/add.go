@@ -265,8 +265,14 @@ func (c *candidate) checkMachine() error {
 	return nil
 }
 
-// checkVersion refuses a version that is here with other content. The caller asks again under the lock.
+// checkVersion refuses a version that is taken with other content. The caller asks again under the lock.
 func (c *candidate) checkVersion() error {
+	if c.store.taken != nil {
+		if no := c.store.taken(c.pack); no != nil {
+			return no
+		}
+		return nil
+	}
 	all, err := c.store.List()
 	for _, p := range all {
 		if p.Name == c.pack.Name && p.Version == c.pack.Version && p.Digest != c.pack.Digest {

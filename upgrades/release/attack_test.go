@@ -354,3 +354,25 @@ func TestAttackSocketForAPackage(t *testing.T) {
 	_, err = s.Add(context.Background(), path)
 	refused(t, s, err, "s.tpk", "it is no regular file")
 }
+
+// What is in the store and nobody's version for good, as after a build that was refused, keeps its mended self from nothing.
+func TestWhoeverIsAskedSaysWhichVersionsAreTaken(t *testing.T) {
+	s := store(t)
+	if _, err := drop(t, s, "visits-1.0.0.tpk", good("visits", "1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	other := goodParts("visits", "1.0.0")
+	other = other.set(manifestFile, append(other[2].text, "# mended\n"...)).meta("visits", "1.0.0", nil)
+	var no *RejectError
+	s.Ask(func(Package) *RejectError { return no })
+	if _, err := drop(t, s, "visits-1.0.0.tpk", other.bytes()); err != nil {
+		t.Fatal(err)
+	}
+	no = &RejectError{Reason: "taken"}
+	another := goodParts("visits", "1.0.0")
+	another = another.set(manifestFile, append(another[2].text, "# again\n"...)).meta("visits", "1.0.0", nil)
+	var got *RejectError
+	if _, err := drop(t, s, "visits-1.0.0.tpk", another.bytes()); !errors.As(err, &got) || got.Reason != "taken" {
+		t.Errorf("%v", err)
+	}
+}

@@ -43,7 +43,12 @@ type Store struct {
 	keys   trust.Dir
 	limits limits
 	admit  sync.Mutex // held while a package takes its place
+	taken  func(Package) *RejectError
 }
+
+// Ask has the store ask taken, once and before any Add, whether the version of a package that comes in is another
+// package's for good. Else every package that is here has its version for good.
+func (s *Store) Ask(taken func(Package) *RejectError) { s.taken = taken }
 
 const tmpPrefix = ".tmp-"
 
