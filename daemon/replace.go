@@ -123,7 +123,7 @@ func programOf(p keel.Program) api.Program {
 
 // Replace has a binary take over.
 func (r *replacer) Replace(ctx context.Context, req api.ReplaceRequest) (p api.Replacement, letGo func(), err error) {
-	defer r.hold(ctx, &err)()
+	defer r.hold(ctx, &p, &err)()
 	if err != nil {
 		return p, nil, err
 	}
@@ -142,9 +142,12 @@ func (r *replacer) Replace(ctx context.Context, req api.ReplaceRequest) (p api.R
 	return r.by(ctx, keel.Program(by), req.By)
 }
 
+// unchanged is the answer to a binary that is in charge already. To replace it by itself would cost the way back.
+const unchanged = "unchanged"
+
 // Back has the binary take over that was in charge before.
 func (r *replacer) Back(ctx context.Context, req api.ReplaceRequest) (p api.Replacement, letGo func(), err error) {
-	defer r.hold(ctx, &err)()
+	defer r.hold(ctx, &p, &err)()
 	if err != nil {
 		return p, nil, err
 	}
@@ -159,20 +162,26 @@ func (r *replacer) Back(ctx context.Context, req api.ReplaceRequest) (p api.Repl
 	return r.by(ctx, known.Previous, req.By)
 }
 
-// hold keeps the engine still, and for good if all goes well: this daemon will begin nothing any more.
-func (r *replacer) hold(ctx context.Context, err *error) (end func()) {
+// hold keeps the engine still, and for good if another daemon takes over: this one will begin nothing any more.
+func (r *replacer) hold(ctx context.Context, p *api.Replacement, err *error) (end func()) {
 	release, held := r.d.engine.Hold(ctx)
 	if *err = held; held != nil {
 		return func() {}
 	}
 	return func() {
-		if *err != nil {
+		if *err != nil || p.State == unchanged {
 			release()
 		}
 	}
 }
 
 func (r *replacer) by(ctx context.Context, by keel.Program, who string) (p api.Replacement, letGo func(), err error) {
+	if self, err := program.Self(); err != nil {
+		return p, nil, err
+	} else if by.Digest == self {
+		r.d.prune(ctx)
+		return api.Replacement{By: programOf(by), State: unchanged}, func() {}, nil
+	}
 	own, err := program.Own(r.d.paths.Daemons, Version)
 	if err != nil {
 		return p, nil, fmt.Errorf("keep a copy of the daemon that runs: %w", err)

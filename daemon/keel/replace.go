@@ -210,7 +210,7 @@ func (k *keel) takeOver() {
 	r := k.replacing
 	k.child, r.child = r.child, nil
 	k.child.silent = 0
-	k.charge, k.previous = r.By, r.charge
+	k.appoint(r)
 	r.State, k.trial = TakingOver, nil
 	k.limit = time.After(k.cfg.TakeOver)
 	if err := remember(k.cfg.Run, k.child.pid); err != nil {
@@ -218,6 +218,14 @@ func (k *keel) takeOver() {
 	}
 	fault.At(fault.KeelHandover)
 	k.reply(*r.prepared, reply{}, -1)
+}
+
+// appoint puts the new program in charge. One that replaces itself would be no way back.
+func (k *keel) appoint(r *replacement) {
+	if r.By.Digest == "" || r.By.Digest != r.charge.Digest {
+		k.previous = r.charge
+	}
+	k.charge = r.By
 }
 
 // replaced begins the trial of a daemon that is ready.

@@ -259,3 +259,16 @@ func TestAFileOfASocketThatIsRemovedComesBack(t *testing.T) {
 		}
 	}
 }
+
+func TestTheWayBackIsNeverTheDaemonInCharge(t *testing.T) {
+	old, other := Program{Digest: "a", Path: "/a"}, Program{Digest: "b", Path: "/b"}
+	k := &keel{previous: other}
+	k.appoint(&replacement{Replacement: Replacement{By: old}, charge: old})
+	if k.charge != old || k.previous != other {
+		t.Errorf("a daemon replaced by itself goes back to %+v", k.previous)
+	}
+	k.appoint(&replacement{Replacement: Replacement{By: other}, charge: old})
+	if k.charge != other || k.previous != old {
+		t.Errorf("in charge is %+v, before it was %+v", k.charge, k.previous)
+	}
+}

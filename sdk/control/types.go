@@ -92,7 +92,7 @@ type Daemon struct {
 type Replacement struct {
 	ID    uint64  `json:"id"`
 	By    Program `json:"by"`
-	State string  `json:"state"`           // preparing, handing_over, taking_over, replaced, failed
+	State string  `json:"state"`           // preparing, handing_over, taking_over, replaced, failed; unchanged: it runs already
 	Error string  `json:"error,omitempty"` // why it failed
 }
 

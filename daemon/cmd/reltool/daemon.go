@@ -101,6 +101,13 @@ func (t *tool) replaceDaemon(ctx context.Context, ask func(context.Context, *con
 	if err != nil {
 		return err
 	}
+	if r.State == "unchanged" {
+		if t.json {
+			return t.out.json(before)
+		}
+		fmt.Fprintf(t.out, "theseusd %s of this digest (%s) runs already; nothing done\n", r.By.Version, short(r.By.Digest))
+		return nil
+	}
 	after, err := awaitDaemon(ctx, c, r.ID)
 	if err != nil {
 		return err

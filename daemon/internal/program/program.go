@@ -53,9 +53,11 @@ const (
 // Take copies the binary at path below dir and returns it. What is no theseusd for this machine, or what others could
 // have written, is a *RefusedError.
 func Take(ctx context.Context, dir, path string) (p Program, err error) {
-	if path, err = filepath.EvalSymlinks(path); err != nil {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
 		return p, &RefusedError{path, err.Error(), "name a theseusd that the daemon can read"}
 	}
+	path = real
 	f, err := open(path)
 	if err != nil {
 		return p, err
