@@ -15,13 +15,17 @@ func (d *Daemon) adopt(ctx context.Context) error {
 	if len(d.engine.Releases()) > 0 {
 		return nil
 	}
+	if err := d.safe(); err != nil {
+		return err
+	}
 	paths, err := filepath.Glob(filepath.Join(d.paths.Releases, "*.tpk"))
 	if err != nil {
 		return err
 	}
+	rules := d.rules()
 	best := map[string]release.Package{}
 	for _, path := range paths {
-		if name, _, _ := release.ParseFileName(path); !d.file.allows(name) {
+		if name, _, _ := release.ParseFileName(path); !rules.Allows(name) {
 			continue
 		}
 		p, err := d.store.Add(ctx, path)

@@ -65,7 +65,7 @@ type Daemon struct {
 }
 
 // New reads what is on disk and assembles a daemon. A mistake in theseus.toml is an *appup.ParseError for a daemon that is
-// to take over from another one; else it is logged, since services must not go without a daemon: they run as their
+// to take over from another one, and so is what others could write to an error; else both are logged, since services must not go without a daemon: they run as their
 // releases say, and builds are refused until it is corrected.
 func New(cfg Config) (d *Daemon, err error) {
 	cfg.defaults()
@@ -77,6 +77,9 @@ func New(cfg Config) (d *Daemon, err error) {
 		return nil, err
 	}
 	if err := d.paths.Check(); err != nil {
+		if cfg.Beside {
+			return nil, errors.New(withHint(err))
+		}
 		d.log.Error("theseusd would not start like this", "error", err) // but services must not go without a daemon
 	}
 	if d.file, err = newOperator(d.paths.Config); err != nil {
@@ -244,8 +247,8 @@ func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
 func (d *Daemon) server() *control.Server {
 	return control.New(control.Options{
 		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: func() []string { return slices.Concat(d.notes(), d.warnings()) },
-		Replacer: &replacer{d, d.letGo},
-		Logger:   slogger(d.log.Named("control")),
+		Replacer: &replacer{d, d.letGo}, Safe: d.safe,
+		Logger: slogger(d.log.Named("control")),
 		Daemon: api.Status{
 			Dir: d.paths.Dir, Version: Version, PID: os.Getpid(), Keel: d.keel.PID(), Started: d.started,
 		},
@@ -313,8 +316,17 @@ func (d *Daemon) bootAgain(ctx context.Context, err error) error {
 
 func (d *Daemon) folder() *watch.Folder {
 	log := slogger(d.log.Named("releases"))
-	policy := &watch.Policy{Store: d.store, Engine: d.engine, Rule: d.file.rule, Allow: d.file.allows, Logger: log}
-	return &watch.Folder{Dir: d.paths.Releases, Handle: policy.Handle, Logger: log}
+	policy := &watch.Policy{Store: d.store, Engine: d.engine, Read: d.rules, Logger: log}
+	return &watch.Folder{Dir: d.paths.Releases, Handle: policy.Handle, Safe: d.safe, Logger: log}
+}
+
+// rules are the operator's for the drop folder, as they are now.
+func (d *Daemon) rules() watch.Rules {
+	f, err := d.file.newest()
+	if err != nil {
+		d.log.Warn("theseus.toml has a mistake; for the drop folder the last good one holds", "error", err)
+	}
+	return f
 }
 
 // stop ends the services in order.

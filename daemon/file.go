@@ -20,7 +20,8 @@ import (
 )
 
 // File is theseus.toml: what the operator decides. It is read when the daemon starts, and again for each release that is
-// built: what it says of listeners, configuration and restarts is part of the release from then on.
+// built: what it says of listeners, configuration and restarts is part of the release from then on. What it says of the
+// drop folder (allow, upgrade, within) is read at each drop; while it has a mistake, the last good one holds.
 //
 //	[releases]
 //	allow = ["visits", "cache"]      # what the drop folder takes; every service if missing
@@ -157,13 +158,13 @@ func (f *File) settings(service string) (release.Settings, error) {
 	return d.Settings()
 }
 
-// allows is for the drop folder.
-func (f *File) allows(service string) bool {
+// Allows is for the drop folder.
+func (f *File) Allows(service string) bool {
 	return f.Releases.Allow == nil || slices.Contains(f.Releases.Allow, service)
 }
 
-// rule is for the drop folder.
-func (f *File) rule(service string) watch.Rule {
+// Rule is for the drop folder.
+func (f *File) Rule(service string) watch.Rule {
 	s := f.Service[service]
 	return watch.Rule{Auto: s.Upgrade == Auto, Constraint: s.Within.text}
 }

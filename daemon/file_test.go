@@ -40,7 +40,7 @@ upgrade = "stage"
 		t.Errorf("settings %s, %v", s, err)
 	}
 	for service, want := range map[string]watch.Rule{"visits": {Auto: true, Constraint: "^1"}, "cache": {}, "other": {}} {
-		if got := f.rule(service); got != want {
+		if got := f.Rule(service); got != want {
 			t.Errorf("rule of %s: %+v", service, got)
 		}
 	}
@@ -93,12 +93,40 @@ func TestMistakeAtTheStartIsForgottenOnceItIsMended(t *testing.T) {
 	if _, err := o.Read(nil); !errors.As(err, &mistake) {
 		t.Errorf("a build would go on: %v", err)
 	}
-	if o.rule("visits").Auto || o.AtStart("visits") != release.NoSettings {
+	if f, err := o.newest(); err == nil || f.Rule("visits").Auto || o.AtStart("visits") != release.NoSettings {
 		t.Error("something was decided by a file that cannot be read")
 	}
 	write("releases.allow = [\"visits\"]\nservice.visits.upgrade = \"auto\"")
-	if !o.rule("visits").Auto || !o.allows("visits") || o.allows("cache") {
+	if f, err := o.newest(); err != nil || !f.Rule("visits").Auto || !f.Allows("visits") || f.Allows("cache") {
 		t.Error("the file that was mended does not count")
+	}
+}
+
+func TestTheDropFolderGoesByTheFileAsItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "theseus.toml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("releases.allow = [\"visits\"]")
+	o, err := newOperator(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("releases.allow = [\"cache\"]\nservice.cache.upgrade = \"auto\"") // no build has read it
+	for _, text := range []string{"", "releases.allow = 3"} {
+		if text != "" {
+			write(text)
+		}
+		f, err := o.newest()
+		if (err != nil) != (text != "") {
+			t.Errorf("reading %q: %v", text, err)
+		}
+		if !f.Rule("cache").Auto || !f.Allows("cache") || f.Allows("visits") {
+			t.Errorf("with %q the last good file does not hold: %+v", text, f)
+		}
 	}
 }
 

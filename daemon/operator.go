@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/theseusd/theseus/daemon/watch"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/release"
@@ -67,26 +66,15 @@ func (o *operator) AtStart(service string) release.Settings {
 	return s
 }
 
-// rule is for the drop folder.
-func (o *operator) rule(service string) watch.Rule {
-	return o.newest().rule(service)
-}
-
-// allows is for the drop folder.
-func (o *operator) allows(service string) bool {
-	return o.newest().allows(service)
-}
-
-// newest is the file as it was read last without a mistake. If it never was, it is read again.
-func (o *operator) newest() *File {
+// newest reads the file for the drop folder. With an error it is the file as it was read last without a mistake.
+func (o *operator) newest() (*File, error) {
+	f, err := Load(o.path)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.last.unread {
-		if f, err := Load(o.path); err == nil {
-			o.last = f
-		}
+	if err == nil {
+		o.last = f
 	}
-	return o.last
+	return o.last, err
 }
 
 // strangers lists what the file names and nobody knows: services, and listeners of those that are there. It is an error

@@ -139,10 +139,10 @@ func (r *replacer) Replace(ctx context.Context, req api.ReplaceRequest) (p api.R
 		return p, nil, r.no(codeOlder, fmt.Sprintf("%s is theseusd %s, which is older than %s", req.Path, by.Version, Version),
 			"if that is what you want: --downgrade")
 	}
-	return r.by(ctx, keel.Program(by), req.By)
+	return r.by(ctx, keel.Program(by), req)
 }
 
-// unchanged is the answer to a binary that is in charge already. To replace it by itself would cost the way back.
+// unchanged is the answer to a binary that is in charge already.
 const unchanged = "unchanged"
 
 // Back has the binary take over that was in charge before.
@@ -159,7 +159,7 @@ func (r *replacer) Back(ctx context.Context, req api.ReplaceRequest) (p api.Repl
 		return p, nil, r.no(codeNoPrevious, "there is no daemon to go back to: this one has replaced none",
 			"name a binary: reltool daemon upgrade PATH")
 	}
-	return r.by(ctx, known.Previous, req.By)
+	return r.by(ctx, known.Previous, req)
 }
 
 // hold keeps the engine still, and for good if another daemon takes over: this one will begin nothing any more.
@@ -175,18 +175,21 @@ func (r *replacer) hold(ctx context.Context, p *api.Replacement, err *error) (en
 	}
 }
 
-func (r *replacer) by(ctx context.Context, by keel.Program, who string) (p api.Replacement, letGo func(), err error) {
+func (r *replacer) by(ctx context.Context, by keel.Program, req api.ReplaceRequest) (p api.Replacement, letGo func(), err error) {
 	if self, err := program.Self(); err != nil {
 		return p, nil, err
-	} else if by.Digest == self {
+	} else if by.Digest == self && !req.Again {
 		r.d.prune(ctx)
 		return api.Replacement{By: programOf(by), State: unchanged}, func() {}, nil
+	}
+	if err := r.d.safe(); err != nil {
+		return p, nil, err
 	}
 	own, err := program.Own(r.d.paths.Daemons, Version)
 	if err != nil {
 		return p, nil, fmt.Errorf("keep a copy of the daemon that runs: %w", err)
 	}
-	r.d.log.Info("another daemon is to take over", "version", by.Version, "digest", by.Digest, "by", who)
+	r.d.log.Info("another daemon is to take over", "version", by.Version, "digest", by.Digest, "by", req.By)
 	if err := r.d.keel.Replace(ctx, by, keel.Program(own)); err != nil {
 		return p, nil, r.no(codeNotReplaced, fmt.Sprintf("theseusd %s cannot take over: %s", by.Version, err),
 			"the log of theseusd may say more")

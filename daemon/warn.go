@@ -3,10 +3,12 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
+	api "github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/trust"
 )
 
@@ -33,7 +35,7 @@ func (d *Daemon) warnings() []string {
 func (d *Daemon) findWorries() []string {
 	var list []string
 	if err := d.paths.Check(); err != nil {
-		list = append(list, withHint(err))
+		list = append(list, "no package is taken and nothing is built: "+withHint(err))
 	}
 	signers := d.signers()
 	ids := make([]trust.ID, 0, len(signers))
@@ -53,6 +55,23 @@ func (d *Daemon) findWorries() []string {
 		list = append(list, "no key is trusted, so no package can be taken: reltool init")
 	}
 	return list
+}
+
+// safe says why no package is taken, nothing is built, and the daemon is not replaced, as an *api.Error. What runs goes on.
+func (d *Daemon) safe() error {
+	err := d.paths.Check()
+	if err == nil {
+		return nil
+	}
+	no := &api.Error{
+		Code: "unsafe", Message: err.Error(), Hint: "mend what it says",
+		Running: fmt.Sprintf("everything as before; theseusd %s, pid %d", Version, os.Getpid()),
+	}
+	var unsafe *trust.UnsafeError
+	if errors.As(err, &unsafe) {
+		no.Hint = unsafe.Hint
+	}
+	return no
 }
 
 type signer struct {

@@ -71,6 +71,11 @@ func (s *Server) build(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, &in); err != nil {
 		return err
 	}
+	if s.o.Safe != nil {
+		if err := s.o.Safe(); err != nil {
+			return err
+		}
+	}
 	pkgs, err := s.add(r.Context(), in.Packages)
 	if err != nil {
 		return err

@@ -80,6 +80,7 @@ type Options struct {
 	Replacer Replacer        // the daemon cannot be replaced if nil
 	Daemon   api.Status      // the part that never changes: Dir, Version, PID, Keel, Started
 	Notes    func() []string // for whoever asks for the status; none if nil
+	Safe     func() error    // why nothing is built, as an *api.Error; always safe if nil
 	Logger   *slog.Logger    // nothing is logged if nil
 }
 

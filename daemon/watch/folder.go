@@ -42,6 +42,7 @@ type Folder struct {
 	Every  time.Duration // between two readings; DefaultEvery if 0
 	Settle time.Duration // untouched that long is complete; DefaultSettle if 0
 	Gather time.Duration // packages that arrive within it belong together; DefaultGather if 0
+	Safe   func() error  // nothing is taken while it says why not; always safe if nil
 	Logger *slog.Logger  // nothing is logged if nil
 
 	open  func(dir string) (source, error) // of events; fsnotify's if nil
@@ -49,6 +50,7 @@ type Folder struct {
 	seen  map[string]stamp
 	come  map[string]bool  // not handled yet; true if nobody touches it any more
 	young <-chan time.Time // when to look again at what may still be copied; nil if there is nothing
+	worry string           // why nothing is taken; empty if it is
 }
 
 // Run watches until ctx ends. The folder is made if it is missing. Where the kernel cannot tell of files, the folder
@@ -177,6 +179,9 @@ func (f *Folder) consider(e os.DirEntry) {
 func (f *Folder) handle(ctx context.Context) {
 	come := f.come
 	f.come = map[string]bool{}
+	if !f.safe() {
+		return // what lies there is found again at the next reading
+	}
 	var paths []string
 	for _, name := range slices.SortedFunc(maps.Keys(come), inOrder) {
 		path := filepath.Join(f.Dir, name)
@@ -201,6 +206,25 @@ func (f *Folder) handle(ctx context.Context) {
 			f.Logger.Error("a refused package of that name stays", "package", path, "error", err)
 		}
 	}
+}
+
+// safe says whether packages may be taken at all. The log tells of each change once.
+func (f *Folder) safe() bool {
+	worry := ""
+	if f.Safe != nil {
+		if err := f.Safe(); err != nil {
+			worry = err.Error()
+		}
+	}
+	switch {
+	case worry == f.worry:
+	case worry != "":
+		f.Logger.Error("the drop folder takes nothing", "dir", f.Dir, "because", worry)
+	default:
+		f.Logger.Info("the drop folder takes packages again", "dir", f.Dir)
+	}
+	f.worry = worry
+	return worry == ""
 }
 
 // refused sets a bad package aside, and forgets one that is to be tried again.

@@ -1,8 +1,10 @@
 package watch
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -299,6 +301,32 @@ func TestWhatMayStillBeCopiedIsNotSetAside(t *testing.T) {
 		synctest.Wait()
 		if _, err := os.Stat(path); !os.IsNotExist(err) {
 			t.Fatalf("nobody touches it any more, and it is still there: %v", err)
+		}
+	})
+}
+
+func TestNothingIsTakenWhileTheInstanceIsUnsafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		unsafe := errors.New("others can write to it")
+		k, f := newTaker(), &Folder{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		f.Handle, f.Safe = k.handle, func() error { return unsafe }
+		put(t, filepath.Join(f.Dir, "visits-1.0.0.tpk"), "")
+		src := inBubble(t, f)
+		src.events <- event{name: "visits-1.0.0.tpk"}
+		time.Sleep(3 * DefaultEvery)
+		synctest.Wait()
+		if got := k.all(); got != "" {
+			t.Errorf("handled %q", got)
+		}
+		if n := strings.Count(log.String(), "takes nothing"); n != 1 || !strings.Contains(log.String(), unsafe.Error()) {
+			t.Errorf("the log has it %d times: %s", n, log.String())
+		}
+		unsafe = nil
+		time.Sleep(DefaultEvery)
+		synctest.Wait()
+		if got := k.all(); got != "visits-1.0.0.tpk" {
+			t.Errorf("handled %q once it is safe", got)
 		}
 	})
 }

@@ -40,6 +40,18 @@ type Rule struct {
 	Constraint string // semver range that Auto is bound to; any version but pre-releases if empty
 }
 
+// Rules are what theseus.toml says of the drop folder, read once.
+type Rules interface {
+	Allows(service string) bool // it is taken at all
+	Rule(service string) Rule
+}
+
+// everything is taken, and nothing upgraded to.
+type everything struct{}
+
+func (everything) Allows(string) bool { return true }
+func (everything) Rule(string) Rule   { return Rule{} }
+
 // Policy makes releases out of dropped packages. Its Handle is the Handler of a Folder.
 //
 // Of one service the highest version of those that came together counts, a pre-release only if there is no other. A version that is in some release already
@@ -50,13 +62,13 @@ type Rule struct {
 type Policy struct {
 	Store  Store
 	Engine Engine
-	Rule   func(service string) Rule // never auto if nil
-	Allow  func(service string) bool // whether it is taken at all; every one if nil
-	Logger *slog.Logger              // nothing is logged if nil
+	Read   func() Rules // the rules as they are now; everything is taken, and never auto, if nil
+	Logger *slog.Logger // nothing is logged if nil
 }
 
-// Handle is a Handler.
+// Handle is a Handler. The rules are read once for all that comes together.
 func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
+	rules := p.rules()
 	refused := map[string]error{}
 	best := map[string]arrival{}
 	for _, path := range paths {
@@ -64,7 +76,7 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 			p.log().Info("package belongs to a release that was removed", "package", filepath.Base(path))
 			continue
 		}
-		if err := p.permit(path); err != nil {
+		if err := permit(rules, path); err != nil {
 			refused[path] = err
 			continue
 		}
@@ -77,20 +89,20 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 			best[pkg.Name] = arrival{path, pkg}
 		}
 	}
-	p.release(ctx, p.unknown(best), refused)
+	p.release(ctx, rules, p.unknown(best), refused)
 	return refused
 }
 
 // permit refuses what the operator does not want from the folder. The name of a file is that of its package, else the
 // store refuses it.
-func (p *Policy) permit(path string) error {
+func permit(rules Rules, path string) error {
 	name, _, _ := release.ParseFileName(path)
-	if p.Allow == nil || p.Allow(name) {
+	if rules.Allows(name) {
 		return nil
 	}
 	return &release.RejectError{
 		File: filepath.Base(path), Reason: "theseus.toml does not allow " + name + " in the drop folder",
-		Hint: "add it to allow in [releases], or hand the package in with reltool build",
+		Hint: "add it to allow in [releases], and drop the package again; or hand it in with reltool build",
 	}
 }
 
@@ -123,7 +135,7 @@ func (p *Policy) releaseWith(pkg release.Package) string {
 }
 
 // release builds one and goes on as the rules say. What the engine refuses for good is a bad package.
-func (p *Policy) release(ctx context.Context, fresh []arrival, refused map[string]error) {
+func (p *Policy) release(ctx context.Context, rules Rules, fresh []arrival, refused map[string]error) {
 	if len(fresh) == 0 {
 		return
 	}
@@ -141,7 +153,7 @@ func (p *Policy) release(ctx context.Context, fresh []arrival, refused map[strin
 	for _, w := range built.Warnings {
 		p.log().Warn(w)
 	}
-	if err := p.apply(ctx, built, fresh); err != nil {
+	if err := p.apply(ctx, rules, built, fresh); err != nil {
 		p.log().Error("the release could not be applied", "release", built.To, "error", err)
 	}
 }
@@ -158,7 +170,7 @@ func forGood(path string, err error) error {
 	return &release.RejectError{File: filepath.Base(path), Reason: no.Message, Hint: no.Hint, Err: err}
 }
 
-func (p *Policy) apply(ctx context.Context, built control.Built, fresh []arrival) error {
+func (p *Policy) apply(ctx context.Context, rules Rules, built control.Built, fresh []arrival) error {
 	switch {
 	case built.From == "":
 		p.log().Info("first release", "release", built.To)
@@ -169,7 +181,7 @@ func (p *Policy) apply(ctx context.Context, built control.Built, fresh []arrival
 		p.log().Warn(fmt.Sprintf("release %s was signed before what has served here; to go there all the same: reltool upgrade %[1]s", built.To),
 			"release", built.To)
 		return nil
-	case !p.auto(built.Changes):
+	case !p.auto(rules, built.Changes):
 		p.log().Info(fmt.Sprintf("release %s is ready: reltool upgrade", built.To), "release", built.To)
 		return nil
 	}
@@ -194,26 +206,22 @@ func (p *Policy) upgrade(ctx context.Context, to string) error {
 }
 
 // auto is true if every change goes up and is allowed.
-func (p *Policy) auto(changes []control.Change) bool {
+func (p *Policy) auto(rules Rules, changes []control.Change) bool {
 	for _, c := range changes {
-		if c.To == "" || (c.From != "" && !higher(c.To, c.From)) || !p.allows(c.Service, c.To) {
+		if c.To == "" || (c.From != "" && !higher(c.To, c.From)) || !p.allows(rules.Rule(c.Service), c.To) {
 			return false
 		}
 	}
 	return len(changes) > 0
 }
 
-func (p *Policy) allows(service, version string) bool {
-	if p.Rule == nil {
-		return false
-	}
-	rule := p.Rule(service)
+func (p *Policy) allows(rule Rule, version string) bool {
 	if !rule.Auto {
 		return false
 	}
 	within, err := semver.NewConstraint(cmp.Or(rule.Constraint, "*"))
 	if err != nil {
-		p.log().Error("upgrade rule is no semver range", "service", service, "range", rule.Constraint, "error", err)
+		p.log().Error("upgrade rule is no semver range", "version", version, "range", rule.Constraint, "error", err)
 		return false
 	}
 	v, err := semver.NewVersion(version)
@@ -241,6 +249,13 @@ func higher(a, b string) bool {
 	}
 	bv, err := semver.NewVersion(b)
 	return err != nil || av.GreaterThan(bv)
+}
+
+func (p *Policy) rules() Rules {
+	if p.Read == nil {
+		return everything{}
+	}
+	return p.Read()
 }
 
 func (p *Policy) log() *slog.Logger {

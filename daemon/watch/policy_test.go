@@ -58,6 +58,15 @@ func (s *shop) Releases() []control.Release { return s.releases }
 
 func (s *shop) Removed(service, version string) bool { return service+" "+version == "visits 0.9.0" }
 
+// ruled has one rule for every service.
+type ruled struct {
+	rule  Rule
+	allow string // everything if empty
+}
+
+func (r ruled) Allows(service string) bool { return r.allow == "" || r.allow == service }
+func (r ruled) Rule(string) Rule           { return r.rule }
+
 func TestPolicy(t *testing.T) {
 	up := []control.Change{{Service: "visits", From: "1.0.0", To: "2.0.0"}}
 	auto := Rule{Auto: true}
@@ -156,7 +165,7 @@ func TestPolicy(t *testing.T) {
 			s := &shop{built: tc.built, seq: tc.seq, releases: []control.Release{{Name: "v1", Services: tc.has}}}
 			var log bytes.Buffer
 			p := Policy{
-				Store: s, Engine: s, Rule: func(string) Rule { return tc.rule },
+				Store: s, Engine: s, Read: func() Rules { return ruled{tc.rule, ""} },
 				Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			}
 			p.Handle(t.Context(), strings.Fields(tc.files))
@@ -172,7 +181,7 @@ func TestPolicy(t *testing.T) {
 
 func TestReleaseForAServiceThatIsNotAllowed(t *testing.T) {
 	s := &shop{built: control.Built{From: "v1", To: "v1"}}
-	p := Policy{Store: s, Engine: s, Allow: func(service string) bool { return service == "visits" }}
+	p := Policy{Store: s, Engine: s, Read: func() Rules { return ruled{allow: "visits"} }}
 	refused := p.Handle(t.Context(), []string{"cache-1.0.0.tpk", "visits-1.0.0.tpk"})
 	var no *release.RejectError
 	if !errors.As(refused["cache-1.0.0.tpk"], &no) || !strings.Contains(no.Reason, "does not allow cache") || len(refused) != 1 {

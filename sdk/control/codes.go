@@ -29,6 +29,7 @@ var Codes = []Code{
 	{"same_release", 1, "that release runs already"},
 	{"in_use", 1, "the release or its packages are needed and cannot go"},
 	{"bad_config", 1, "theseus.toml has a mistake, or does not fit the release"},
+	{"unsafe", 1, "others could write to the instance: nothing is built and the daemon stays, until the rights are mended"},
 	{"bad_package", 1, "a package is damaged, or not what it says it is"},
 	{"untrusted", 1, "nobody whom the instance trusts has signed the package, or it is older than what has served"},
 	{"no_appup", 1, "no section of a manifest leads from the one version to the other"},

@@ -100,6 +100,7 @@ type Replacement struct {
 type ReplaceRequest struct {
 	Path      string `json:"path"`
 	Downgrade bool   `json:"downgrade,omitempty"` // an older version is wanted
+	Again     bool   `json:"again,omitempty"`     // so is the binary that runs already, in a new process
 	By        string `json:"by"`
 }
 

@@ -70,7 +70,7 @@ func (in *instance) replacements(ctx context.Context, theseusd string, n int) (e
 func (in *instance) replaceDaemon(ctx context.Context, theseusd string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, err := in.ReplaceDaemon(ctx, control.ReplaceRequest{Path: theseusd, By: "drill"})
+	r, err := in.ReplaceDaemon(ctx, control.ReplaceRequest{Path: theseusd, Again: true, By: "drill"})
 	if err != nil {
 		return err
 	}

@@ -67,6 +67,7 @@ refused while an upgrade of services is under way, its probation included.`,
 			})
 		},
 	}
+	c.Flags().BoolVar(&r.Again, "again", false, "take the binary that runs already too, in a new process; the way back stays")
 	c.Flags().BoolVar(&r.Downgrade, "downgrade", false, "take an older version too")
 	return c
 }

@@ -121,7 +121,7 @@ func (in *instance) replace(ctx context.Context) error {
 func (in *instance) renew(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, replaceTime)
 	defer stop()
-	if _, err := in.ReplaceDaemon(ctx, control.ReplaceRequest{Path: in.yard.theseusd, By: "crash"}); err != nil {
+	if _, err := in.ReplaceDaemon(ctx, control.ReplaceRequest{Path: in.yard.theseusd, Again: true, By: "crash"}); err != nil {
 		return err
 	}
 	return in.until(ctx, func(s control.Status) bool { return rests(s) && len(in.crowd().daemons) == 1 })
