@@ -150,7 +150,7 @@ func (u *unpacking) damaged(err error) error {
 	case errors.Is(err, gzip.ErrHeader):
 		return &RejectError{Reason: "it is no package: not compressed with gzip", Hint: makeHint, Err: err}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &RejectError{Reason: "it is truncated", Hint: "copy it again under another name, then rename it", Err: err}
+		return &RejectError{Reason: "it is truncated", Hint: "build it again, or copy it again under another name, then rename it: the file that was copied may be bad itself", Err: err}
 	}
 	return &RejectError{Reason: "it is damaged: " + err.Error(), Hint: againHint, Err: err}
 }

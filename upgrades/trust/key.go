@@ -18,7 +18,7 @@ func idOf(n uint64) ID { return ID(fmt.Sprintf("%016X", n)) }
 // ParseID reads an id as people write it.
 func ParseID(text string) (ID, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
-	if err != nil || len(strings.TrimSpace(text)) > 16 {
+	if err != nil || len(strings.TrimSpace(text)) != 16 {
 		return "", fmt.Errorf("%q is no id of a key: want 16 hexadecimal digits, as `reltool trust list` shows them", text)
 	}
 	return idOf(n), nil

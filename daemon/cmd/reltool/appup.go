@@ -89,7 +89,7 @@ func theOne(w wanted) (source, error) {
 	case err != nil:
 		return source{}, err
 	case len(picked) != 1:
-		return source{}, &usageError{"one service at a time: reltool appup NAME"}
+		return source{}, &usageError{text: "one service at a time: reltool appup NAME"}
 	}
 	return picked[0], nil
 }
@@ -132,10 +132,10 @@ func (t *tool) older(ctx context.Context, sources []source, s source, from strin
 func (t *tool) named(ctx context.Context, sources []source, stored []release.Package, s source, from string) (v appup.Version, ok bool, err error) {
 	version, err := semver.StrictNewVersion(from)
 	if err != nil {
-		return v, false, &usageError{fmt.Sprintf("--from %q is no version", from)}
+		return v, false, &usageError{text: fmt.Sprintf("--from %q is no version", from)}
 	}
 	if !version.LessThan(s.version) {
-		return v, false, &usageError{fmt.Sprintf("--from %s is not below %s", from, s)}
+		return v, false, &usageError{text: fmt.Sprintf("--from %s is not below %s", from, s)}
 	}
 	if other, ok := byVersion(sources, s.manifest.Name, version); ok {
 		v, err = examine(ctx, other)

@@ -41,7 +41,7 @@ of minisign without a password.`,
 				return err
 			}
 			if out != "" && len(remove) > 0 {
-				return &usageError{"--out writes packages and --remove makes a release: do one of both"}
+				return &usageError{text: "--out writes packages and --remove makes a release: do one of both"}
 			}
 			if out != "" {
 				return t.packInto(cmd.Context(), w, out, key)

@@ -21,7 +21,9 @@ binary.`,
 		Example: `  reltool daemon status
   reltool daemon upgrade ./theseusd
   reltool daemon rollback`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return &usageError{"daemon: what about it?"} },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return &usageError{"daemon: say what to do: " + subcommands(cmd), how(cmd)}
+		},
 	}
 	c.AddCommand(t.daemonStatusCommand(), t.daemonUpgradeCommand(), t.daemonRollbackCommand())
 	return c

@@ -96,12 +96,12 @@ func (t *tool) drill(ctx context.Context, f drillFlags) (err error) {
 func (f drillFlags) check() error {
 	for _, name := range f.only {
 		if !contains(drill.Scenarios(), name) {
-			return &usageError{fmt.Sprintf("there is no scenario %q, only %s", name, strings.Join(drill.Scenarios(), ", "))}
+			return &usageError{text: fmt.Sprintf("there is no scenario %q, only %s", name, strings.Join(drill.Scenarios(), ", "))}
 		}
 	}
 	for _, n := range f.rows {
 		if n < 1 || n > 9_999_999 {
-			return &usageError{fmt.Sprintf("--rows %d: want 1 to 9999999 rows", n)}
+			return &usageError{text: fmt.Sprintf("--rows %d: want 1 to 9999999 rows", n)}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,10 @@ func (h *hinted) Error() string { return h.err.Error() }
 func (h *hinted) Unwrap() error { return h.err }
 
 // usageError is a wrong call that cobra could not know.
-type usageError struct{ text string }
+type usageError struct {
+	text string
+	hint string // "see: reltool --help" if empty
+}
 
 func (u *usageError) Error() string { return u.text }
 
@@ -27,7 +31,7 @@ func (u *usageError) Error() string { return u.text }
 func (t *tool) fail(err error) int {
 	var usage *usageError
 	if !t.started && !errors.As(err, &usage) {
-		err = &usageError{err.Error()} // cobra's
+		err = &usageError{text: err.Error()} // cobra's
 	}
 	e := asError(err)
 	if t.json {
@@ -54,7 +58,7 @@ func asError(err error) *control.Error {
 	var usage *usageError
 	switch {
 	case errors.As(err, &usage):
-		return &control.Error{Code: control.CodeUsage, Message: err.Error(), Hint: "see: reltool --help"}
+		return &control.Error{Code: control.CodeUsage, Message: err.Error(), Hint: cmp.Or(usage.hint, "see: reltool --help")}
 	case errors.As(err, &dial):
 		return &control.Error{Code: control.CodeNoDaemon, Message: dial.Error(), Hint: dial.Hint()}
 	case errors.As(err, &no):

@@ -40,7 +40,7 @@ With --json it is one event a line. The same lines are in DIR/.theseus/audit.jso
 			if len(args) > 0 {
 				n, err := strconv.ParseUint(args[0], 10, 64)
 				if err != nil || n == 0 || (a.upgrade != 0 && a.upgrade != n) {
-					return &usageError{fmt.Sprintf("%q is not the number of an upgrade", args[0])}
+					return &usageError{text: fmt.Sprintf("%q is not the number of an upgrade", args[0])}
 				}
 				a.upgrade, a.detail = n, true
 			}

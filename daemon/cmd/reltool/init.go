@@ -42,7 +42,7 @@ until reltool trust revoke.`,
 func (t *tool) initDir(args []string) (string, error) {
 	switch {
 	case len(args) > 0 && t.dir != "":
-		return "", &usageError{"give the directory once: as DIR or with --dir"}
+		return "", &usageError{text: "give the directory once: as DIR or with --dir"}
 	case len(args) > 0:
 		return filepath.Abs(args[0])
 	}

@@ -78,6 +78,8 @@ The instance is the one of --dir, else of $THESEUS_DIR, else the nearest folder 
 	root.AddCommand(t.initCommand(), t.trustCommand())
 	root.AddCommand(t.appupCommand(), t.buildCommand(), t.upgradeCommand(), t.commitCommand(), t.rollbackCommand(), t.releasesCommand(), t.statusCommand(),
 		t.rehearseCommand(), t.historyCommand(), t.removeCommand(), t.devCommand(), exitCodesTopic(), t.drillCommand(), t.daemonCommand())
+	root.SetFlagErrorFunc(flagError)
+	explain(root)
 	return root
 }
 

@@ -45,7 +45,7 @@ func parseWanted(args []string) (wanted, error) {
 		}
 		name, version, _ := strings.Cut(arg, "@")
 		if _, twice := w.names[name]; twice {
-			return w, &usageError{fmt.Sprintf("%s is asked for twice", name)}
+			return w, &usageError{text: fmt.Sprintf("%s is asked for twice", name)}
 		}
 		w.names[name] = version
 	}
@@ -193,7 +193,7 @@ func pickOne(versions []source, name, version, running string) ([]source, error)
 	if len(versions) == 0 {
 		return nil, &hinted{
 			fmt.Errorf("there is no source of %s", name),
-			"run it where plugins/ is, or give the folder: reltool build PATH",
+			"run it where plugins/ is, or give the folder as a path: . for this one, ./DIR for another",
 		}
 	}
 	if version == "" {

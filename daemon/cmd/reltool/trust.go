@@ -177,7 +177,7 @@ func (t *tool) trustRevoke(text string) error {
 
 func (t *tool) keyNamed(text string) (d trust.Dir, id trust.ID, err error) {
 	if id, err = trust.ParseID(text); err != nil {
-		return d, id, &usageError{err.Error()}
+		return d, id, &usageError{text: err.Error()}
 	}
 	d, err = t.keys()
 	return d, id, err

@@ -32,7 +32,7 @@ goes back, also after a restart of the daemon. A version that fails while it is 
 		ValidArgsFunction: t.completeReleases,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if how.Hold && how.NoProbation {
-				return &usageError{"--hold and --no-probation exclude each other"}
+				return &usageError{text: "--hold and --no-probation exclude each other"}
 			}
 			how.To = first(args)
 			return t.upgrade(cmd.Context(), how, apply)
