@@ -68,7 +68,8 @@ func (f *flight) conclude(s State, cause error) {
 		ev.Pause, ev.Detail = f.pauses()
 	}
 	var asked *askedError
-	f.feeds.send(f.e.must(record{Event: ev, Asked: errors.As(cause, &asked)}))
+	innocent := errors.As(cause, &asked) || s == Aborted && errors.Is(cause, errInterrupted)
+	f.feeds.send(f.e.must(record{Event: ev, Asked: innocent}))
 	f.last = s
 }
 

@@ -45,7 +45,11 @@ func (e *Engine) Boot(ctx context.Context) error {
 func (e *Engine) bootRelease() (name string, first bool) {
 	e.read(func(r *registry) {
 		name = r.serving
-		if n, _ := r.newest(); name == "" && n != nil && r.upgrade == nil {
+		n, bad := r.newest()
+		if bad != nil && bad.aborted {
+			n = bad // there is nothing that would serve instead
+		}
+		if name == "" && n != nil && r.upgrade == nil {
 			name, first = n.name, true
 		}
 	})

@@ -17,7 +17,7 @@ type record struct {
 	Changes    []change                   `json:"changes,omitempty"`    // likewise
 	Before     map[string]control.Traffic `json:"before,omitempty"`     // by service: the minute before the switch
 	Rehearsals map[string]sample          `json:"rehearsals,omitempty"` // by service
-	Asked      bool                       `json:"asked,omitempty"`      // of an end: somebody wanted it, it says nothing of the release
+	Asked      bool                       `json:"asked,omitempty"`      // of an end: somebody wanted it or the daemon ended, it says nothing of the release
 }
 
 // item is one service of a release.

@@ -91,8 +91,8 @@ func (e *Engine) target(name string) (from, to string, down bool, err error) {
 	})
 	switch {
 	case then == nil && bad != nil:
-		err = e.refuse(codeNoRelease, bad.name+" was rolled back: "+bad.failed,
-			"build a better one with: reltool build; to try this one again: reltool upgrade "+bad.name)
+		err = e.refuse(codeNoRelease, bad.name+" was "+bad.how()+": "+bad.failed,
+			"build a better one with: reltool build; to try this one again: reltool upgrade "+bad.name+" --apply")
 	case len(names) == 0:
 		err = e.refuse(codeNoRelease, "there is no release yet", "build one with: reltool build")
 	case then == nil && name == "":
@@ -105,6 +105,14 @@ func (e *Engine) target(name string) (from, to string, down bool, err error) {
 		to, down = then.name, now != nil && then.number < now.number
 	}
 	return from, to, down, err
+}
+
+// how says what became of a release that has failed.
+func (n *numbered) how() string {
+	if n.aborted {
+		return "aborted"
+	}
+	return "rolled back"
 }
 
 func (r *registry) names() []string {

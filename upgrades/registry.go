@@ -36,7 +36,8 @@ type numbered struct {
 	after   string // the release that it was upgraded from when it became permanent; "" if there was none
 	served  bool   // its versions have written
 	removed bool   // hidden; its number stays taken
-	failed  string // why it was rolled back by itself; "" if it was not, or has done well since
+	failed  string // why it was rolled back or aborted by itself; "" if it was not, or has done well since
+	aborted bool   // it never got to serve when it failed
 }
 
 // underway is an upgrade that has not ended.
@@ -133,8 +134,8 @@ func (r *registry) advance(rec record) error {
 	if err != nil {
 		return err
 	}
-	if to := r.find(u.to); to != nil && state.Ended() && state != Aborted && !rec.Asked {
-		to.failed = rec.Reason // none if it is permanent
+	if to := r.find(u.to); to != nil && state.Ended() && !rec.Asked {
+		to.failed, to.aborted = rec.Reason, state == Aborted // no reason if it is permanent
 	}
 	if state == Planned {
 		return r.plan(rec)
@@ -255,10 +256,12 @@ func (r *registry) paid(seq uint64) {
 	}
 }
 
-// same returns the newest release of exactly this set, or nil.
+// same returns the release of exactly this set that an upgrade would lead to by itself, the newest one or the one that
+// serves, or nil.
 func (r *registry) same(set map[string]item) *numbered {
-	for i := len(r.releases) - 1; i >= 0; i-- {
-		if n := r.releases[i]; !n.removed && maps.EqualFunc(n.set, set, item.same) {
+	newest, _ := r.newest()
+	for _, n := range []*numbered{r.find(r.serving), newest} {
+		if n != nil && maps.EqualFunc(n.set, set, item.same) {
 			return n
 		}
 	}
@@ -290,18 +293,19 @@ func (r *registry) before() *numbered {
 	return nil
 }
 
-// newest is the newest release above the serving one that has not failed, or nil. failed is the newest of those.
+// newest is the newest release above the serving one. If that has failed there is no good one: those below it were
+// given up for it.
 func (r *registry) newest() (good, failed *numbered) {
 	for i := len(r.releases) - 1; i >= 0 && r.releases[i].name != r.serving; i-- {
 		switch n := r.releases[i]; {
 		case n.removed:
 		case n.failed == "":
-			return n, failed
-		case failed == nil:
-			failed = n
+			return n, nil
+		default:
+			return nil, n
 		}
 	}
-	return nil, failed
+	return nil, nil
 }
 
 // move takes a release through its statuses.
@@ -325,7 +329,7 @@ func (n *numbered) view() control.Release {
 	for name, it := range n.set {
 		services[name] = it.Version
 	}
-	return control.Release{Name: n.name, Status: n.status.String(), Services: services, Built: n.built, By: n.by, Failed: n.failed}
+	return control.Release{Name: n.name, Status: n.status.String(), Services: services, Built: n.built, By: n.by, Failed: n.failed, Aborted: n.aborted && n.failed != ""}
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -103,7 +103,9 @@ func TestFullDiskKeepsTheOldVersion(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			w.with(func() { w.unready, w.sick["2.0.0"] = "no space left for the log", true })
 		}()
-		wantCode(t, go2(d), "rolled_back", "unhealthy")
+		wantCode(t, go2(d), "no_release", "v2 was aborted: visits: follow: 2.0.0 could not write for long")
+		wantCode(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{To: "v2"}, nil), "rolled_back", "unhealthy")
+		must(t, d.e.Wait(t.Context()))
 		wantServing(t, w, d, "1.0.0", "rolled_back")
 	})
 }

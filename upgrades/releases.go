@@ -14,7 +14,7 @@ import (
 )
 
 // Build makes the next release: what serves now, with pkgs in place of or beside it, without the services to remove, and
-// with the settings that the operator wants now. A set that is a release already is not made again. What a version does
+// with the settings that the operator wants now. A set that serves, or is the newest release, is not made again. What a version does
 // not cover is refused: no appup from or to the version that serves, a changed schema without a Step, a table, verb or
 // listener that is gone without a word. So is a requirement that the release itself does not fulfil, and a cycle of
 // requirements. Of what is refused nothing stays in the store.
@@ -181,7 +181,7 @@ func (e *Engine) detail(from, to release.Package) ([]string, error) {
 	return e.differ(changeOf(relup, from, to), from, to).detail(), e.worn(to)
 }
 
-// number gives a set its release, a new one if there is none yet.
+// number gives a set its release, a new one unless an upgrade would lead to it already.
 func (e *Engine) number(ps packages, base string, parts []string, by string) (name string, fresh bool, err error) {
 	e.quiet.Lock()
 	defer e.quiet.Unlock()

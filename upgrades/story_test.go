@@ -288,6 +288,52 @@ func TestFailedReleaseIsNotChosen(t *testing.T) {
 	})
 }
 
+// The newest release has failed: one that it was made to replace is not taken in its place.
+func TestNothingOlderIsTakenForAReleaseThatFailed(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		mustBuild(t, d.e, []release.Package{w.pack("visits", "2.1.0", upFrom1)})
+		w.badRow["rehearse"] = &RowError{Table: "rows", Key: "ada", Reason: "up: no"}
+		wantCode(t, go2(d), "rehearsal", "ada")
+		list := d.e.Releases()
+		if v3 := list[2]; !v3.Aborted || !strings.Contains(v3.Failed, "ada") || list[1].Failed != "" {
+			t.Errorf("%+v", list)
+		}
+		wantCode(t, go2(d), "no_release", "v3 was aborted: ")
+		if now, _ := d.e.Current(); now != "v1" {
+			t.Errorf("%s serves", now)
+		}
+		delete(w.badRow, "rehearse")
+		b := mustBuild(t, d.e, []release.Package{w.store["visits@2.1.0"]}) // whoever builds it again wants it
+		if p, err := d.e.Plan(t.Context(), control.PlanRequest{}); err != nil || !b.New || p.To != b.To {
+			t.Errorf("%+v: %+v, %v", b, p, err)
+		}
+	})
+}
+
+// A set that exists only below what serves is built all the same: an upgrade leads there.
+func TestASetFromBeforeGetsANewNumber(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		must(t, go2(d))
+		one := w.store["visits@1.0.0"]
+		mustBuild(t, d.e, []release.Package{w.pack("extra", "1.0.0", "")})
+		must(t, go2(d))
+		b, err := d.e.Build(t.Context(), nil, "test", "extra") // what v2 was
+		if err != nil || !b.New || b.To != "v4" {
+			t.Fatalf("%+v, %v", b, err)
+		}
+		if again, err := d.e.Build(t.Context(), nil, "test", "extra"); err != nil || again.New || again.To != "v4" {
+			t.Errorf("%+v, %v", again, err)
+		}
+		must(t, go2(d))
+		if now, _ := d.e.Current(); now != "v4" {
+			t.Errorf("%s serves", now)
+		}
+		if b := mustBuild(t, d.e, []release.Package{one}); !b.New || b.To != "v5" {
+			t.Errorf("%+v", b)
+		}
+	})
+}
+
 // What the journal refuses is not lost: it is written before the next record.
 func TestJournalIsFullOnTheWayBack(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {

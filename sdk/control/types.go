@@ -111,14 +111,15 @@ type Release struct {
 	Services map[string]string `json:"services"` // name: version
 	Built    time.Time         `json:"built"`
 	By       string            `json:"by,omitempty"`
-	Failed   string            `json:"failed,omitempty"` // why it was rolled back by itself the last time
+	Failed   string            `json:"failed,omitempty"`  // why it was rolled back or aborted by itself the last time
+	Aborted  bool              `json:"aborted,omitempty"` // it never got to serve then
 }
 
 // Built answers POST /v1/releases.
 type Built struct {
 	From    string   `json:"from"` // the release that serves; "" on an empty instance
 	To      string   `json:"to"`
-	New     bool     `json:"new"` // false: this very set was there already
+	New     bool     `json:"new"` // false: this very set serves, or is the newest release
 	Changes []Change `json:"changes"`
 
 	Warnings []string `json:"warnings,omitempty"` // of theseus.toml, as it was read for this

@@ -13,7 +13,7 @@ func (t *tool) rehearseCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rehearse [RELEASE]",
 		Short: "Take the live rows up to RELEASE and down again; switch nothing",
-		Long: `Starts each new version of RELEASE, by default of the newest one that has not failed, as a standby beside the one that
+		Long: `Starts each new version of RELEASE, by default of the newest one unless that has failed, as a standby beside the one that
 serves, has it take every live row up and down again, and ends it. On the way down the version that serves does it
 without writing. Nothing is switched, and the rehearsal ends when reltool does.`,
 		Example: `  reltool rehearse            # would the newest release take every row?

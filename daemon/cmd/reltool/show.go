@@ -160,7 +160,10 @@ func (t *tool) showReleases(list []control.Release) {
 	tab.add(dim, "RELEASE", "STATUS", "BUILT", "BY", "SERVICES")
 	for _, r := range slices.Backward(list) {
 		services := listeners(r.Services)
-		if r.Failed != "" {
+		switch {
+		case r.Aborted:
+			services += "  (aborted: " + r.Failed + ")"
+		case r.Failed != "":
 			services += "  (was rolled back: " + r.Failed + ")"
 		}
 		tab.add(statusInk(r.Status), r.Name, r.Status, clock(r.Built), r.By, services)

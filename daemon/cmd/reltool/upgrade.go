@@ -17,7 +17,7 @@ func (t *tool) upgradeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "upgrade [RELEASE]",
 		Short: "Show what an upgrade would do; with --apply, do it",
-		Long: `Shows the plan of an upgrade to RELEASE, by default to the newest one that has not failed: the path, every step, what migrates,
+		Long: `Shows the plan of an upgrade to RELEASE, by default to the newest one, unless that has failed: the path, every step, what migrates,
 how long it takes and where the commit point is. With --apply it does exactly that and shows how it goes. An upgrade
 goes on when reltool ends.
 
