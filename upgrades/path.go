@@ -15,6 +15,15 @@ import (
 // compile asks the newer one of two versions how to go. If it does not know the other one, the way may lead through the
 // manifests of versions between them, none of which is started for that.
 func (e *Engine) compile(from, to release.Package) (*appup.Relup, error) {
+	relup, err := e.findWay(from, to)
+	if err != nil && newer(from.Version, to.Version) && e.holds(from) {
+		err = appup.WithHint(err, fmt.Sprintf("%s %s is in a release, and a version never changes: give what is to run a version above %[2]s",
+			from.Name, from.Version))
+	}
+	return relup, err
+}
+
+func (e *Engine) findWay(from, to release.Package) (*appup.Relup, error) {
 	relup, err := appup.Compile(from.Appup(), to.Appup())
 	var none *appup.NoAppupError
 	if !errors.As(err, &none) || from.Version == to.Version {

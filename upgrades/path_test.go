@@ -105,3 +105,17 @@ func TestWayThroughAVersionThatIsGone(t *testing.T) {
 		}
 	})
 }
+
+// What runs cannot be told to know the way down: a version never changes.
+func TestAdviceForAWayDownCanBeFollowed(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		mustBuild(t, d.e, []release.Package{w.pack("visits", "1.5.0", upFrom1)})
+		must(t, go2(d))
+		_, err := d.e.Build(t.Context(), []release.Package{w.pack("visits", "0.9.0", "")}, "test")
+		wantCode(t, err, "no_appup", "no way down from 1.5.0 to 0.9.0")
+		want := "visits 1.5.0 is in a release, and a version never changes: give what is to run a version above 1.5.0"
+		if e := err.(*control.Error); e.Hint != want {
+			t.Errorf("hint %q", e.Hint)
+		}
+	})
+}

@@ -103,6 +103,23 @@ func Hint(err error) string {
 	return ""
 }
 
+// WithHint puts other advice into an error of Compile: whoever asks knows that the newer version cannot be changed any
+// more. Any other error stays as it is.
+func WithHint(err error, hint string) error {
+	var none *NoAppupError
+	var open *UncoveredError
+	var dropped *DroppedError
+	switch {
+	case errors.As(err, &none):
+		none.Hint = hint
+	case errors.As(err, &open):
+		open.Hint = hint
+	case errors.As(err, &dropped):
+		dropped.Hint = hint
+	}
+	return err
+}
+
 // UncoveredError says that the schema of a table has changed and that the newer version cannot convert its rows.
 type UncoveredError struct {
 	Service, Table string

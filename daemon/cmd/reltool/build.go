@@ -170,7 +170,22 @@ func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source, 
 	if err != nil {
 		return control.Built{}, err
 	}
-	return c.Build(ctx, control.BuildRequest{Packages: paths, Remove: remove})
+	built, err := c.Build(ctx, control.BuildRequest{Packages: paths, Remove: remove})
+	return built, inSources(err, picked)
+}
+
+// inSources has an error of the daemon, which knows a manifest by its package, name the file to edit.
+func inSources(err error, picked []source) error {
+	var no *control.Error
+	if !errors.As(err, &no) {
+		return err
+	}
+	for _, s := range picked {
+		packed := s.manifest.Name + "-" + s.manifest.Version + "/" + manifestName
+		file := filepath.Join(s.dir, manifestName)
+		no.Message, no.Hint = strings.ReplaceAll(no.Message, packed, file), strings.ReplaceAll(no.Hint, packed, file)
+	}
+	return err
 }
 
 // incoming makes a new folder in the instance, which the account of the daemon can read also if root makes it.

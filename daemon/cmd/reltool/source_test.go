@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/appup"
 )
 
@@ -136,5 +137,14 @@ func TestPredecessors(t *testing.T) {
 		if err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%s: %v, %v; want %s", folder, got, err, want)
 		}
+	}
+}
+
+// The daemon knows a manifest by its package; whoever is to edit it needs its path.
+func TestHintsOfABuildNameTheFileToEdit(t *testing.T) {
+	s := source{dir: "plugins/hello", manifest: &appup.Manifest{Name: "hello", Version: "1.3.0"}}
+	err := inSources(&control.Error{Code: "no_appup", Message: "no way", Hint: "write at the end of hello-1.3.0/appup.toml:"}, []source{s})
+	if e := asError(err); e.Hint != "write at the end of plugins/hello/appup.toml:" || e.Message != "no way" {
+		t.Errorf("%+v", e)
 	}
 }
