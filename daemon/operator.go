@@ -116,13 +116,15 @@ func (f *File) stranger(path, what, name string, known []string) (warning string
 
 // notes are what reltool status says of theseus.toml.
 func (d *Daemon) notes() []string {
-	drift, err := d.engine.Drift()
+	drift, built, err := d.engine.Drift()
 	var mistake *appup.ParseError
 	switch {
 	case errors.As(err, &mistake):
 		return []string{"theseus.toml has a mistake, which the next build will refuse: " + mistake.Short()}
 	case err != nil:
 		return []string{"theseus.toml cannot be read: " + err.Error()}
+	case len(drift) > 0 && built != "":
+		return []string{fmt.Sprintf("theseus.toml has changed (%s), and %s has the change: reltool upgrade --apply", strings.Join(drift, ", "), built)}
 	case len(drift) > 0:
 		return []string{fmt.Sprintf("theseus.toml has changed (%s): reltool build", strings.Join(drift, ", "))}
 	}

@@ -78,29 +78,39 @@ func (e *Engine) known(to packages) map[string][]string {
 	return all
 }
 
-// Drift names the services whose settings in the serving release are not what the operator wants now.
-func (e *Engine) Drift() (services []string, err error) {
+// Drift names the services whose settings in the serving release are not what the operator wants now, and the newest
+// release if that has them as they are wanted.
+func (e *Engine) Drift() (services []string, built string, err error) {
 	d, err := e.operator.Read(nil)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	e.read(func(r *registry) {
-		for name, it := range r.set(r.serving) {
-			want := d.Settings[name]
-			if want == "" {
-				want = release.NoSettings
-			}
-			has := it.Settings
-			if has == "" {
-				has = e.operator.AtStart(name)
-			}
-			if has != want {
-				services = append(services, name)
-			}
+		services = e.drift(r.set(r.serving), d)
+		if n, _ := r.newest(); n != nil && len(e.drift(n.set, d)) == 0 {
+			built = n.name
 		}
 	})
+	return services, built, nil
+}
+
+// drift names the services of a set whose settings are not what is decided.
+func (e *Engine) drift(set map[string]item, d Decided) (services []string) {
+	for name, it := range set {
+		want := d.Settings[name]
+		if want == "" {
+			want = release.NoSettings
+		}
+		has := it.Settings
+		if has == "" {
+			has = e.operator.AtStart(name)
+		}
+		if has != want {
+			services = append(services, name)
+		}
+	}
 	slices.Sort(services)
-	return services, nil
+	return services
 }
 
 // decisions are the settings of a package, taken apart.

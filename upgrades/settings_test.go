@@ -53,6 +53,9 @@ func TestConfigurationIsPartOfTheRelease(t *testing.T) {
 			"visits": `{"config":{"language":"fr"},"listen":{"http":"127.0.0.1:9"},"restart":{"intensity":9}}`,
 		}
 		w.operator.warnings = []string{"a warning"}
+		if drift, built, err := d.e.Drift(); err != nil || built != "" || len(drift) != 1 {
+			t.Errorf("drift %v, built %q, %v", drift, built, err)
+		}
 		b := mustBuild(t, d.e, nil)
 		want := []string{
 			"listens on http 127.0.0.1:9", "no longer listens on http 127.0.0.1:1", "config changed: +language",
@@ -64,7 +67,7 @@ func TestConfigurationIsPartOfTheRelease(t *testing.T) {
 		if again := mustBuild(t, d.e, nil); again.New || again.To != b.To {
 			t.Errorf("the same is built again: %+v", again)
 		}
-		if drift, err := d.e.Drift(); err != nil || !slices.Equal(drift, []string{"visits"}) {
+		if drift, built, err := d.e.Drift(); err != nil || built != b.To || !slices.Equal(drift, []string{"visits"}) {
 			t.Errorf("drift %v, %v", drift, err)
 		}
 		p, err := d.e.Plan(t.Context(), control.PlanRequest{})
@@ -88,7 +91,7 @@ func TestConfigurationIsPartOfTheRelease(t *testing.T) {
 		if during != "1 2 9" || w.sockets("visits") != "2 9" {
 			t.Errorf("open in the probation: %q, after it: %q", during, w.sockets("visits"))
 		}
-		if drift, err := d.e.Drift(); err != nil || len(drift) > 0 {
+		if drift, _, err := d.e.Drift(); err != nil || len(drift) > 0 {
 			t.Errorf("drift %v, %v", drift, err)
 		}
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))

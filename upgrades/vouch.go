@@ -55,7 +55,7 @@ func (e *Engine) Taken(p release.Package) *release.RejectError {
 			}
 		}
 	})
-	no := &release.RejectError{Hint: "raise the version in appup.toml and in the program, and build again"}
+	no := &release.RejectError{Err: release.ErrTaken, Hint: "raise the version in appup.toml and in the program, and build again"}
 	switch {
 	case served:
 		no.Reason = fmt.Sprintf("%s %s has served here with other content, and a version never changes", p.Name, p.Version)

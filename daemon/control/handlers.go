@@ -76,7 +76,7 @@ func (s *Server) build(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	pkgs, err := s.add(r.Context(), in.Packages)
+	pkgs, passed, err := s.add(r.Context(), in)
 	if err != nil {
 		return err
 	}
@@ -85,24 +85,30 @@ func (s *Server) build(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	built.Warnings = append(passed, built.Warnings...)
 	s.log.Info("release built", "from", built.From, "to", built.To, "new", built.New, "by", by)
 	writeJSON(w, http.StatusOK, built)
 	return nil
 }
 
-func (s *Server) add(ctx context.Context, paths []string) ([]release.Package, error) {
-	var pkgs []release.Package
-	for _, path := range paths {
+// add takes packages in, and says which it passed over.
+func (s *Server) add(ctx context.Context, in api.BuildRequest) (pkgs []release.Package, passed []string, err error) {
+	for _, path := range in.Packages {
 		if !filepath.IsAbs(path) {
-			return nil, &api.Error{Code: "bad_request", Message: fmt.Sprintf("packages: %q is no absolute path", path)}
+			return nil, nil, &api.Error{Code: "bad_request", Message: fmt.Sprintf("packages: %q is no absolute path", path)}
 		}
 		p, err := s.o.Store.Add(ctx, path)
+		var no *release.RejectError
+		if in.PassOver && errors.Is(err, release.ErrTaken) && errors.As(err, &no) {
+			passed = append(passed, "passed over: "+no.Reason+"; "+no.Hint)
+			continue
+		}
 		if err != nil {
-			return nil, badPackage(path, err)
+			return nil, nil, badPackage(path, err)
 		}
 		pkgs = append(pkgs, p)
 	}
-	return pkgs, nil
+	return pkgs, passed, nil
 }
 
 // badPackage tells a package that is refused from a disk that fails.

@@ -114,6 +114,9 @@ func (f *fake) Services() []api.ServiceStatus {
 }
 
 func (f *fake) Add(_ context.Context, path string) (release.Package, error) {
+	if strings.Contains(path, "taken") {
+		return release.Package{}, &release.RejectError{File: path, Reason: "it is in v3", Hint: "raise it", Err: release.ErrTaken}
+	}
 	if strings.Contains(path, "bad") {
 		return release.Package{}, &release.RejectError{File: path, Reason: "it is truncated", Hint: "copy it again"}
 	}
@@ -211,6 +214,25 @@ func TestBadPackageIsRefusedWithTheReason(t *testing.T) {
 	}
 	if f.built != nil {
 		t.Error("a release was built of the good one")
+	}
+}
+
+// One source whose version is taken keeps the others, and a change in theseus.toml, from being built only if it was named.
+func TestATakenVersionIsPassedOver(t *testing.T) {
+	f := &fake{}
+	c, _ := serve(t, f)
+	r := api.BuildRequest{Packages: []string{"/a/1", "/a/taken"}}
+	if _, err := c.Build(t.Context(), r); err == nil || f.built != nil {
+		t.Errorf("%v, %v", f.built, err)
+	}
+	r.PassOver = true
+	b, err := c.Build(t.Context(), r)
+	if err != nil || len(f.built) != 1 || len(b.Warnings) != 1 || b.Warnings[0] != "passed over: it is in v3; raise it" {
+		t.Errorf("%v, %+v, %v", f.built, b, err)
+	}
+	r.Packages = append(r.Packages, "/a/bad")
+	if _, err := c.Build(t.Context(), r); err == nil {
+		t.Error("a bad package was passed over")
 	}
 }
 

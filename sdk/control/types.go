@@ -122,7 +122,7 @@ type Built struct {
 	New     bool     `json:"new"` // false: this very set serves, or is the newest release
 	Changes []Change `json:"changes"`
 
-	Warnings []string `json:"warnings,omitempty"` // of theseus.toml, as it was read for this
+	Warnings []string `json:"warnings,omitempty"` // of theseus.toml, as it was read for this, and of packages that were passed over
 }
 
 // Change is what a release does to one service. From is "" if it is new, To is "" if it goes.
@@ -137,7 +137,8 @@ type Change struct {
 type BuildRequest struct {
 	Packages []string `json:"packages"`
 	By       string   `json:"by"`
-	Remove   []string `json:"remove,omitempty"` // names of services
+	Remove   []string `json:"remove,omitempty"`    // names of services
+	PassOver bool     `json:"pass_over,omitempty"` // packages whose version is taken with other content; each is a warning
 }
 
 // RemoveRequest is the body of POST /v1/remove.

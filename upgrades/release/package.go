@@ -2,6 +2,7 @@ package release
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -108,6 +109,9 @@ func ParseFileName(file string) (name, version string, ok bool) {
 	}
 	return parts[1], parts[2], true
 }
+
+// ErrTaken is wrapped by the refusal of a package whose version is taken with other content.
+var ErrTaken = errors.New("the version is taken")
 
 // RejectError says why a package is refused.
 type RejectError struct {

@@ -26,8 +26,9 @@ func (t *tool) buildCommand() *cobra.Command {
 
 Sources are folders with an appup.toml: plugins/NAME and plugins/NAME/ANY below the current folder, or those given.
 Of each service the highest version is taken that is higher than the running one; NAME@VERSION takes exactly that one,
-and only so a pre-release. What a version changes or takes away it has to cover: see reltool appup. theseus.toml is read
-again: what it says of listeners, configuration and restarts becomes part of the release, also if no package changes.
+and only so a pre-release; if nothing is named, a version that is taken with other content is passed over. What a version
+changes or takes away it has to cover: see reltool appup. theseus.toml is read again: what it says of listeners,
+configuration and restarts becomes part of the release, also if no package changes.
 With --remove the release is without a service; its rows stay on disk. With --out the packages are only written; no
 daemon is needed, and each is compared with the next lower version in the sources.
 
@@ -134,7 +135,7 @@ func (t *tool) build(ctx context.Context, w wanted, key string) error {
 	if lost != nil && status.Release == "" {
 		return lost
 	}
-	built, err := t.deliver(ctx, c, picked, key, w.remove)
+	built, err := t.deliver(ctx, c, picked, key, control.BuildRequest{Remove: w.remove, PassOver: len(w.names)+len(w.paths) == 0})
 	if err == nil && lost != nil && len(built.Changes) == 0 {
 		err = lost // theseus.toml has not changed either
 	}
@@ -153,9 +154,9 @@ func versions(s control.Status) map[string]string {
 }
 
 // deliver packs into a folder of its own in the instance and has the daemon take it in.
-func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source, key string, remove []string) (control.Built, error) {
+func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source, key string, request control.BuildRequest) (control.Built, error) {
 	if len(picked) == 0 {
-		return c.Build(ctx, control.BuildRequest{Remove: remove})
+		return c.Build(ctx, request)
 	}
 	by, err := t.signer(key)
 	if err != nil {
@@ -166,11 +167,10 @@ func (t *tool) deliver(ctx context.Context, c *control.Client, picked []source, 
 		return control.Built{}, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the daemon has its copy, or has refused it
-	paths, err := t.pack(ctx, picked, dir, by)
-	if err != nil {
+	if request.Packages, err = t.pack(ctx, picked, dir, by); err != nil {
 		return control.Built{}, err
 	}
-	built, err := c.Build(ctx, control.BuildRequest{Packages: paths, Remove: remove})
+	built, err := c.Build(ctx, request)
 	return built, inSources(err, picked)
 }
 
