@@ -142,6 +142,9 @@ func (t *tool) build(ctx context.Context, w wanted, key string) error {
 	if err != nil {
 		return err
 	}
+	if len(built.Changes) == 0 {
+		built.Warnings = append(built.Warnings, raisedInCode(w)...)
+	}
 	return t.showBuilt(built)
 }
 

@@ -240,6 +240,31 @@ func TestNothingToBuild(t *testing.T) {
 	}
 }
 
+// Who raises the version only in main.go is told where it is taken from.
+func TestVersionRaisedOnlyInTheCode(t *testing.T) {
+	checkout(t, tree...)
+	code := "package main\n\nfunc main() { sdk.Main(sdk.Service{Name: \"cache\", Version: \"%s\", Setup: setup}) }\n"
+	serve(t, map[string]string{
+		"GET /v1/status":    `{"release":"v3","services":[{"name":"visits","version":"2.0.0"},{"name":"cache","version":"1.2.0"}]}`,
+		"POST /v1/releases": `{"from":"v3","to":"v3","changes":null}`,
+	})
+	for version, want := range map[string]string{
+		"1.2.0": "",
+		"1.3.0": "reltool: warning: plugins/cache/main.go has version 1.3.0, and plugins/cache/appup.toml has 1.2.0: " +
+			"the version is taken from appup.toml, raise it there too\n",
+	} {
+		if err := os.WriteFile("plugins/cache/main.go", fmt.Appendf(nil, code, version), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, errs := reltool(t.Context(), "build cache"); got != 0 || errs != want {
+			t.Errorf("%s: got %d %q", version, got, errs)
+		}
+		if got, _, errs := reltool(t.Context(), "build visits"); got != 0 || errs != "" {
+			t.Errorf("%s: got %d %q for another service", version, got, errs)
+		}
+	}
+}
+
 // What is in theseus.toml, and what is to go, is built from anywhere.
 func TestBuildWithoutSources(t *testing.T) {
 	t.Chdir(t.TempDir())
