@@ -5,7 +5,8 @@
 //
 // A file counts when it is called NAME-VERSION.tpk. One that was renamed into the folder is whole and is taken at once.
 // The folder is also read at start, every 30 seconds and when the kernel has dropped events. One that is still being
-// copied is no whole package yet: a file is refused only when nobody has touched it for two seconds. Hidden files, signatures, folders and every other name are ignored. Each file is handled once; one that
+// copied is no whole package yet: a file is refused only when nobody has touched it for two seconds. What ends in .tpk and is not called so is refused too. Hidden
+// files, signatures, folders and every other name are ignored. Each file is handled once; one that
 // could not be handled for want of something else, as disk space, is tried again at the next reading. Accepted files
 // stay where they are.
 package watch
@@ -132,18 +133,25 @@ func (f *Folder) note(ctx context.Context, src source, e event) bool {
 		f.rescan(ctx, src)
 		return false
 	}
-	if _, _, ok := split(e.name); !ok {
-		f.hint(e.name)
+	if !ours(e.name) {
 		return false
 	}
 	f.come[e.name] = false
 	return true
 }
 
-// hint tells of a file that looks meant for us.
-func (f *Folder) hint(name string) {
-	if strings.HasSuffix(name, ".tpk") && !strings.HasPrefix(name, ".") {
-		f.Logger.Warn("ignored: a package is called NAME-VERSION.tpk, as visits-2.0.0.tpk", "file", name)
+// ours is true for a file that is meant for us, be its name right or wrong.
+func ours(name string) bool {
+	return strings.HasSuffix(name, release.Extension) && !strings.HasPrefix(name, ".")
+}
+
+// misnamed says why a file is no package though it is ours.
+func misnamed(name string) *release.RejectError {
+	if _, _, ok := split(name); ok {
+		return nil
+	}
+	return &release.RejectError{
+		File: name, Reason: "a package is called NAME-VERSION.tpk, as visits-2.0.0.tpk", Hint: "give it its name, as reltool build does",
 	}
 }
 
@@ -166,7 +174,7 @@ func (f *Folder) rescan(ctx context.Context, src source) {
 
 // consider remembers an entry that is a package and was not seen before.
 func (f *Folder) consider(e os.DirEntry) {
-	if _, _, ok := split(e.Name()); !ok || !e.Type().IsRegular() || f.come[e.Name()] {
+	if !ours(e.Name()) || !e.Type().IsRegular() || f.come[e.Name()] {
 		return
 	}
 	info, err := e.Info()
@@ -190,6 +198,10 @@ func (f *Folder) handle(ctx context.Context) {
 			continue
 		}
 		f.seen[name] = stampOf(info)
+		if bad := misnamed(name); bad != nil {
+			f.refused(path, bad, come[name])
+			continue
+		}
 		paths = append(paths, path)
 	}
 	if len(paths) == 0 || ctx.Err() != nil {

@@ -151,7 +151,7 @@ func TestPackagesThatComeTogetherAreHandledTogether(t *testing.T) {
 
 func TestOtherNamesAreIgnored(t *testing.T) {
 	dir, k := t.TempDir(), newTaker()
-	others := []string{"README.md", ".visits-2.0.0.tpk", "visits-2.0.0.tpk.minisig", "visits-2.0.0.tpk.part", "visits.tpk"}
+	others := []string{"README.md", ".visits-2.0.0.tpk", "visits-2.0.0.tpk.minisig", "visits-2.0.0.tpk.part"}
 	for _, name := range others {
 		put(t, filepath.Join(dir, name), name)
 	}
@@ -190,6 +190,27 @@ func TestRefusedPackageIsSetAside(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "rejected", "visits-2.0.0.tpk.reason"))
 	if err != nil || !strings.Contains(string(text), "it is truncated") {
 		t.Errorf("the reason is %q, %v", text, err)
+	}
+}
+
+func TestMisnamedPackageIsSetAside(t *testing.T) {
+	dir, k := t.TempDir(), newTaker()
+	settled(t, k, &Folder{Dir: dir, Settle: 50 * time.Millisecond})
+	put(t, filepath.Join(dir, "foo.tpk"), "a package")
+	reason := filepath.Join(dir, "rejected", "foo.tpk.reason")
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		text, err := os.ReadFile(reason)
+		if err == nil && strings.Contains(string(text), "NAME-VERSION.tpk") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the reason is %q, %v", text, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := k.all(); got != "" {
+		t.Errorf("handled %q", got)
 	}
 }
 
