@@ -1,7 +1,7 @@
 // Command theseusd runs an instance of Theseus: the directory given by --dir, with its services.
 //
 // It ends with 0 after an orderly stop, 1 when it could not start or had to kill what did not stop, 2 when it was called
-// wrongly, and 78 when theseus.toml has a mistake or others could tamper with the instance.
+// wrongly, and 78 when there is no such instance, theseus.toml has a mistake, or others could tamper with it.
 package main
 
 import (
@@ -135,6 +135,9 @@ func (o *options) keel(ctx context.Context) error {
 	if err := fault.Enable("keel"); err != nil {
 		return err
 	}
+	if _, err := os.Stat(o.dir); errors.Is(err, os.ErrNotExist) {
+		return &unfit{fmt.Errorf("there is no directory %s; to make an instance there: reltool init %[1]s", o.dir)}
+	}
 	paths, err := daemon.Prepare(o.dir)
 	if err != nil {
 		return err
@@ -153,7 +156,7 @@ func (o *options) keel(ctx context.Context) error {
 	})
 }
 
-// unfit is an instance that others can tamper with, or whose keys cannot be read.
+// unfit is an instance that is not there, that others can tamper with, or whose keys cannot be read.
 type unfit struct{ error }
 
 func (u *unfit) Unwrap() error { return u.error }
