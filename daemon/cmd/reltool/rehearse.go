@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ func (t *tool) rehearse(ctx context.Context, to string) error {
 	})
 	finish()
 	if !t.json && len(found) > 0 {
-		t.showRehearsed(found)
+		t.showRehearsed(found, err)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -53,14 +54,17 @@ func (t *tool) rehearse(ctx context.Context, to string) error {
 	return nil
 }
 
-// showRehearsed prints what each service has shown.
-func (t *tool) showRehearsed(list []control.Event) {
+// showRehearsed prints what each service has shown. The reason that is said at the end too is not said twice.
+func (t *tool) showRehearsed(list []control.Event, failure error) {
 	var tab table
 	tab.add(dim, "SERVICE", "VERSION", "ROWS", "CHANGED", "LOSSY", "TOOK", "RESULT")
 	for _, e := range list {
 		what, colour := e.Text, ink("")
 		if e.Reason != "" {
 			what, colour = e.Reason, red
+			if failure != nil && strings.Contains(failure.Error(), e.Reason) {
+				what = "failed"
+			}
 		}
 		tab.add(colour, e.Service, dash(fact(e, "version")), number(e, "rows"), number(e, "changed"), number(e, "lossy"),
 			seconds(e.Took), what)

@@ -21,6 +21,11 @@ func TestRehearse(t *testing.T) {
 	if !strings.Contains(f.sent["POST /v1/rehearse"], `"to":"v2"`) {
 		t.Errorf("sent %s", f.sent["POST /v1/rehearse"])
 	}
+	f.answers["POST /v1/rehearse"] = rehearsedJSON +
+		`{"kind":"end","last":true,"error":{"code":"rehearsal","error":"v2 is not fit: visits: rehearse: row \"ada\" of table visits: check: odd"}}`
+	if _, out, errs := reltool(t.Context(), "rehearse v2"); strings.Count(out+errs, "check: odd") != 1 {
+		t.Errorf("the reason is not told once: %s%s", out, errs)
+	}
 	f.answers["POST /v1/rehearse"] = rehearsedJSON + `{"kind":"end","last":true}`
 	if code, out, _ := reltool(t.Context(), "rehearse"); code != done || !strings.HasSuffix(out, "\nrehearsal passed; nothing was changed\n") {
 		t.Errorf("got %d, %q", code, out)
