@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/appup"
@@ -112,6 +113,16 @@ func (f *File) stranger(path, what, name string, known []string) (warning string
 		return "", f.at(path, what, fmt.Sprintf("did you mean %q?", near))
 	}
 	return f.at(path, what, "known: "+strings.Join(known, ", ")).Short(), nil
+}
+
+// failure is what reltool status says of the last upgrade, if that was rolled back by itself.
+func (d *Daemon) failure() []string {
+	f, failed := d.engine.LastFailure()
+	if !failed {
+		return nil
+	}
+	return []string{fmt.Sprintf("the last upgrade, to %s, was rolled back by itself at %s: %s",
+		f.Release, f.Time.Local().Format(time.DateTime), f.Reason)}
 }
 
 // notes are what reltool status says of theseus.toml.

@@ -7,7 +7,7 @@ import (
 
 // Errors that an [Instance] answers with.
 var (
-	ErrGone = errors.New("upgrades: the process is gone")
+	ErrGone = errors.New("the process is gone")
 	ErrBusy = errors.New("upgrades: what is in hand did not end within the budget")
 )
 
@@ -58,3 +58,12 @@ func (e *StepError) Error() string {
 }
 
 func (e *StepError) Unwrap() error { return e.Err }
+
+// died says that a process of a version has ended, and how if its [Host] knows: an Instance may have a method Exit that
+// answers "signal: killed" or "exit status 1".
+func died(version string, in Instance) error {
+	if x, ok := in.(interface{ Exit() string }); ok && x.Exit() != "" {
+		return fmt.Errorf("%s: %w (%s)", version, ErrGone, x.Exit())
+	}
+	return fmt.Errorf("%s: %w", version, ErrGone)
+}

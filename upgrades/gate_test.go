@@ -196,7 +196,7 @@ func TestCrashAtTheEndOfAProbation(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			w.with(func() { w.kill(w.active("visits")) })
 		}()
-		wantCode(t, go2(d), "rolled_back", "the process is gone")
+		wantCode(t, go2(d), "rolled_back", "visits: serve: 2.0.0: the process is gone (signal: killed)")
 		wantServing(t, w, d, "1.0.0", "rolled_back")
 	})
 }

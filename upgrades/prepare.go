@@ -127,7 +127,7 @@ func (f *flight) whileServing(ctx context.Context) (context.Context, func()) {
 		wg.Go(func() {
 			select {
 			case <-m.old.Done():
-				end(&StepError{Service: m.Service, Step: stepServe, Err: fmt.Errorf("%s: %w", m.From, ErrGone)})
+				end(&StepError{Service: m.Service, Step: stepServe, Err: died(m.From, m.old)})
 			case <-ctx.Done():
 			}
 		})

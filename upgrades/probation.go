@@ -3,7 +3,6 @@ package upgrades
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -160,7 +159,7 @@ func (f *flight) watchHealth(ctx context.Context, m *move, fail context.CancelCa
 		case <-ctx.Done():
 			return
 		case <-m.new.Done():
-			fail(&StepError{Service: m.Service, Step: stepServe, Err: fmt.Errorf("%s: %w", m.To, ErrGone)})
+			fail(&StepError{Service: m.Service, Step: stepServe, Err: died(m.To, m.new)})
 			return
 		case <-tick.C:
 		}

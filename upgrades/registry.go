@@ -21,6 +21,7 @@ type registry struct {
 	upgrades uint64    // planned so far
 	rates    map[string]sample
 	seq      map[string]int64 // of each service: see Engine.Seq
+	lost     *Failure         // of the last upgrade that went back by itself; nil once another one is permanent
 	history  []control.Event
 }
 
@@ -136,6 +137,12 @@ func (r *registry) advance(rec record) error {
 	}
 	if to := r.find(u.to); to != nil && state.Ended() && !rec.Asked {
 		to.failed, to.aborted = rec.Reason, state == Aborted // no reason if it is permanent
+		if !to.aborted {
+			r.lost = nil
+		}
+		if !to.aborted && rec.Reason != "" {
+			r.lost = &Failure{Release: to.name, Time: rec.Time, Reason: rec.Reason}
+		}
 	}
 	if state == Planned {
 		return r.plan(rec)

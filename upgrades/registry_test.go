@@ -143,3 +143,23 @@ func TestEveryStateEnds(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLastFailureIsToldUntilAnUpgradeEndsWell(t *testing.T) {
+	base := with([]string{"built", "booted v1", "built"}, upgrade("v1", "v2", "committed", "probation", "rolling_back", "rolled_back"))
+	journal := line(with(base, upgrade("v1", "v2", "committed", "probation", "permanent"))...)
+	failed := len(base) - 1
+	journal[failed].Reason = "visits: unhealthy"
+	for n, want := range map[int]string{failed: "", failed + 1: "v2: visits: unhealthy", len(journal) - 1: "v2: visits: unhealthy", len(journal): ""} {
+		r, err := fold(journal[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if r.lost != nil {
+			got = r.lost.Release + ": " + r.lost.Reason
+		}
+		if got != want {
+			t.Errorf("after %d records: %q, want %q", n, got, want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades/appup"
@@ -286,4 +287,21 @@ func startOf(p release.Package) change {
 		Probation: appup.DefaultProbation, Health: orDefault(p.Manifest.Probation.Health.Std(), appup.DefaultHealth),
 		Limits: p.Manifest.Probation.Limits(), Budget: p.Manifest.Budget,
 	}
+}
+
+// Failure of a release is that it was rolled back by itself.
+type Failure struct {
+	Release string
+	Time    time.Time
+	Reason  string
+}
+
+// LastFailure is of the last upgrade, if that was rolled back by itself; an upgrade that ends well ends it.
+func (e *Engine) LastFailure() (f Failure, failed bool) {
+	e.read(func(r *registry) {
+		if r.lost != nil {
+			f, failed = *r.lost, true
+		}
+	})
+	return f, failed
 }

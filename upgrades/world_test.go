@@ -740,6 +740,9 @@ func (h *handle) Settle(ctx context.Context) error {
 	})
 }
 
+// Exit tells how the process ended; here every one is killed.
+func (h *handle) Exit() string { return "signal: killed" }
+
 // Stop ends the process whatever happens on the way, as a kill does.
 func (h *handle) Stop(ctx context.Context) error {
 	err := h.d.call(ctx, h.p, "stop", func() error { h.d.w.kill(h.p); return nil })

@@ -115,6 +115,9 @@ func (in *instance) exit() string {
 	return "gone"
 }
 
+// Exit is how the process ended, or "" if nobody here knows.
+func (in *instance) Exit() string { return in.handle.Exit() }
+
 // seen is the last answer to Status.
 func (in *instance) seen() upgrades.Status {
 	in.mu.Lock()
