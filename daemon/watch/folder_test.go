@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -326,12 +327,36 @@ func TestWhatMayStillBeCopiedIsNotSetAside(t *testing.T) {
 	})
 }
 
+// logged is a log that can be read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func TestNothingIsTakenWhileTheInstanceIsUnsafe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logged
+		var mended atomic.Bool
 		unsafe := errors.New("others can write to it")
 		k, f := newTaker(), &Folder{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
-		f.Handle, f.Safe = k.handle, func() error { return unsafe }
+		f.Handle, f.Safe = k.handle, func() error {
+			if mended.Load() {
+				return nil
+			}
+			return unsafe
+		}
 		put(t, filepath.Join(f.Dir, "visits-1.0.0.tpk"), "")
 		src := inBubble(t, f)
 		src.events <- event{name: "visits-1.0.0.tpk"}
@@ -343,7 +368,7 @@ func TestNothingIsTakenWhileTheInstanceIsUnsafe(t *testing.T) {
 		if n := strings.Count(log.String(), "takes nothing"); n != 1 || !strings.Contains(log.String(), unsafe.Error()) {
 			t.Errorf("the log has it %d times: %s", n, log.String())
 		}
-		unsafe = nil
+		mended.Store(true)
 		time.Sleep(DefaultEvery)
 		synctest.Wait()
 		if got := k.all(); got != "visits-1.0.0.tpk" {
