@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -121,10 +122,28 @@ func (in *instance) replace(ctx context.Context) error {
 func (in *instance) renew(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, replaceTime)
 	defer stop()
-	if _, err := in.ReplaceDaemon(ctx, control.ReplaceRequest{Path: in.yard.theseusd, Again: true, By: "crash"}); err != nil {
+	if err := in.askForAnother(ctx); err != nil {
 		return err
 	}
 	return in.until(ctx, func(s control.Status) bool { return rests(s) && len(in.crowd().daemons) == 1 })
+}
+
+// askForAnother asks again while the last upgrade is at its end: that is no time for it, and no failure either.
+func (in *instance) askForAnother(ctx context.Context) error {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		_, err := in.ReplaceDaemon(ctx, control.ReplaceRequest{Path: in.yard.theseusd, Again: true, By: "crash"})
+		var said *control.Error
+		if !errors.As(err, &said) || said.Code != "busy" {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 const replaceTime = 20 * time.Second
