@@ -15,8 +15,9 @@ import (
 	"github.com/theseusd/theseus/sdk/wire"
 )
 
-// Release makes the active version a standby: no request is read any more, those in hand are finished, the log is
-// fenced, and the pair gets the last word on each connection.
+// Release makes the active version a standby: no request is read any more, those in hand are finished, the pair gets
+// the last word on each connection, and the log is fenced. The fence comes last because it cannot fail: what goes wrong
+// before it is undone, and this version serves on with its connections.
 func (rt *process) Release(ctx context.Context, req *wire.ReleaseRequest) (*wire.ReleaseReply, error) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -29,20 +30,30 @@ func (rt *process) Release(ctx context.Context, req *wire.ReleaseRequest) (*wire
 		return nil, status.Error(codes.Aborted, err.Error())
 	}
 	drained := time.Since(began)
+	n, err := rt.handOver(req.Cut)
+	if err != nil {
+		return nil, errors.Join(status.Error(codes.FailedPrecondition, err.Error()), rt.resume())
+	}
 	fault.At(fault.FenceBefore)
 	if err := rt.store.Release(); err != nil {
 		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.resume())
 	}
 	fault.At(fault.FenceAfter)
 	rt.setRole(wire.StatusReply_ROLE_STANDBY)
-	fault.At(fault.FinishBefore)
-	n, err := rt.group.Finish()
-	fault.At(fault.FinishAfter)
-	if err != nil {
-		// The pair is gone: there is nobody to hand connections to, and whoever takes over begins without them.
-		rt.log.Warn("connections could not be handed over", "error", err)
-	}
 	return &wire.ReleaseReply{DrainMicros: drained.Microseconds(), Connections: uint64(n)}, nil
+}
+
+// handOver gives the connections to the pair. With cut it does not matter if nobody takes them: they end once this
+// version does not come back.
+func (rt *process) handOver(cut bool) (n int, err error) {
+	fault.At(fault.FinishBefore)
+	n, err = rt.group.Finish()
+	fault.At(fault.FinishAfter)
+	if err != nil && cut {
+		rt.log.Warn("connections are cut", "error", err)
+		return 0, nil
+	}
+	return n, err
 }
 
 // quiesce leaves nothing in hand, or everything as it was.

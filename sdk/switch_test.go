@@ -241,6 +241,52 @@ func TestBusyVersionIsNotReleased(t *testing.T) {
 	}
 }
 
+// The pair may break between the park and the last word. Then nobody has the connections but the version that served.
+func TestVersionThatCannotHandOverServesOnWithItsConnections(t *testing.T) {
+	r := newRig(t)
+	v1 := r.open("1.0.0")
+	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	r.ask("/a")
+	v2 := r.open("2.0.0")
+	r.pair(v1, v2)
+	v2.group.Unpair()
+	_, err := v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 500_000})
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Fatalf("%v, want FAILED_PRECONDITION", err)
+	}
+	if got := r.ask("/a"); got != "1.0.0 2" {
+		t.Error("the version should serve on, on the same connection:", got)
+	}
+	r.pair(v1, v2)
+	r.swap(v1, v2, map[string]int32{"counts": 1})
+	if got := r.ask("/a"); got != "2.0.0 3" {
+		t.Error("once paired again the connection should travel:", got)
+	}
+}
+
+// With cut a version lets go all the same, and is a standby.
+func TestVersionLetsGoOfConnectionsThatNobodyTakes(t *testing.T) {
+	r := newRig(t)
+	v1 := r.open("1.0.0")
+	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	r.ask("/a")
+	if _, err := v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 500_000, Cut: true}); err != nil {
+		t.Fatal(err)
+	}
+	v2 := r.open("2.0.0")
+	if _, err := v2.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	r.conn = nil
+	if got := r.ask("/a"); got != "2.0.0 2" {
+		t.Error(got)
+	}
+}
+
 func TestDescribeTellsTablesVerbsAndListeners(t *testing.T) {
 	d, err := Describe(counting("2.0.0"))
 	if err != nil {

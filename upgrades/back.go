@@ -167,16 +167,12 @@ func (f *flight) revive(ctx context.Context, m *move) error {
 	return err
 }
 
-// pairBack joins the new version, if it serves, with a fresh process of the old one. Without a pair connections are
-// cut at the way back, no more.
+// pairBack joins the new version, if it serves, with a fresh process of the old one.
 func (f *flight) pairBack(ctx context.Context, m *move) {
 	if s, err := status(ctx, m.new); err != nil || s.Role != Active {
 		return // after a crash of the daemon the journal knows only that it was about to
 	}
-	err := f.call(ctx, m, stepPair, pairBudget, func(ctx context.Context) error { return m.new.Pair(ctx, m.old) })
-	if err != nil {
-		f.e.log.Warn("connections will not be kept on the way back", "service", m.Service, "error", err)
-	}
+	f.joinAgain(ctx, m, m.new, m.old)
 }
 
 // yield makes the new version let go, by force if it does not by itself, and tells whether it handed its connections
@@ -188,13 +184,17 @@ func (f *flight) yield(ctx context.Context, m *move) bool {
 	if m.heir != nil {
 		return m.heir == m.old
 	}
-	if err := f.release(ctx, m, m.new); err != nil {
+	paired, err := f.handDown(ctx, m, m.new, m.old)
+	if err != nil {
 		f.e.log.Warn("the new version does not let go", "service", m.Service, "error", err)
 		kill(ctx, m.new)
 		return false
 	}
-	m.heir = m.old
-	return true
+	m.heir = Gone(m.from) // nobody has the connections
+	if paired {
+		m.heir = m.old
+	}
+	return paired
 }
 
 // clear ends what the way back leaves behind: processes of the new versions, pairs and older shapes of the old ones.

@@ -9,6 +9,8 @@ import (
 var (
 	ErrGone = errors.New("the process is gone")
 	ErrBusy = errors.New("upgrades: what is in hand did not end within the budget")
+	// ErrUnpaired says that no other process takes the connections.
+	ErrUnpaired = errors.New("upgrades: the connections cannot be handed over")
 )
 
 // ErrClosed ends an upgrade that was left where it stood because the engine was closed; Recover of the next engine

@@ -73,9 +73,9 @@ func (f *flight) handOver(ctx context.Context, m *move) bool {
 		f.stop(ctx, m, m.old)
 		return false
 	}
-	if err := f.release(ctx, m, m.old); err != nil {
+	paired, err := f.handDown(ctx, m, m.old, m.new)
+	if err != nil {
 		kill(ctx, m.old)
-		return false
 	}
-	return true
+	return paired
 }

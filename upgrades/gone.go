@@ -33,7 +33,7 @@ func (g *gone) Health(context.Context) error           { return ErrGone }
 func (g *gone) Pair(context.Context, Instance) error   { return ErrGone }
 func (g *gone) Settle(context.Context) error           { return ErrGone }
 func (g *gone) Stop(context.Context) error             { return nil }
-func (g *gone) Release(context.Context, time.Duration) (Released, error) {
+func (g *gone) Release(context.Context, time.Duration, bool) (Released, error) {
 	return Released{}, ErrGone
 }
 

@@ -43,7 +43,9 @@ type Instance interface {
 	Rehearse(ctx context.Context, down map[string]int32, progress func(Progress)) (Rehearsal, error)
 	Pair(ctx context.Context, with Instance) error // the receiver serves, with is the standby
 	Shadow(ctx context.Context, versions map[string]int32, snapshot bool, progress func(Progress)) error
-	Release(ctx context.Context, budget time.Duration) (Released, error) // ErrBusy: nothing has changed
+	// Release lets go of the connections, which the paired process gets, and of the log. After ErrBusy and ErrUnpaired
+	// nothing has changed, and the process serves on. With cut it lets go although nobody takes the connections.
+	Release(ctx context.Context, budget time.Duration, cut bool) (Released, error)
 	Activate(ctx context.Context, shadows map[string]int32, paired bool) (Activated, error)
 	Settle(ctx context.Context) error
 	Stop(ctx context.Context) error // in order, then by force when ctx ends

@@ -145,11 +145,12 @@ func switchedText(c change) string {
 	}
 }
 
-// letGo makes the old version stop serving. One that is busy serves on between the tries.
+// letGo makes the old version stop serving. One that is busy serves on between the tries; one whose connections nobody
+// takes serves on with them.
 func (f *flight) letGo(ctx context.Context, m *move) error {
 	m.loose = true
-	err := f.release(ctx, m, m.old)
-	if errors.Is(err, ErrBusy) {
+	err := f.release(ctx, m, m.old, false)
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrUnpaired) {
 		m.loose = false
 	}
 	m.mute = errors.Is(err, context.DeadlineExceeded)
@@ -158,13 +159,13 @@ func (f *flight) letGo(ctx context.Context, m *move) error {
 
 // release makes an instance let go within the budget of a switch, whatever the number of tries. An answer that says
 // no has changed nothing, so the next try may come.
-func (f *flight) release(ctx context.Context, m *move, in Instance) error {
+func (f *flight) release(ctx context.Context, m *move, in Instance, cut bool) error {
 	budget := m.forLetGo()
 	until := time.Now().Add(budget)
 	for {
 		left := time.Until(until)
 		err := f.call(ctx, m, stepLetGo, left+switchBudget, func(ctx context.Context) error {
-			_, err := in.Release(ctx, min(m.Drain, left))
+			_, err := in.Release(ctx, min(m.Drain, left), cut)
 			return err
 		})
 		if err == nil || settledFailure(err) || time.Until(until) <= busyPause {
@@ -176,9 +177,33 @@ func (f *flight) release(ctx context.Context, m *move, in Instance) error {
 	}
 }
 
-// settledFailure is true if asking again would not help: the process is gone or hangs.
+// settledFailure is true if asking again would not help: the process is gone or hangs, or nobody takes its connections.
 func settledFailure(err error) bool {
-	return errors.Is(err, ErrGone) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return errors.Is(err, ErrGone) || errors.Is(err, ErrUnpaired) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// handDown makes a process let go for its heir, where there is no other way but to go on, and tells whether its
+// connections travel. If the two are not paired any more they are paired again; only if that fails as well the
+// connections are cut.
+func (f *flight) handDown(ctx context.Context, m *move, in, heir Instance) (paired bool, err error) {
+	err = f.release(ctx, m, in, false)
+	if errors.Is(err, ErrUnpaired) && alive(heir) {
+		f.joinAgain(ctx, m, in, heir)
+		err = f.release(ctx, m, in, false)
+	}
+	if errors.Is(err, ErrUnpaired) {
+		return false, f.release(ctx, m, in, true)
+	}
+	return err == nil, err
+}
+
+// joinAgain pairs a process that serves with the one that is to take its connections. Without a pair they are cut at
+// the switch, no more.
+func (f *flight) joinAgain(ctx context.Context, m *move, in, heir Instance) {
+	err := f.call(ctx, m, stepPair, pairBudget, func(ctx context.Context) error { return in.Pair(ctx, heir) })
+	if err != nil {
+		f.e.log.Warn("connections will not be kept", "service", m.Service, "error", err)
+	}
 }
 
 // takeOver makes the new version serve.

@@ -705,14 +705,18 @@ func (h *handle) Shadow(ctx context.Context, v map[string]int32, snapshot bool, 
 	})
 }
 
-func (h *handle) Release(ctx context.Context, _ time.Duration) (Released, error) {
+func (h *handle) Release(ctx context.Context, _ time.Duration, cut bool) (Released, error) {
 	return Released{}, h.d.call(ctx, h.p, "release", func() error {
-		if h.p.role == Active {
-			h.p.role = Standby
-			if h.p.peer != nil && !h.p.peer.dead() {
-				h.p.peer.marker = true
-			}
+		paired := h.p.peer != nil && !h.p.peer.dead()
+		switch {
+		case h.p.role != Active:
+			return nil
+		case paired:
+			h.p.peer.marker = true
+		case !cut:
+			return ErrUnpaired
 		}
+		h.p.role = Standby
 		return nil
 	})
 }

@@ -143,9 +143,12 @@ func (f *fakeService) echo() {
 	}
 }
 
-func (f *fakeService) Release(context.Context, *wire.ReleaseRequest) (*wire.ReleaseReply, error) {
+func (f *fakeService) Release(_ context.Context, r *wire.ReleaseRequest) (*wire.ReleaseReply, error) {
 	if mode("busy") {
 		return nil, status.Error(codes.Aborted, "one request is in hand")
+	}
+	if mode("alone") && !r.Cut {
+		return nil, status.Error(codes.FailedPrecondition, "serve: no pair")
 	}
 	f.set(wire.StatusReply_ROLE_STANDBY)
 	return &wire.ReleaseReply{}, nil

@@ -339,7 +339,7 @@ func TestAnswersAreTranslated(t *testing.T) {
 	t.Setenv("THESEUS_TEST", "busy,sick,bad-row,cut")
 	f := newFixture(t, testDir(t))
 	in := f.serve("1.0.0")
-	_, busy := in.Release(t.Context(), time.Second)
+	_, busy := in.Release(t.Context(), time.Second, false)
 	_, row := in.Rehearse(t.Context(), nil, func(upgrades.Progress) {})
 	for name, c := range map[string]struct {
 		err  error
@@ -354,6 +354,18 @@ func TestAnswersAreTranslated(t *testing.T) {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.text) || (c.is != nil && !errors.Is(c.err, c.is)) {
 			t.Errorf("%s: %v", name, c.err)
 		}
+	}
+}
+
+func TestLettingGoNeedsSomebodyWhoTakesTheConnections(t *testing.T) {
+	t.Setenv("THESEUS_TEST", "alone")
+	f := newFixture(t, testDir(t))
+	in := f.serve("1.0.0")
+	if _, err := in.Release(t.Context(), time.Second, false); !errors.Is(err, upgrades.ErrUnpaired) {
+		t.Errorf("%v, want %v", err, upgrades.ErrUnpaired)
+	}
+	if _, err := in.Release(t.Context(), time.Second, true); err != nil {
+		t.Error(err)
 	}
 }
 

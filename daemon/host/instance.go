@@ -258,8 +258,8 @@ func (in *instance) Shadow(ctx context.Context, versions map[string]int32, snaps
 }
 
 // Release makes the process let go.
-func (in *instance) Release(ctx context.Context, budget time.Duration) (upgrades.Released, error) {
-	r, err := in.svc.Release(ctx, &wire.ReleaseRequest{DrainMicros: budget.Microseconds()})
+func (in *instance) Release(ctx context.Context, budget time.Duration, cut bool) (upgrades.Released, error) {
+	r, err := in.svc.Release(ctx, &wire.ReleaseRequest{DrainMicros: budget.Microseconds(), Cut: cut})
 	if err != nil {
 		return upgrades.Released{}, in.fail("release", err)
 	}
@@ -353,6 +353,8 @@ func (in *instance) fail(call string, err error) error {
 		return fmt.Errorf("%s: %w", where, context.Canceled)
 	case s.Code() == codes.Aborted:
 		return fmt.Errorf("%s: %w: %s", where, upgrades.ErrBusy, s.Message())
+	case s.Code() == codes.FailedPrecondition && call == "release":
+		return fmt.Errorf("%s: %w: %s", where, upgrades.ErrUnpaired, s.Message())
 	case s.Code() == codes.Unavailable:
 		return fmt.Errorf("%s: %w: %s", where, upgrades.ErrGone, s.Message())
 	case s.Code() == codes.Unknown:

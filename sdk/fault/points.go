@@ -23,10 +23,10 @@ const (
 	HostLaunched
 	ServiceOpened
 	Parked
-	FenceBefore
-	FenceAfter
 	FinishBefore
 	FinishAfter
+	FenceBefore
+	FenceAfter
 	Awaited
 	EpochFenced
 	EpochBefore
@@ -58,10 +58,10 @@ var Points = [...]struct{ Name, Means string }{
 	HostLaunched:    {"host.launched", "a process has shaken hands, and no record names it"},
 	ServiceOpened:   {"service.opened", "a process has read its log, and has not said so"},
 	Parked:          {"service.parked", "the old version has nothing in hand and reads nothing, the log is its own"},
+	FinishBefore:    {"service.finish.before", "the old version has no last word on its connections yet"},
+	FinishAfter:     {"service.finish.after", "the connections are the other's, the log is still the old version's"},
 	FenceBefore:     {"service.fence.before", "the old version is about to fence its log"},
 	FenceAfter:      {"service.fence.after", "nobody may write, nobody serves"},
-	FinishBefore:    {"service.finish.before", "the old version has no last word on its connections yet"},
-	FinishAfter:     {"service.finish.after", "the connections are the other's"},
 	Awaited:         {"service.awaited", "the new version has the connections, and not the log"},
 	EpochFenced:     {"state.epoch.fenced", "the new writer has fenced the log"},
 	EpochBefore:     {"state.epoch.before", "the log is read to its end, the new epoch has no segment"},

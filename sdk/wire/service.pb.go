@@ -868,6 +868,7 @@ func (x *ShadowReply) GetDone() bool {
 type ReleaseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DrainMicros   int64                  `protobuf:"varint,1,opt,name=drain_micros,json=drainMicros,proto3" json:"drain_micros,omitempty"`
+	Cut           bool                   `protobuf:"varint,2,opt,name=cut,proto3" json:"cut,omitempty"` // connections that nobody takes are hung up
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -907,6 +908,13 @@ func (x *ReleaseRequest) GetDrainMicros() int64 {
 		return x.DrainMicros
 	}
 	return 0
+}
+
+func (x *ReleaseRequest) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
 }
 
 type ReleaseReply struct {
@@ -1302,9 +1310,10 @@ const file_service_proto_rawDesc = "" +
 	"\vShadowReply\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x04R\x04rows\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x12\n" +
-	"\x04done\x18\x03 \x01(\bR\x04done\"3\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\"E\n" +
 	"\x0eReleaseRequest\x12!\n" +
-	"\fdrain_micros\x18\x01 \x01(\x03R\vdrainMicros\"S\n" +
+	"\fdrain_micros\x18\x01 \x01(\x03R\vdrainMicros\x12\x10\n" +
+	"\x03cut\x18\x02 \x01(\bR\x03cut\"S\n" +
 	"\fReleaseReply\x12!\n" +
 	"\fdrain_micros\x18\x01 \x01(\x03R\vdrainMicros\x12 \n" +
 	"\vconnections\x18\x02 \x01(\x04R\vconnections\"\xae\x01\n" +

@@ -53,8 +53,9 @@ type ServiceClient interface {
 	Pair(ctx context.Context, in *PairRequest, opts ...grpc.CallOption) (*PairReply, error)
 	// Shadow makes the writer append each change in older shapes also, and with snapshot all rows that are there.
 	Shadow(ctx context.Context, in *ShadowRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ShadowReply], error)
-	// Release parks the readers, finishes what is in hand, fences the log and becomes a standby. If what is in hand
-	// does not end within the budget, nothing has changed, the version serves on, and the code is ABORTED.
+	// Release parks the readers, finishes what is in hand, gives its connections to the pair, fences the log and becomes
+	// a standby. If what is in hand does not end within the budget, nothing has changed, the version serves on, and the
+	// code is ABORTED. The same holds, with FAILED_PRECONDITION, if there is no pair that takes the connections.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseReply, error)
 	// Activate fences the log, applies the last delta, becomes its writer and serves.
 	Activate(ctx context.Context, in *ActivateRequest, opts ...grpc.CallOption) (*ActivateReply, error)
@@ -210,8 +211,9 @@ type ServiceServer interface {
 	Pair(context.Context, *PairRequest) (*PairReply, error)
 	// Shadow makes the writer append each change in older shapes also, and with snapshot all rows that are there.
 	Shadow(*ShadowRequest, grpc.ServerStreamingServer[ShadowReply]) error
-	// Release parks the readers, finishes what is in hand, fences the log and becomes a standby. If what is in hand
-	// does not end within the budget, nothing has changed, the version serves on, and the code is ABORTED.
+	// Release parks the readers, finishes what is in hand, gives its connections to the pair, fences the log and becomes
+	// a standby. If what is in hand does not end within the budget, nothing has changed, the version serves on, and the
+	// code is ABORTED. The same holds, with FAILED_PRECONDITION, if there is no pair that takes the connections.
 	Release(context.Context, *ReleaseRequest) (*ReleaseReply, error)
 	// Activate fences the log, applies the last delta, becomes its writer and serves.
 	Activate(context.Context, *ActivateRequest) (*ActivateReply, error)
