@@ -61,6 +61,7 @@ type Daemon struct {
 	engine  *upgrades.Engine
 	audit   *audit.Log
 	worries worries
+	copies  binaries
 	letGo   context.CancelCauseFunc // of Run
 }
 
@@ -76,6 +77,7 @@ func New(cfg Config) (d *Daemon, err error) {
 	if d.paths, err = Prepare(cfg.Dir); err != nil {
 		return nil, err
 	}
+	d.copies.dir = d.paths.Daemons
 	if err := d.paths.Check(); err != nil {
 		if cfg.Beside {
 			return nil, errors.New(withHint(err))

@@ -127,6 +127,7 @@ func (r *replacer) Replace(ctx context.Context, req api.ReplaceRequest) (p api.R
 	if err != nil {
 		return p, nil, err
 	}
+	defer r.d.copies.use()()
 	by, err := program.Take(ctx, r.d.paths.Daemons, req.Path)
 	var no *program.RefusedError
 	if errors.As(err, &no) {
@@ -151,6 +152,7 @@ func (r *replacer) Back(ctx context.Context, req api.ReplaceRequest) (p api.Repl
 	if err != nil {
 		return p, nil, err
 	}
+	defer r.d.copies.use()()
 	known, err := r.d.keel.Daemons(ctx)
 	if err != nil {
 		return p, nil, fmt.Errorf("ask the keel: %w", err)
@@ -179,7 +181,6 @@ func (r *replacer) by(ctx context.Context, by keel.Program, req api.ReplaceReque
 	if self, err := program.Self(); err != nil {
 		return p, nil, err
 	} else if by.Digest == self && !req.Again {
-		r.d.prune(ctx)
 		return api.Replacement{By: programOf(by), State: unchanged}, func() {}, nil
 	}
 	if err := r.d.safe(); err != nil {
@@ -224,15 +225,4 @@ func (d *Daemon) release() error {
 	err := d.journal.Close()
 	fault.At(fault.DaemonReleased)
 	return err
-}
-
-// prune keeps the binaries of this daemon and of the one before, if the keel goes by them.
-func (d *Daemon) prune(ctx context.Context) {
-	known, err := d.keel.Daemons(ctx)
-	if err == nil {
-		err = program.Prune(d.paths.Daemons, known.Charge.Digest, known.Previous.Digest)
-	}
-	if err != nil {
-		d.log.Warn("old binaries of the daemon stay", "error", err)
-	}
 }

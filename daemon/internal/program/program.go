@@ -203,7 +203,7 @@ func same(path, digest string) bool {
 func isTheseusd(path string) error {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
-		return errors.New("it is no Go program")
+		return fmt.Errorf("it is no Go program: %w", err)
 	}
 	if info.Path != Main {
 		return fmt.Errorf("it is %s and no theseusd", info.Path)

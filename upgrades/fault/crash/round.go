@@ -71,7 +71,18 @@ func (r *round) run(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return fmt.Errorf("the scenario does not end: %w", context.Cause(ctx))
 	}
+	if err := r.refused(); err != nil {
+		return err
+	}
 	return r.in.inspect(ctx, r)
+}
+
+// refused is what a caller was told although nobody fell. How an upgrade ended is judged by the journal.
+func (r *round) refused() error {
+	if len(r.c.Shots) > 0 || r.s.upgrades() {
+		return nil
+	}
+	return r.told
 }
 
 // arm makes the plan for a shot, or for the trace behind the last one.

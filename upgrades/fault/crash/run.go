@@ -136,9 +136,6 @@ func (r *runner) judged(list []matrix.Case) (jobs []job) {
 	return jobs
 }
 
-// traceTries is how often all scenarios are traced until every point was met: one may be refused at a bad moment.
-const traceTries = 4
-
 // traces runs each scenario without a shot and makes the cases of what it went through.
 func (r *runner) traces(ctx context.Context) error {
 	var jobs []job
@@ -147,12 +144,7 @@ func (r *runner) traces(ctx context.Context) error {
 		jobs = append(jobs, job{Case: matrix.Case{Scenario: s.name}, trace: true, done: done})
 	}
 	r.say("tracing %d scenarios", len(jobs))
-	var err error
-	for range traceTries {
-		if err = r.fleet.run(ctx, r.jobs, jobs); err != nil || len(matrix.Missing(r.reached)) == 0 {
-			break
-		}
-	}
+	err := r.fleet.run(ctx, r.jobs, jobs)
 	if err == nil && r.report.violations > 0 {
 		err = errors.New("a scenario fails although nobody falls")
 	}
