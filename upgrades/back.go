@@ -149,11 +149,12 @@ func (f *flight) backOnce(ctx context.Context, m *move) error {
 	return err
 }
 
-// revive starts the old version again if its process is gone.
+// revive starts the old version again if its process is gone or does nothing any more; the new one serves meanwhile.
 func (f *flight) revive(ctx context.Context, m *move) error {
-	if alive(m.old) {
+	if alive(m.old) && (!m.served || !alive(m.new) || answers(ctx, m.old)) {
 		return nil
 	}
+	kill(ctx, m.old)
 	err := f.call(ctx, m, stepStart, m.forStart(), func(ctx context.Context) error {
 		in, err := f.e.host.Start(ctx, m.from)
 		if err == nil {

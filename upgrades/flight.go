@@ -72,6 +72,12 @@ func alive(in Instance) bool {
 	}
 }
 
+// answers is false for a process that is silent for long: it has died in all but name.
+func answers(ctx context.Context, in Instance) bool {
+	_, err := status(ctx, in)
+	return err == nil || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil
+}
+
 // status asks an instance what it does.
 func status(ctx context.Context, in Instance) (s Status, err error) {
 	err = within(ctx, statusBudget, func(ctx context.Context) error {

@@ -235,21 +235,34 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: kill9 daemon|keel|SERVICE")
 	}
-	c, err := control.Dial(instanceOf(ts).dir)
-	ts.Check(err)
-	defer c.Close()
-	s, err := ask(c)
-	ts.Check(err)
-	pid := pidOf(s, args[0])
-	if pid <= 1 {
-		ts.Fatalf("there is no pid of %s", args[0])
-	}
-	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	pid := signal(ts, args[0], syscall.SIGKILL)
 	for deadline := time.Now().Add(patience); running(pid); time.Sleep(askEvery) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s (%d) lives on", args[0], pid)
 		}
 	}
+}
+
+// stand stops a process that the status names: it does nothing any more, and lives.
+func stand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stand daemon|keel|SERVICE|SERVICE/standby")
+	}
+	signal(ts, args[0], syscall.SIGSTOP)
+}
+
+// signal sends a signal to a process that the status names.
+func signal(ts *testscript.TestScript, who string, sig syscall.Signal) (pid int) {
+	c, err := control.Dial(instanceOf(ts).dir)
+	ts.Check(err)
+	defer c.Close()
+	s, err := ask(c)
+	ts.Check(err)
+	if pid = pidOf(s, who); pid <= 1 {
+		ts.Fatalf("there is no pid of %s", who)
+	}
+	ts.Check(syscall.Kill(pid, sig))
+	return pid
 }
 
 // pids notes the processes of the services, or fails unless they are the same.
@@ -283,6 +296,9 @@ func pidOf(s control.Status, who string) int {
 	for _, one := range s.Services {
 		if one.Name == who {
 			return one.PID
+		}
+		if one.Name+"/standby" == who && len(one.Standbys) == 1 {
+			return one.Standbys[0].PID
 		}
 	}
 	return 0

@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stop": stop, "await": await, "kill9": kill9, "load": load, "mangle": mangle, "exits": exits,
+			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "mangle": mangle, "exits": exits,
 			"smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
 			"pids": pids,
 		},

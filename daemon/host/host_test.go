@@ -406,11 +406,8 @@ func TestHangingProcess(t *testing.T) {
 	f.gone(in.record.ID)
 }
 
-// A version that stands still keeps nobody waiting for the half hour that its step may take.
-func TestASilentProcessIsGivenUpWithinSeconds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes the time of a few pings")
-	}
+// A version that stands still keeps nobody waiting for the half hour that its step may take, nor for four pings.
+func TestAStoppedProcessIsGivenUpWithinSeconds(t *testing.T) {
 	f := newFixture(t, testDir(t))
 	in, other := f.serve("1.0.0"), f.start("2.0.0")
 	f.Take("fake")
@@ -425,11 +422,52 @@ func TestASilentProcessIsGivenUpWithinSeconds(t *testing.T) {
 	if err := in.Stop(t.Context()); err != nil || in.exit() != "signal: killed" {
 		t.Errorf("stop: %v, %s", err, in.exit())
 	}
-	if took := time.Since(began); took > 30*time.Second {
+	if took := time.Since(began); took > 4*time.Second { // without a look at the process it would be that for each call
 		t.Errorf("it took %s", took)
 	}
 	if err := other.Settle(t.Context()); errors.Is(err, errSilent) {
 		t.Errorf("the one that answers is given up: %v", err)
+	}
+}
+
+// Nobody is given up for a short stop.
+func TestAProcessThatIsStoppedForAMomentIsNotGivenUp(t *testing.T) {
+	f := newFixture(t, testDir(t))
+	in := f.serve("1.0.0")
+	f.Take("fake")
+	f.signal(in, syscall.SIGSTOP)
+	health := make(chan error, 1)
+	go func() { health <- in.Health(t.Context()) }()
+	time.Sleep(4 * lookEvery)
+	f.signal(in, syscall.SIGCONT)
+	if err := <-health; err != nil {
+		t.Error(err)
+	}
+	if err := in.silent(); err != nil {
+		t.Errorf("given up: %v", err)
+	}
+}
+
+func TestAProcessThatDoesNotAnswerIsGivenUpAfterFourPings(t *testing.T) {
+	f := newFixture(t, testDir(t))
+	live := f.serve("1.0.0")
+	in := &instance{host: live.host, pkg: live.pkg, record: live.record, handle: live.handle, svc: live.svc} // nobody else pings it
+	for range silentPings - 1 {
+		in.heed(context.DeadlineExceeded)
+		if err := in.silent(); err != nil {
+			t.Fatalf("given up: %v", err)
+		}
+	}
+	in.heed(context.DeadlineExceeded)
+	if err := in.silent(); !errors.Is(err, errUnheeded) {
+		t.Errorf("%v, want %v", err, errUnheeded)
+	}
+	if _, err := in.Status(t.Context()); !errors.Is(err, errSilent) {
+		t.Errorf("who asks one that is given up gets %v, want %v at once", err, errSilent)
+	}
+	in.ping(t.Context())
+	if err := in.Health(t.Context()); err != nil {
+		t.Errorf("one that answers is there again: %v", err)
 	}
 }
 

@@ -49,6 +49,7 @@ type instance struct {
 	last   upgrades.Status
 	answer time.Time // when it last answered
 	missed int       // pings that it has not answered since
+	lost   error     // why it is given up, until it answers a ping
 }
 
 var _ upgrades.Instance = (*instance)(nil)
@@ -89,7 +90,7 @@ func (in *instance) watch(ctx context.Context) {
 func (in *instance) ping(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	_, err := in.Status(ctx) // silence shows in the status page
+	_, err := in.ask(ctx) // silence shows in the status page
 	in.heed(err)
 }
 
@@ -134,9 +135,20 @@ func (in *instance) silence() time.Duration {
 
 // Status asks the process.
 func (in *instance) Status(ctx context.Context) (upgrades.Status, error) {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
+	st, err := in.ask(ctx)
+	if err != nil {
+		return st, in.failIn(ctx, "status", err)
+	}
+	return st, nil
+}
+
+// ask is Status by somebody who has a short time limit.
+func (in *instance) ask(ctx context.Context) (upgrades.Status, error) {
 	r, err := in.svc.Status(ctx, &wire.StatusRequest{})
 	if err != nil {
-		return upgrades.Status{}, in.fail("status", err)
+		return upgrades.Status{}, err
 	}
 	st := statusOf(r, in.record.PID)
 	in.mu.Lock()
@@ -169,9 +181,11 @@ var roles = map[wire.StatusReply_Role]upgrades.Role{
 
 // Health asks for the service's own checks.
 func (in *instance) Health(ctx context.Context) error {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	r, err := in.svc.Health(ctx, &wire.HealthRequest{})
 	if err != nil {
-		return in.fail("health", err)
+		return in.failIn(ctx, "health", err)
 	}
 	if !r.Ok {
 		return fmt.Errorf("unhealthy: %s", r.Reason)
@@ -259,18 +273,22 @@ func (in *instance) Shadow(ctx context.Context, versions map[string]int32, snaps
 
 // Release makes the process let go.
 func (in *instance) Release(ctx context.Context, budget time.Duration, cut bool) (upgrades.Released, error) {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	r, err := in.svc.Release(ctx, &wire.ReleaseRequest{DrainMicros: budget.Microseconds(), Cut: cut})
 	if err != nil {
-		return upgrades.Released{}, in.fail("release", err)
+		return upgrades.Released{}, in.failIn(ctx, "release", err)
 	}
 	return upgrades.Released{Drain: micros(r.DrainMicros), Connections: r.Connections}, nil
 }
 
 // Activate makes the process the one that serves.
 func (in *instance) Activate(ctx context.Context, shadows map[string]int32, paired bool) (upgrades.Activated, error) {
+	ctx, cancel := in.attended(ctx)
+	defer cancel()
 	r, err := in.svc.Activate(ctx, &wire.ActivateRequest{Shadows: shadows, Paired: paired})
 	if err != nil {
-		return upgrades.Activated{}, in.fail("activate", err)
+		return upgrades.Activated{}, in.failIn(ctx, "activate", err)
 	}
 	return upgrades.Activated{
 		Epoch: r.Epoch, Delta: r.DeltaRecords, Connections: r.Connections, Took: micros(r.Micros),

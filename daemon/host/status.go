@@ -96,7 +96,7 @@ func ask(list []*instance) []answer {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(in.host.life, viewBudget)
 			defer cancel()
-			st, err := in.Status(ctx)
+			st, err := in.ask(ctx)
 			answers[i] = answer{in: in, st: st}
 			if err != nil {
 				answers[i] = answer{in: in, st: in.seen(), silent: in.silence()}

@@ -102,6 +102,12 @@ func parseStat(text []byte) (s stat, err error) {
 	return s, err
 }
 
+// Stopped is true while a signal keeps all of a process from running: SIGSTOP and its like, not a debugger.
+func Stopped(pid int) bool {
+	s, err := readStat(pid)
+	return err == nil && s.state == 'T'
+}
+
 // RSS is the resident memory of a process in bytes, 0 if it is gone.
 func RSS(pid int) uint64 {
 	s, err := readStat(pid)
