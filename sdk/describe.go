@@ -61,5 +61,8 @@ func (s *Setup) describe() describe.Service {
 		d.Listeners = append(d.Listeners, l.name)
 	}
 	slices.Sort(d.Listeners)
+	if s.node != nil {
+		d.Processes = s.node.Behaviours()
+	}
 	return d
 }

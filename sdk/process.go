@@ -35,6 +35,7 @@ type process struct {
 	setup  *Setup
 	group  *serve.Group
 	tasks  *tasks
+	procs  processes
 	opened *wire.OpenReply
 	leave  context.CancelFunc // ends following
 
@@ -107,6 +108,7 @@ func (rt *process) open(ctx context.Context, dir string, config []byte, listener
 		return 0, err
 	}
 	rt.store, rt.setup, rt.group, rt.tasks = store, setup, group, newTasks(setup.tasks, rt.taskFailed)
+	rt.procs = processes{setup.node}
 	following, leave := context.WithCancel(context.Background())
 	rt.leave = leave
 	go rt.follow(following)

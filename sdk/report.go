@@ -101,7 +101,7 @@ func (rt *process) Rehearse(req *wire.RehearseRequest, out grpc.ServerStreamingS
 // plain is text that the protocol can carry: keys and errors of a service may hold any bytes.
 func plain(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// Shadow makes the writer write older shapes as well.
+// Shadow makes the writer write older shapes as well, and with a snapshot all that it has in memory alone.
 func (rt *process) Shadow(req *wire.ShadowRequest, out grpc.ServerStreamingServer[wire.ShadowReply]) error {
 	if err := rt.ready(); err != nil {
 		return err
@@ -109,6 +109,14 @@ func (rt *process) Shadow(req *wire.ShadowRequest, out grpc.ServerStreamingServe
 	report := every(progressEvery, func(done, total uint64) error {
 		return out.Send(&wire.ShadowReply{Rows: done, Total: total})
 	})
+	if req.Snapshot {
+		rt.mu.Lock()
+		err := rt.procs.keep(out.Context(), report)
+		rt.mu.Unlock()
+		if err != nil {
+			return status.Error(codes.FailedPrecondition, err.Error())
+		}
+	}
 	if err := rt.store.Shadow(out.Context(), req.Versions, req.Snapshot, report); err != nil {
 		return status.Error(codes.FailedPrecondition, err.Error())
 	}

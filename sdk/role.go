@@ -26,6 +26,9 @@ func (rt *process) Release(ctx context.Context, req *wire.ReleaseRequest) (*wire
 	}
 	began := time.Now()
 	budget := time.Duration(req.DrainMicros) * time.Microsecond
+	if err := rt.procs.keep(ctx, func(uint64, uint64) {}); err != nil {
+		return nil, status.Error(codes.Aborted, err.Error())
+	}
 	if err := rt.quiesce(ctx, budget); err != nil {
 		return nil, status.Error(codes.Aborted, err.Error())
 	}
@@ -67,12 +70,16 @@ func (rt *process) quiesce(ctx context.Context, budget time.Duration) error {
 	if err := rt.tasks.stop(ctx); err != nil {
 		return errors.Join(err, rt.resume())
 	}
+	if err := rt.procs.freeze(ctx); err != nil {
+		return errors.Join(err, rt.resume())
+	}
 	return nil
 }
 
 func (rt *process) resume() error {
+	err := rt.procs.thaw()
 	rt.tasks.start()
-	return rt.group.Arm()
+	return errors.Join(err, rt.group.Arm())
 }
 
 // Activate makes a standby the one writer and server.
@@ -94,8 +101,11 @@ func (rt *process) Activate(ctx context.Context, req *wire.ActivateRequest) (*wi
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	if err := rt.group.Arm(); err != nil {
+	if err := rt.procs.wake(ctx, req.Paired); err != nil {
 		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.store.Release())
+	}
+	if err := rt.group.Arm(); err != nil {
+		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.procs.freeze(ctx), rt.store.Release())
 	}
 	fault.At(fault.Armed)
 	rt.tasks.start()
@@ -139,6 +149,7 @@ func (rt *process) Settle(ctx context.Context, _ *wire.SettleRequest) (*wire.Set
 		return nil, err
 	}
 	rt.group.Unpair()
+	rt.procs.settle()
 	if err := rt.store.Settle(ctx); err != nil && !errors.Is(err, state.ErrNotWriter) {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
@@ -179,6 +190,7 @@ func (rt *process) close() {
 		rt.group.Hangup()
 	}
 	rt.group.Unpair()
+	rt.procs.close()
 	rt.leave()
 	if err := rt.store.Close(); err != nil {
 		rt.log.Error("the state log did not close", "error", err)

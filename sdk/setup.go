@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/theseusd/theseus/sdk/otp"
 	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/serve/resp"
 	"github.com/theseusd/theseus/sdk/state"
@@ -26,6 +27,7 @@ type Setup struct {
 	verbs     []Verb
 	checks    []func(context.Context) error
 	tasks     []func(context.Context) error
+	node      *otp.Hosted // nil if the service has no processes
 	errs      []error
 }
 
@@ -101,6 +103,24 @@ func (s *Setup) Health(check func(context.Context) error) { s.checks = append(s.
 // Go runs f while this version is the active one: its context ends when the version is released or stopped, and
 // then f must return. If f returns an error of its own the process ends, and the daemon restarts it.
 func (s *Setup) Go(f func(context.Context) error) { s.tasks = append(s.tasks, f) }
+
+// Node is a world of processes that go on in the next version of the service, each with its state, its mail, timers, links,
+// monitors and names; see package otp for what that asks of their behaviours. They run while this version is the active
+// one. There is one for each service.
+func (s *Setup) Node(o otp.Options) *otp.Node {
+	if s.node != nil {
+		s.fail("a service has one node")
+		return s.node.Node()
+	}
+	h, err := otp.Host(s.store, s.service.Version, s.log, o)
+	if err != nil {
+		s.errs = append(s.errs, err)
+		return otp.New(o)
+	}
+	s.node = h
+	s.Go(h.Run)
+	return h.Node()
+}
 
 // Config decodes the service's config section of theseus.toml into v, a pointer to a struct with json tags that is
 // filled with the defaults. Unknown keys are an error.

@@ -75,6 +75,7 @@ func bumpV2(s *Setup) func(string) (int64, error) {
 // rig is two versions of one service on one log and one listener, as the daemon would have them.
 type rig struct {
 	t    *testing.T
+	of   func(version string) Service
 	dir  string
 	ln   *net.TCPListener
 	conn net.Conn
@@ -87,7 +88,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	return &rig{t: t, dir: t.TempDir(), ln: ln.(*net.TCPListener)}
+	return &rig{t: t, of: counting, dir: t.TempDir(), ln: ln.(*net.TCPListener)}
 }
 
 func (r *rig) open(version string) *process {
@@ -101,7 +102,7 @@ func (r *rig) open(version string) *process {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	rt := newProcess(counting(version), slog.New(slog.DiscardHandler))
+	rt := newProcess(r.of(version), slog.New(slog.DiscardHandler))
 	if _, err := rt.open(r.t.Context(), r.dir, nil, map[string]net.Listener{"http": ln}); err != nil {
 		r.t.Fatal(err)
 	}

@@ -183,6 +183,9 @@ func (f *flight) shadow(ctx context.Context, m *move) error {
 	if !alive(m.old) || m.Do == doStop {
 		return nil
 	}
+	if err := f.copyProcesses(ctx, m); err != nil {
+		return err
+	}
 	versions := shadows(m.old.Describe(), m.to.Describe)
 	if len(versions) == 0 {
 		return nil
@@ -193,6 +196,17 @@ func (f *flight) shadow(ctx context.Context, m *move) error {
 	m.shadowed = true
 	return f.call(ctx, m, stepShadow, m.forShadow(), func(ctx context.Context) error {
 		return m.old.Shadow(ctx, versions, true, f.progress(m, "shadowing"))
+	})
+}
+
+// copyProcesses has the old version write what it has in memory alone, so that it is rehearsed as rows are.
+func (f *flight) copyProcesses(ctx context.Context, m *move) error {
+	if len(m.old.Describe().Processes) == 0 {
+		return nil
+	}
+	m.shadowed = true
+	return f.call(ctx, m, stepShadow, m.forShadow(), func(ctx context.Context) error {
+		return m.old.Shadow(ctx, nil, true, f.progress(m, "copying"))
 	})
 }
 

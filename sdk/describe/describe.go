@@ -13,6 +13,7 @@ type Service struct {
 	Tables    []Table  `json:"tables,omitempty"`
 	Verbs     []Verb   `json:"verbs,omitempty"`
 	Listeners []string `json:"listeners,omitempty"` // names; addresses are the manifest's and theseus.toml's
+	Processes []string `json:"processes,omitempty"` // behaviours of the processes that it keeps in memory
 }
 
 // Table describes one table of the state log.

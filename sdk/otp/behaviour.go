@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+
+	"github.com/theseusd/theseus/sdk/state"
 )
 
 // DefaultMailbox is how many messages wait for a process at most.
@@ -32,6 +34,11 @@ type Behaviour[S any] struct {
 	Mailbox   int                                     // DefaultMailbox if 0
 	TrapExit  bool                                    // exits of linked processes are messages: see Exited
 
+	// What follows is for nodes that are hosted: see Open.
+	State   state.Schema[S]          // how the state reaches another version; its name is that of the behaviour
+	Restore func(c *Ctx, s *S) error // before the first message to a process that has come from another version
+	Persist bool                     // the state is in the log before each answer, and survives a crash
+
 	kind *kind
 }
 
@@ -46,6 +53,9 @@ type kind struct {
 	change    func(c *Ctx, state, extra any) (any, error)
 	handlers  map[reflect.Type]handler
 	info      func(c *Ctx, state, message any) error // nil if none
+	restore   func(c *Ctx, state any) error
+	persist   bool
+	messages  map[reflect.Type]message
 }
 
 // handler handles one type of messages; to is where an answer goes, if there is anybody who waits.
@@ -67,7 +77,7 @@ func (b *Behaviour[S]) seal() *kind {
 }
 
 func (b *Behaviour[S]) fill(k *kind) {
-	k.name, k.bound, k.trap = b.Name, int32(b.Mailbox), b.TrapExit
+	k.name, k.bound, k.trap, k.persist = b.Name, int32(b.Mailbox), b.TrapExit, b.Persist
 	switch {
 	case b.Mailbox == 0:
 		k.bound = DefaultMailbox
@@ -86,6 +96,9 @@ func (b *Behaviour[S]) fill(k *kind) {
 	if b.Terminate != nil {
 		k.terminate = func(c *Ctx, state any, reason error) { b.Terminate(c, state.(*S), reason) }
 	}
+	if b.Restore != nil {
+		k.restore = func(c *Ctx, state any) error { return b.Restore(c, state.(*S)) }
+	}
 	if b.Change != nil {
 		k.change = func(c *Ctx, state, extra any) (any, error) {
 			s, err := b.Change(c, reflect.ValueOf(state).Elem().Interface(), extra)
@@ -94,17 +107,22 @@ func (b *Behaviour[S]) fill(k *kind) {
 	}
 }
 
-func (k *kind) add(t reflect.Type, h handler) {
+func handle[M any](k *kind, h handler) {
+	t := reflect.TypeFor[M]()
 	if k.handlers[t] != nil {
 		panic(fmt.Sprintf("otp: %s handles %s twice", k.name, t))
 	}
 	k.handlers[t] = h
+	k.knows(messageOf[M](""), false)
 }
 
 // OnCall handles requests of type M. The answer goes to the caller; an error that does not steer the process does too.
 func OnCall[S any, M Request[R], R any](b *Behaviour[S], h func(c *Ctx, s *S, m M) (R, error)) {
-	b.of().add(reflect.TypeFor[M](), func(c *Ctx, state, message any, to reply) error {
+	handle[M](b.of(), func(c *Ctx, state, message any, to reply) error {
 		r, err := h(c, state.(*S), message.(M))
+		if serr := c.save(); serr != nil {
+			return Stop(serr)
+		}
 		if steers(err) {
 			to.answer(r, nil)
 			return err
@@ -116,9 +134,12 @@ func OnCall[S any, M Request[R], R any](b *Behaviour[S], h func(c *Ctx, s *S, m 
 
 // OnDefer handles requests of type M whose answer is given later, through From, by whoever has it.
 func OnDefer[S any, M Request[R], R any](b *Behaviour[S], h func(c *Ctx, s *S, m M, from From[R]) error) {
-	b.of().add(reflect.TypeFor[M](), func(c *Ctx, state, message any, to reply) error {
+	handle[M](b.of(), func(c *Ctx, state, message any, to reply) error {
 		c.p.owes(to)
 		err := h(c, state.(*S), message.(M), From[R]{to})
+		if serr := c.save(); serr != nil {
+			return Stop(serr)
+		}
 		if err != nil && !steers(err) {
 			to.answer(nil, err)
 			return nil
@@ -129,14 +150,14 @@ func OnDefer[S any, M Request[R], R any](b *Behaviour[S], h func(c *Ctx, s *S, m
 
 // OnCast handles messages of type M that nobody waits for. An error that does not steer the process ends it.
 func OnCast[S, M any](b *Behaviour[S], h func(c *Ctx, s *S, m M) error) {
-	b.of().add(reflect.TypeFor[M](), func(c *Ctx, state, message any, _ reply) error {
-		return orStop(h(c, state.(*S), message.(M)))
+	handle[M](b.of(), func(c *Ctx, state, message any, _ reply) error {
+		return c.saved(h(c, state.(*S), message.(M)))
 	})
 }
 
 // OnInfo handles what has no handler of its own: Down, Exited, Idle, timers and casts of other types.
 func OnInfo[S any](b *Behaviour[S], h func(c *Ctx, s *S, m any) error) {
-	b.of().info = func(c *Ctx, state, message any) error { return orStop(h(c, state.(*S), message)) }
+	b.of().info = func(c *Ctx, state, message any) error { return c.saved(h(c, state.(*S), message)) }
 }
 
 // steers is true for errors that are a word to the process and not to its caller.
@@ -147,6 +168,14 @@ func steers(err error) bool {
 	default:
 		return false
 	}
+}
+
+// saved is what a handler has returned, unless the state could not be kept.
+func (c *Ctx) saved(err error) error {
+	if serr := c.save(); serr != nil {
+		return Stop(serr)
+	}
+	return orStop(err)
 }
 
 func orStop(err error) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/theseusd/theseus/sdk/state"
 )
 
 // Call sends a request and waits for its answer, until the deadline of s; without one, for DefaultTimeout. Errors are
@@ -11,22 +13,23 @@ import (
 // ErrDeadlock, and the cause of the context. An answer that comes later is dropped; a request whose time is up before
 // its turn is not executed.
 func Call[R any, A Addr](s Scope, to A, m Request[R]) (answer R, err error) {
-	n := s.node()
-	p := to.resolve(n)
-	if p == nil {
-		return answer, &Exit{Reason: ErrNoProc}
+	v, err := call(s, to, m)
+	if far, ok := v.(foreign); ok && err == nil {
+		return state.Decode[R](far)
 	}
-	v, err := n.call(s, p, m)
-	if r, ok := v.(R); ok {
-		answer = r
-	}
+	answer, _ = v.(R)
 	return answer, err
 }
 
-// Cast sends a message that nobody waits for. It never blocks. Only ErrOverloaded is reported, so that senders can do
-// less; a process that is not there takes all and does nothing, as in OTP.
+// Cast sends a message that nobody waits for. It does not wait for the process. Only ErrOverloaded is reported, so that
+// senders can do less, and ErrAsleep; a process that is not there takes all and does nothing, as in OTP.
 func Cast[A Addr](s Scope, to A, m any) error {
 	n := s.node()
+	g, err := n.enter(s)
+	if err != nil {
+		return err
+	}
+	defer g.leave()
 	p := to.resolve(n)
 	if p == nil {
 		return nil
@@ -42,6 +45,9 @@ func Cast[A Addr](s Scope, to A, m any) error {
 // pending is a call that waits. It is used again for other calls, each under its own ticket: whoever closes the ticket
 // first, by an answer or by giving up, has the say.
 type pending struct {
+	n      *Node
+	id     uint64   // in the node
+	abroad *address // of a call that waits in another process of the service; then there is nothing else
 	done   chan struct{}
 	ticket atomic.Uint64 // even while open
 	timer  *time.Timer
@@ -49,10 +55,10 @@ type pending struct {
 	err    error
 }
 
-func newPending() *pending {
+func (n *Node) newPending() *pending {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	p := &pending{done: make(chan struct{}, 1), timer: t}
+	p := &pending{n: n, id: n.refs.Add(1), done: make(chan struct{}, 1), timer: t}
 	p.ticket.Store(1)
 	return p
 }
@@ -68,10 +74,15 @@ type reply struct {
 
 // answer gives the answer, unless there is one already or nobody waits.
 func (r reply) answer(v any, err error) {
-	if r.p != nil && r.p.ticket.CompareAndSwap(r.ticket, r.ticket+1) {
-		r.p.value, r.p.err = v, err
-		r.p.done <- struct{}{}
+	if r.p == nil || !r.p.ticket.CompareAndSwap(r.ticket, r.ticket+1) {
+		return
 	}
+	if r.p.abroad != nil {
+		r.p.abroad.send(v, err)
+		return
+	}
+	r.p.value, r.p.err = v, err
+	r.p.done <- struct{}{}
 }
 
 // abandon gives up waiting. False says that there is an answer.
@@ -86,36 +97,73 @@ type From[R any] struct{ to reply }
 // Answer answers the call; only the first answer counts.
 func (f From[R]) Answer(v R, err error) { f.to.answer(v, err) }
 
-func (n *Node) call(s Scope, p *process, m any) (any, error) {
-	if from := s.caller(); from != nil {
-		if from == p {
-			return nil, ErrCallSelf
-		}
-		from.waits.Store(p)
-		defer from.waits.Store(nil)
-		if p.waitsFor(from) {
-			return nil, ErrDeadlock
-		}
-	}
+// call puts the request into the mailbox and waits.
+func call[A Addr](s Scope, to A, m any) (any, error) {
+	n := s.node()
 	timeout := DefaultTimeout
 	if at, ok := s.Deadline(); ok {
 		if timeout = time.Until(at); timeout <= 0 {
 			return nil, context.DeadlineExceeded
 		}
 	}
+	if from := s.caller(); from != nil {
+		return n.callFrom(from, s, to, m, timeout)
+	}
+	g, err := n.enter(s)
+	if err != nil {
+		return nil, err
+	}
+	p := to.resolve(n)
+	if p == nil {
+		g.leave()
+		return nil, &Exit{Reason: ErrNoProc}
+	}
+	r, err := n.request(p, m, timeout)
+	g.leave()
+	if err != nil {
+		return nil, err
+	}
+	return n.await(s, r, timeout)
+}
+
+// callFrom is a call by a process. The one that it waits for runs even while the node halts.
+func (n *Node) callFrom(from *process, s Scope, to Addr, m any, timeout time.Duration) (any, error) {
+	p := to.resolve(n)
+	if p == nil {
+		return nil, &Exit{Reason: ErrNoProc}
+	}
+	if from == p {
+		return nil, ErrCallSelf
+	}
+	from.waits.Store(p)
+	defer from.waits.Store(nil)
+	if p.waitsFor(from) {
+		return nil, ErrDeadlock
+	}
+	p.waited.Add(1)
+	defer p.waited.Add(-1)
+	r, err := n.request(p, m, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return n.await(s, r, timeout)
+}
+
+func (n *Node) request(p *process, m any, timeout time.Duration) (reply, error) {
 	pe := n.pending.Get().(*pending)
 	to := pe.open()
 	ml := n.mail()
 	ml.body, ml.reply, ml.deadline, ml.counted = m, to, n.now()+int64(timeout), true
-	if err := p.post(ml); err != nil {
-		to.abandon()
-		n.pending.Put(pe)
-		if err == errDead {
-			return nil, &Exit{PID: p.pid, Reason: ErrNoProc}
-		}
-		return nil, err
+	err := p.post(ml)
+	if err == nil {
+		return to, nil
 	}
-	return n.await(s, to, timeout)
+	to.abandon()
+	n.pending.Put(pe)
+	if err == errDead {
+		err = &Exit{PID: p.pid, Reason: ErrNoProc}
+	}
+	return reply{}, err
 }
 
 func (n *Node) await(s Scope, to reply, timeout time.Duration) (v any, err error) {

@@ -26,6 +26,7 @@ var (
 	ErrNoHandler  = errors.New("otp: the behaviour has no handler for this message")
 	ErrSuspended  = errors.New("otp: only a suspended process can do that")
 	ErrTaken      = errors.New("otp: the name is taken")
+	ErrAsleep     = errors.New("otp: the processes run in another version of the service, or not yet")
 )
 
 // Exit is the end of a process, as those see it who wait for it.

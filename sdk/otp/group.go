@@ -19,14 +19,23 @@ func (c *Ctx) Join(name string) {
 	g := &c.p.n.groups
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !c.p.with(func(m *more) { m.topics = append(m.topics, name) }) {
-		return
+	if c.p.with(func(m *more) { m.topics = append(m.topics, name) }) {
+		g.addLocked(name, c.p)
 	}
+}
+
+func (g *groups) add(name string, p *process) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.addLocked(name, p)
+}
+
+func (g *groups) addLocked(name string, p *process) {
 	var members []*process
 	if t := g.topics[name]; t != nil {
 		members = t.members
 	}
-	g.topics[name] = &topic{append(slices.Clip(members), c.p)}
+	g.topics[name] = &topic{append(slices.Clip(members), p)}
 }
 
 // Leave undoes one Join.
@@ -66,6 +75,12 @@ func (g *groups) leaveAll(p *process, names []string) {
 
 // Members lists the processes of a topic; one that joined twice is there twice.
 func (n *Node) Members(name string) []PID {
+	g, err := n.enter(n)
+	if err != nil {
+		return nil
+	}
+	defer g.leave()
+	n.awaitLoaded()
 	n.groups.mu.RLock()
 	defer n.groups.mu.RUnlock()
 	t := n.groups.topics[name]
@@ -82,6 +97,12 @@ func (n *Node) Members(name string) []PID {
 // Publish casts a message to every member of a topic. shed is how many refused it, because their mailboxes are full.
 func Publish(s Scope, name string, message any) (delivered, shed int) {
 	n := s.node()
+	g, err := n.enter(s)
+	if err != nil {
+		return 0, 0
+	}
+	defer g.leave()
+	n.awaitLoaded()
 	n.groups.mu.RLock()
 	t := n.groups.topics[name]
 	n.groups.mu.RUnlock()

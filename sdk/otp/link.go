@@ -1,7 +1,5 @@
 package otp
 
-import "sync/atomic"
-
 // Down is the message that a monitor sends.
 type Down struct {
 	Ref    Ref
@@ -18,38 +16,36 @@ type Exited struct {
 // Ref names one monitor.
 type Ref uint64
 
-var refs atomic.Uint64
-
 // watcher is told of the end of a process, as a message or as a call.
 type watcher struct {
 	ref  Ref
-	by   *process
+	by   PID
 	tell func(reason error)
 }
 
-func (w watcher) notify(pid PID, reason error) {
+func (w watcher) notify(n *Node, pid PID, reason error) {
 	if w.tell != nil {
 		w.tell(reason)
-		return
+	} else if by := n.find(w.by); by != nil {
+		by.tell(Down{Ref: w.ref, PID: pid, Reason: reason})
 	}
-	w.by.tell(Down{Ref: w.ref, PID: pid, Reason: reason})
 }
 
 // watch tells at once if the process has ended already, with the reason noproc.
 func (p *process) watch(w watcher) {
 	if !p.with(func(m *more) { m.watchers = append(m.watchers, w) }) {
-		w.notify(p.pid, ErrNoProc)
+		w.notify(p.n, p.pid, ErrNoProc)
 	}
 }
 
 // Monitor has this process told with a [Down] when another one ends. Monitors stack; of a process that is not there the
 // Down comes at once.
 func Monitor[A Addr](c *Ctx, to A) Ref {
-	w := watcher{ref: Ref(refs.Add(1)), by: c.p}
+	w := watcher{ref: Ref(c.p.n.refs.Add(1)), by: c.p.pid}
 	if p := to.resolve(c.p.n); p != nil {
 		p.watch(w)
 	} else {
-		w.notify(0, ErrNoProc)
+		w.notify(c.p.n, 0, ErrNoProc)
 	}
 	return w.ref
 }
@@ -59,7 +55,7 @@ func Demonitor(c *Ctx, to PID, ref Ref) {
 	if p := to.resolve(c.p.n); p != nil {
 		p.with(func(m *more) {
 			for i, w := range m.watchers {
-				if w.ref == ref && w.by == c.p {
+				if w.ref == ref && w.by == c.p.pid {
 					m.watchers = append(m.watchers[:i:i], m.watchers[i+1:]...)
 					return
 				}
@@ -108,7 +104,7 @@ func (p *process) leave(m *more, exit *Exit) {
 	if m.cancel != nil {
 		m.cancel(exit)
 	}
-	for t := range m.timers {
+	for _, t := range m.timers {
 		t.stop()
 	}
 	p.n.unregister(p.pid, m.names)
@@ -123,7 +119,7 @@ func (p *process) leave(m *more, exit *Exit) {
 		}
 	}
 	for _, w := range m.watchers {
-		w.notify(p.pid, exit.Reason)
+		w.notify(p.n, p.pid, exit.Reason)
 	}
 }
 

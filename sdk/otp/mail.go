@@ -1,6 +1,9 @@
 package otp
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // mail is one message on its way, or one signal.
 type mail struct {
@@ -65,6 +68,20 @@ func (q *inbox) drain(f func(*mail)) {
 		f(m)
 	}
 	for m := q.arrived(); m != nil; m = m.next {
+		f(m)
+	}
+}
+
+// each shows all that waits, the oldest first, and takes nothing. Nobody may empty the queue meanwhile.
+func (q *inbox) each(f func(*mail)) {
+	for m := q.list.Load(); m != nil; m = m.next {
+		f(m)
+	}
+	var newest []*mail
+	for m := q.head.Load(); m != nil; m = m.next {
+		newest = append(newest, m)
+	}
+	for _, m := range slices.Backward(newest) {
 		f(m)
 	}
 }

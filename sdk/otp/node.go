@@ -24,6 +24,23 @@ type Node struct {
 	crashes atomic.Uint64
 	onCrash func(Crash)
 
+	refs   atomic.Uint64
+	phase  phase
+	abroad waiting
+
+	// Of a node that is hosted.
+	ledger   *ledger // nil if it is not
+	id       uint64
+	lineage  atomic.Uint64
+	keeping  keeping
+	loading  loading
+	root     root
+	lazy     atomic.Bool // processes may wait in the log
+	crashed  bool        // of these, only those that persist
+	fetching sync.Mutex
+	frozen   []*process // owned
+	handover uint64     // under which they were frozen
+
 	mails   sync.Pool // of the node, not of the package: a test's bubble must not leak into another
 	pending sync.Pool
 }
@@ -32,6 +49,11 @@ type Node struct {
 type Options struct {
 	// OnCrash is told of each process that ends for another reason than normal and shutdown; it must not block.
 	OnCrash func(Crash)
+
+	// Of a node that is hosted: the behaviours whose processes it has, and what starts the first ones, as the Run of a
+	// supervisor. Root runs each time the node wakes up. It ends with the cause supervise.ErrHandover when another version is to go on.
+	Behaviours []AnyBehaviour
+	Root       func(ctx context.Context, ready func()) error
 }
 
 // Crash tells of a process that failed.
@@ -50,7 +72,7 @@ func New(o Options) *Node {
 	n.names.unique = map[Name]PID{}
 	n.groups.topics = map[string]*topic{}
 	n.mails.New = func() any { return new(mail) }
-	n.pending.New = func() any { return newPending() }
+	n.pending.New = func() any { return n.newPending() }
 	return n
 }
 

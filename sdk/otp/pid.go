@@ -12,18 +12,23 @@ type PID uint64
 
 func (p PID) String() string { return fmt.Sprintf("<%d.%d>", uint32(p), uint32(p>>32)) }
 
-func (p PID) slot() uint32 { return uint32(p) }
+func (p PID) slot() uint32       { return uint32(p) }
+func (p PID) generation() uint32 { return uint32(p >> 32) }
 
-func (p PID) resolve(n *Node) *process { return n.procs.get(p) }
+func (p PID) resolve(n *Node) *process { return n.find(p) }
+
+// find is the process of a PID, nil if there is none. One that waits in the log comes to life.
+func (n *Node) find(p PID) *process {
+	if found := n.procs.get(p); found != nil || !n.lazy.Load() {
+		return found
+	}
+	return n.fetch(p)
+}
 
 // Name is a process that [Node.Register] gave a name.
 type Name string
 
-func (name Name) resolve(n *Node) *process {
-	n.names.mu.RLock()
-	defer n.names.mu.RUnlock()
-	return n.procs.get(n.names.unique[name])
-}
+func (name Name) resolve(n *Node) *process { return n.find(n.bearer(name)) }
 
 // Addr is what messages can be sent to: a PID or a Name.
 type Addr interface{ resolve(n *Node) *process }
@@ -37,6 +42,8 @@ type table struct {
 	mu   sync.Mutex
 	free []uint32
 	next uint32
+	base uint32 // generations up to this one were used by earlier versions
+	top  uint32 // the highest generation so far
 }
 
 const chunkSize = 1 << 12
@@ -61,17 +68,22 @@ func (t *table) add(p *process) error {
 	} else {
 		t.next++
 	}
-	c := t.chunks[slot/chunkSize].Load()
-	if c == nil {
-		c = new(chunk)
-		t.chunks[slot/chunkSize].Store(c)
-	}
-	i := slot % chunkSize
-	c.gens[i]++
+	c, i := t.chunk(slot), slot%chunkSize
+	c.gens[i] = max(c.gens[i], t.base) + 1
+	t.top = max(t.top, c.gens[i])
 	p.pid = PID(c.gens[i])<<32 | PID(slot)
 	c.procs[i].Store(p)
 	t.live.Add(1)
 	return nil
+}
+
+// chunk is for those who hold the lock.
+func (t *table) chunk(slot uint32) *chunk {
+	place := &t.chunks[slot/chunkSize]
+	if place.Load() == nil {
+		place.Store(new(chunk))
+	}
+	return place.Load()
 }
 
 func (t *table) get(pid PID) *process {
@@ -92,6 +104,76 @@ func (t *table) remove(p *process) {
 	t.chunks[slot/chunkSize].Load().procs[slot%chunkSize].Store(nil)
 	t.free = append(t.free, slot)
 	t.live.Add(-1)
+}
+
+// reset makes the table empty, and returns what it had.
+func (t *table) reset() (old []*chunk) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.chunks {
+		c := t.chunks[i].Swap(nil)
+		if c == nil {
+			break
+		}
+		old = append(old, c)
+	}
+	t.free, t.next, t.base, t.top = nil, 0, 0, 0
+	t.live.Store(0)
+	return old
+}
+
+// begin makes room for the processes that are in the log: their places are theirs.
+func (t *table) begin(b book) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next, t.base, t.top = b.Next, b.Top, b.Top
+	t.live.Store(b.Live)
+	for slot := uint32(0); slot < b.Next; slot += chunkSize {
+		t.chunk(slot)
+	}
+}
+
+// extent is what begin of the next version wants to know.
+func (t *table) extent() (next, top uint32, live int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.next, t.top, t.live.Load()
+}
+
+// unseen is true for a process that may be in the log: its place has not been taken by it here.
+func (t *table) unseen(pid PID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unseenLocked(pid)
+}
+
+func (t *table) unseenLocked(pid PID) bool {
+	slot := pid.slot()
+	if slot >= t.next {
+		return false
+	}
+	return t.chunk(slot).gens[slot%chunkSize] < pid.generation()
+}
+
+// place puts a process out of the log where it was; it is counted already.
+func (t *table) place(p *process) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	slot := p.pid.slot()
+	c := t.chunk(slot)
+	c.gens[slot%chunkSize] = p.pid.generation()
+	c.procs[slot%chunkSize].Store(p)
+}
+
+// free64 gives the places below next away that are not taken and have had no process here.
+func (t *table) free64(taken []uint64, next uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for slot := range next {
+		if taken[slot/64]&(1<<(slot%64)) == 0 && t.chunk(slot).gens[slot%chunkSize] == 0 {
+			t.free = append(t.free, slot)
+		}
+	}
 }
 
 // each calls f for every process, until it returns false.

@@ -20,8 +20,10 @@ type process struct {
 	word    atomic.Int32
 	held    atomic.Int32 // messages that count towards the bound
 	ended   atomic.Bool
-	paused  bool // suspended
-	armed   bool // an idle timeout runs
+	waited  atomic.Int32  // handlers of other processes that wait for this one
+	flags   atomic.Uint32 // listed, rowed, bagged
+	paused  bool          // suspended
+	armed   bool          // an idle timeout runs
 	trace   func(Event)
 	handled uint64
 	in      inbox
@@ -39,8 +41,8 @@ type more struct {
 	watchers []watcher
 	names    []Name
 	topics   []string
-	timers   map[*Timer]bool
-	idle     *Timer
+	timers   map[Timer]*timer
+	idle     Timer
 	owed     []reply // deferred answers
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
@@ -98,12 +100,13 @@ func (p *process) wake() {
 func (p *process) run() {
 	c := &Ctx{p: p}
 	for {
+		p.touch()
 		if !p.turn(c) {
 			p.refuse() // what this goroutine had taken over when another one ended the process
 			return     // busy for ever
 		}
 		paused := p.paused
-		if !paused && !p.in.empty() {
+		if p.takes(paused) && !p.in.empty() {
 			runtime.Gosched()
 			continue
 		}
@@ -116,7 +119,22 @@ func (p *process) run() {
 
 // work is true if something came; anybody may ask.
 func (p *process) work(paused bool) bool {
-	return !p.signals.empty() || !paused && !p.in.empty()
+	return !p.signals.empty() || p.takes(paused) && !p.in.empty()
+}
+
+// takes is true while the process handles mail: not if it is suspended, and in a node that is halted only what
+// handlers which have not ended yet wait for.
+func (p *process) takes(paused bool) bool {
+	return !paused && (!p.n.halted() || p.waited.Load() > 0)
+}
+
+// yield gives up a process that somebody has made busy without running it.
+func (p *process) yield() {
+	paused := p.paused
+	p.word.Store(idle)
+	if p.work(paused) {
+		p.wake()
+	}
 }
 
 // turn is one batch; false says that the process has ended.
@@ -129,7 +147,7 @@ func (p *process) turn(c *Ctx) bool {
 			s.do(c)
 			continue
 		}
-		if p.paused {
+		if !p.takes(p.paused) {
 			return true
 		}
 		m := p.in.take()
@@ -245,6 +263,7 @@ func (p *process) end(reason error, stack []byte) bool {
 	if !p.ended.CompareAndSwap(false, true) {
 		return false
 	}
+	p.forget()
 	p.n.procs.remove(p)
 	p.mu.Lock()
 	m := p.more
@@ -279,5 +298,6 @@ func (p *process) with(f func(m *more)) bool {
 		p.more = new(more)
 	}
 	f(p.more)
+	p.touch()
 	return true
 }

@@ -339,15 +339,18 @@ func TestIdleTimeout(t *testing.T) {
 func TestSendAfter(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Node, d *diary) {
 		pid := begin(t, n, newCounter(d))
-		var never *Timer
+		var never Timer
 		in(t, n, pid, func(c *Ctx, _ *counter) error {
 			c.SendAfter(time.Hour, "an hour")
 			never = c.SendAfter(time.Minute, "a minute")
 			return nil
 		})
-		if !never.Cancel() || never.Cancel() {
-			t.Error("cancel")
-		}
+		in(t, n, pid, func(c *Ctx, _ *counter) error {
+			if !c.Cancel(never) || c.Cancel(never) {
+				t.Error("cancel")
+			}
+			return nil
+		})
 		time.Sleep(time.Hour)
 		d.is(t, "info an hour")
 		in(t, n, pid, func(c *Ctx, _ *counter) error {

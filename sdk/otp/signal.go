@@ -15,6 +15,11 @@ func (p *process) signal(do func(c *Ctx)) {
 // SendExit sends an exit signal, as exit/2: ErrKilled ends any process at once, ErrNormal nobody but the sender itself,
 // other reasons those that do not trap exits.
 func SendExit[A Addr](s Scope, to A, reason error) {
+	g, err := s.node().enter(s)
+	if err != nil {
+		return
+	}
+	defer g.leave()
 	p := to.resolve(s.node())
 	if p == nil {
 		return

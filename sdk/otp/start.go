@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/theseusd/theseus/sdk/supervise"
 )
@@ -23,7 +24,7 @@ func Named(name Name) Option { return func(s *starting) { s.name = name } }
 func Linked() Option { return func(s *starting) { s.link = true } }
 
 // Start starts a process and returns when its Init has. Errors are what Init returned, ErrIgnore among them, a
-// *PanicError, and ErrTaken for a name that another process has.
+// *PanicError, and ErrTaken for a name that another process has. A hosted node takes only its own behaviours.
 func Start[S any](s Scope, b *Behaviour[S], arg any, options ...Option) (PID, error) {
 	p, err := start(s, b.seal(), arg, options)
 	if err != nil {
@@ -41,21 +42,30 @@ func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
 	if n.Err() != nil {
 		return nil, fmt.Errorf("otp: the node is closed: %w", context.Cause(n))
 	}
+	if n.ledger != nil && n.ledger.byKind[k] == nil {
+		return nil, fmt.Errorf("otp: the behaviour %s is not in Options.Behaviours of the node", k.name)
+	}
+	g, err := n.enter(s)
+	if err != nil {
+		return nil, err
+	}
+	defer g.leave()
 	p := &process{n: n, kind: k}
 	p.word.Store(busy) // mail waits for Init
 	if err := n.procs.add(p); err != nil {
 		return nil, err
 	}
+	p.touch()
 	c := &Ctx{p: p}
-	err := p.begin(c, s, &o, arg)
+	err = p.begin(c, s, &o, arg)
+	if err == nil {
+		err = c.save()
+	}
 	if err != nil {
 		p.end(err, nil)
 		return nil, err
 	}
-	p.word.Store(idle)
-	if p.work(false) {
-		p.wake()
-	}
+	p.yield()
 	return p, nil
 }
 
@@ -77,9 +87,15 @@ func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
 	return err
 }
 
-// Child makes a process the child of a supervisor. Its PID is in the child: see [PIDOf].
+// Child makes a process the child of a supervisor. Its PID is in the child: see [PIDOf]. In a hosted node it needs a
+// name, for by that it is found when it is there already: it has come from another version, or from before a crash.
 func Child[S any](n *Node, b *Behaviour[S], arg any, options ...Option) supervise.Start {
 	return func(context.Context) (supervise.Child, error) {
+		if n.ledger != nil {
+			if p, err := n.orphan(b.seal(), options); p != nil || err != nil {
+				return (*child)(p), err
+			}
+		}
 		p, err := start(n, b.seal(), arg, options)
 		if err != nil {
 			return nil, err
@@ -102,5 +118,57 @@ type child process
 var _ supervise.Child = (*child)(nil)
 
 func (c *child) Watch(f func(reason error)) { (*process)(c).watch(watcher{tell: f}) }
-func (c *child) Shutdown(reason error)      { (*process)(c).shutdown(orNormal(reason)) }
 func (c *child) Kill()                      { (*process)(c).kill() }
+
+func (c *child) Shutdown(reason error) {
+	p := (*process)(c)
+	if reason == supervise.ErrHandover && p.n.ledger != nil {
+		p.release(reason)
+		return
+	}
+	p.shutdown(orNormal(reason))
+}
+
+// release has the process go on without its supervisors.
+func (p *process) release(reason error) {
+	var told []watcher
+	p.with(func(m *more) {
+		m.watchers = slices.DeleteFunc(m.watchers, func(w watcher) bool {
+			if w.tell != nil {
+				told = append(told, w)
+			}
+			return w.tell != nil
+		})
+	})
+	for _, w := range told {
+		w.tell(reason)
+	}
+}
+
+// orphan is the process that a child would be, if it is there and has no supervisor.
+func (n *Node) orphan(k *kind, options []Option) (*process, error) {
+	var o starting
+	for _, option := range options {
+		option(&o)
+	}
+	if o.name == "" {
+		return nil, fmt.Errorf("otp: a supervised process of behaviour %s needs a name: by that the next version finds it", k.name)
+	}
+	g, err := n.enter(n)
+	if err != nil {
+		return nil, err
+	}
+	defer g.leave()
+	p := o.name.resolve(n)
+	if p == nil || p.kind != k {
+		return nil, nil
+	}
+	supervised := false
+	p.with(func(m *more) {
+		supervised = slices.ContainsFunc(m.watchers, func(w watcher) bool { return w.tell != nil })
+	})
+	if supervised {
+		return nil, nil
+	}
+	return p, nil
+}

@@ -123,8 +123,13 @@ func Halt[A Addr](s Scope, to A, reason error) error {
 
 // sys has a process do something between two messages, suspended or not, and waits for it. A panic of f is its error.
 func sys[A Addr](s Scope, to A, f func(c *Ctx) error) error {
+	g, err := s.node().enter(s)
+	if err != nil {
+		return err
+	}
 	p := to.resolve(s.node())
 	if p == nil {
+		g.leave()
 		return &Exit{Reason: ErrNoProc}
 	}
 	if s.caller() == p {
@@ -144,6 +149,7 @@ func sys[A Addr](s Scope, to A, f func(c *Ctx) error) error {
 		}
 		done <- guarded(c, f)
 	})
+	g.leave()
 	select {
 	case err := <-done:
 		return err

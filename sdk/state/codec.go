@@ -60,3 +60,14 @@ func decode[V any](b []byte) (V, error) {
 	}
 	return v, nil
 }
+
+// Encode returns v as a row of its type is encoded. Together with Decode it is for those who keep values of many types
+// in one table.
+func Encode(v any) ([]byte, error) { return encode(v) }
+
+// Decode is the other way; fields that are missing are zero, and fields that V does not have are left out.
+func Decode[V any](b []byte) (V, error) { return decode[V](b) }
+
+// Shape is the canonical text of a type, as the description of a table has it: two types with the same shape have the
+// same encoding.
+func Shape(t reflect.Type) string { return shapeOf(t).text }

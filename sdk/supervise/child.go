@@ -10,7 +10,8 @@ import (
 type Child interface {
 	// Watch calls f once when the child has ended, with its reason; at once if it has ended already. f does not block.
 	Watch(f func(reason error))
-	// Shutdown asks the child to end for this reason, and returns at once.
+	// Shutdown asks the child to end for this reason, and returns at once. For ErrHandover a child that can go on without
+	// its supervisor tells those who watch it that it has ended, and goes on.
 	Shutdown(reason error)
 	// Kill ends the child without asking. Those who watch it are told ErrKilled, unless it had ended by itself.
 	Kill()

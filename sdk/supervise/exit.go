@@ -16,6 +16,10 @@ var (
 // ErrIgnore is what Start answers when there is nothing to run. The child counts as terminated.
 var ErrIgnore = errors.New("ignore")
 
+// ErrHandover, as the cause with which the context of a supervisor ends, has it let its children go on without it where
+// they can: another one, in another version of the program, takes them over by starting them. Goroutines end.
+var ErrHandover = fmt.Errorf("another version takes over: %w", ErrShutdown)
+
 // Errors of a supervisor's methods.
 var (
 	ErrNotRunning     = errors.New("supervise: the supervisor does not run")

@@ -32,11 +32,11 @@ func (r *run) stop(c *child, reason error) {
 
 // ask tells a child to end, and returns a channel that says when to kill it: nil for never.
 func (r *run) ask(c *child, reason error) <-chan time.Time {
-	switch c.spec.Shutdown {
-	case BrutalKill:
+	switch {
+	case c.spec.Shutdown == BrutalKill && reason != ErrHandover:
 		c.proc.Kill()
 		return nil
-	case Infinity:
+	case c.spec.Shutdown == Infinity || c.spec.Shutdown == BrutalKill:
 		c.proc.Shutdown(reason)
 		return nil
 	}
@@ -85,7 +85,7 @@ func (r *run) stopAtOnce(reason error) {
 		}
 	}
 	for c := range left {
-		if c.spec.Shutdown == BrutalKill {
+		if c.spec.Shutdown == BrutalKill && reason != ErrHandover {
 			c.proc.Kill()
 		} else {
 			c.proc.Shutdown(reason)

@@ -1,0 +1,321 @@
+package otp
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// reset forgets the processes of an earlier wake: another version has had them since.
+func (n *Node) reset() {
+	n.stopLoading()
+	n.keeping.take()
+	n.frozen, n.handover = nil, 0
+	old := n.procs.reset()
+	n.names.mu.Lock()
+	n.names.unique = map[Name]PID{}
+	n.names.mu.Unlock()
+	n.groups.mu.Lock()
+	n.groups.topics = map[string]*topic{}
+	n.groups.mu.Unlock()
+	n.phase.mu.Lock()
+	n.phase.late = nil
+	n.phase.mu.Unlock()
+	if len(old) > 0 {
+		go retire(old)
+	}
+}
+
+// retire ends what forgotten processes have outside of themselves.
+func retire(old []*chunk) {
+	for _, c := range old {
+		for i := range c.procs {
+			p := c.procs[i].Load()
+			if p == nil {
+				continue
+			}
+			p.ended.Store(true)
+			p.mu.Lock()
+			if m := p.more; m != nil {
+				for _, t := range m.timers {
+					t.stop()
+				}
+				if m.cancel != nil {
+					m.cancel(ErrAsleep)
+				}
+			}
+			p.more = nil
+			p.mu.Unlock()
+		}
+	}
+}
+
+// crashGap is what is left to the generations of a run that ended without a word.
+const crashGap = 1 << 16
+
+// adopt makes the processes that the log has those of this node. Nothing of theirs is read but their number.
+func (n *Node) adopt(b *book) error {
+	if b.Lineage == 0 {
+		b.Lineage = rand.Uint64() | 1
+	}
+	n.lineage.Store(b.Lineage)
+	n.refs.Store(max(n.refs.Load(), b.Refs))
+	n.crashed = b.Handover == 0
+	if n.crashed {
+		b.Next, b.Live, b.Mail = 0, 0, nil
+		b.Top += crashGap
+		if err := n.countPersistent(b); err != nil {
+			return err
+		}
+	} else {
+		n.clock = time.Now().Add(-time.Duration(b.Now))
+	}
+	n.procs.begin(*b)
+	n.lazy.Store(b.Live > 0)
+	n.loading.mail, n.loading.next = b.Mail, b.Next
+	n.loading.done = make(chan struct{})
+	return nil
+}
+
+// countPersistent finds out how far the places of the processes go that outlive a crash.
+func (n *Node) countPersistent(b *book) error {
+	for _, w := range n.ledger.wards {
+		if !w.k.persist {
+			continue
+		}
+		err := scan(n, w.rows.scan, func(_ string, pid PID) error {
+			b.Live++
+			b.Next, b.Top = max(b.Next, pid.slot()+1), max(b.Top, pid.generation())
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetch makes a process out of its row, unless there is none, or it was one already.
+func (n *Node) fetch(pid PID) *process {
+	n.fetching.Lock()
+	defer n.fetching.Unlock()
+	if found := n.procs.get(pid); found != nil || !n.procs.unseen(pid) {
+		return found
+	}
+	key := pid.key()
+	for _, w := range n.ledger.wards {
+		if n.crashed && !w.k.persist {
+			continue
+		}
+		state, ok, err := w.rows.get(key)
+		if !ok {
+			continue
+		}
+		p := &process{n: n, kind: w.k, pid: pid, state: state}
+		if err == nil {
+			err = n.unpack(p, key, w)
+		}
+		if err != nil {
+			n.ledger.log.Error("a process cannot be read from the log", "process", pid, "behaviour", w.k.name, "error", err)
+			return nil
+		}
+		return p
+	}
+	return nil
+}
+
+// unpack gives a fetched process its baggage and its place. It runs if it has mail.
+func (n *Node) unpack(p *process, key string, w *ward) error {
+	p.flags.Store(rowed)
+	bag, ok, err := n.ledger.bags.Lookup(key)
+	if err != nil {
+		return err
+	}
+	if ok {
+		p.flags.Or(bagged)
+		if n.crashed {
+			bag = baggage{Names: bag.Names}
+		}
+	}
+	p.word.Store(busy)
+	if w.k.restore != nil {
+		p.signals.put(&mail{do: p.restore})
+	}
+	n.procs.place(p)
+	if err := p.unpack(bag, w.messages); err != nil {
+		n.procs.remove(p)
+		return err
+	}
+	n.names.mu.Lock()
+	for _, name := range bag.Names {
+		n.names.unique[name] = p.pid
+	}
+	n.names.mu.Unlock()
+	for _, topic := range bag.Topics {
+		n.groups.add(topic, p)
+	}
+	p.yield()
+	return nil
+}
+
+// restore is the first thing that a process does which has come from another version, or from before a crash.
+func (p *process) restore(c *Ctx) {
+	if c == nil {
+		return
+	}
+	if err := guarded(c, func(c *Ctx) error { return p.kind.restore(c, p.state) }); err != nil {
+		p.fail(c, err, nil, reply{}, nil)
+	}
+}
+
+// loading brings those processes to life that have something to do: mail, timers, topics.
+type loading struct {
+	mail []PID
+	next uint32
+	done chan struct{} // closed when all have come
+	stop context.CancelFunc
+	over chan struct{} // closed when the loader has ended; nil if there is none
+}
+
+func (n *Node) load() {
+	select {
+	case <-n.loading.done:
+		return
+	default:
+	}
+	ctx, cancel := context.WithCancel(n)
+	over := make(chan struct{})
+	n.loading.stop, n.loading.over = cancel, over
+	go func() {
+		defer close(over)
+		err := n.loadAll(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		close(n.loading.done)
+		if err == nil {
+			err = n.findFree(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			n.ledger.log.Error("the processes cannot be read from the log", "error", err)
+		}
+	}()
+}
+
+func (n *Node) stopLoading() {
+	if n.loading.over != nil {
+		n.loading.stop()
+		<-n.loading.over
+		n.loading.over = nil
+	}
+}
+
+func (n *Node) loadAll(ctx context.Context) error {
+	if n.crashed {
+		if err := n.sweep(ctx); err != nil {
+			return err
+		}
+	}
+	for _, pid := range n.loading.mail {
+		n.find(pid)
+	}
+	bags := func(cursor uint64) ([]string, uint64) { return n.ledger.bags.Scan(cursor, scanned) }
+	return scan(ctx, bags, func(key string, pid PID) error {
+		bag, _, err := n.ledger.bags.Lookup(key)
+		if len(bag.Mail)+len(bag.Timers)+len(bag.Topics) > 0 {
+			n.find(pid)
+		}
+		return err
+	})
+}
+
+// findFree finds the places that no process of the log has.
+func (n *Node) findFree(ctx context.Context) error {
+	taken := make([]uint64, n.loading.next/64+1)
+	for _, w := range n.ledger.wards {
+		err := scan(ctx, w.rows.scan, func(_ string, pid PID) error {
+			if slot := pid.slot(); slot < n.loading.next {
+				taken[slot/64] |= 1 << (slot % 64)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	n.procs.free64(taken, n.loading.next)
+	return nil
+}
+
+// awaitLoaded is for those who need to see all processes that have joined something.
+func (n *Node) awaitLoaded() {
+	if n.lazy.Load() {
+		<-n.loading.done
+	}
+}
+
+// known is true for a process that is here, or waits in the log.
+func (n *Node) known(pid PID) bool {
+	lazy := n.lazy.Load()
+	n.procs.mu.Lock()
+	defer n.procs.mu.Unlock()
+	if n.procs.get(pid) != nil {
+		return true
+	}
+	if !lazy || !n.procs.unseenLocked(pid) {
+		return false
+	}
+	if !n.crashed {
+		return true
+	}
+	for _, w := range n.ledger.wards {
+		if !w.k.persist {
+			continue
+		}
+		if _, ok, _ := w.rows.get(pid.key()); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// bearerInLog is the PID of a process that waits in the log and has a name.
+func (n *Node) bearerInLog(name Name) PID {
+	if !n.lazy.Load() {
+		return 0
+	}
+	pid, ok := n.ledger.names.Get(string(name))
+	if !ok || n.find(pid) == nil {
+		return 0
+	}
+	n.names.mu.RLock()
+	defer n.names.mu.RUnlock()
+	return n.names.unique[name]
+}
+
+// noteName writes a name that another version, or this one after a crash, has to know.
+func (n *Node) noteName(name Name, p *process) error {
+	if n.ledger == nil || !p.kind.persist && !n.keeping.on.Load() {
+		return nil
+	}
+	if err := n.ledger.names.Put(string(name), p.pid); err != nil {
+		return err
+	}
+	if !p.kind.persist {
+		return nil
+	}
+	p.flags.Or(bagged)
+	var bag baggage
+	p.with(func(m *more) { bag.Names = append(bag.Names, m.names...) })
+	return n.ledger.bags.Put(p.pid.key(), bag)
+}
+
+// dropName takes a name out of the log.
+func (n *Node) dropName(name Name) {
+	if n.ledger == nil || n.phase.now.Load() == asleep {
+		return
+	}
+	if _, err := n.ledger.names.Delete(string(name)); err != nil {
+		n.ledger.log.Warn("a name that is free stays in the log", "name", name, "error", err)
+	}
+}

@@ -1,0 +1,256 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/state"
+)
+
+// Flags of a process in a hosted node.
+const (
+	listed uint32 = 1 << iota // it may differ from its rows, and stands in the list of those
+	rowed                     // its state has a row
+	bagged                    // its baggage has one
+)
+
+// keeping is the copy of the processes in the log, while somebody may take them over.
+type keeping struct {
+	on atomic.Bool
+
+	mu   sync.Mutex // guards what follows
+	list []*process // those that are listed
+	stop context.CancelFunc
+	done chan struct{} // closed when the copier has ended; nil if there is none
+
+	turn sync.Mutex // held while processes are copied
+}
+
+// touch notes that a process may differ from its rows from now on. It comes before a change by the process itself,
+// which is busy then, and after one by others.
+func (p *process) touch() {
+	if !p.n.keeping.on.Load() || p.flags.Load()&listed != 0 || p.flags.Or(listed)&listed != 0 {
+		return
+	}
+	k := &p.n.keeping
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list = append(k.list, p)
+}
+
+// take empties the list.
+func (k *keeping) take() []*process {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	list := k.list
+	k.list = nil
+	return list
+}
+
+func (k *keeping) giveBack(list []*process) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list = append(k.list, list...)
+}
+
+// own makes an idle process busy, so that it stays as it is; false if it runs or has ended.
+func (p *process) own() bool { return p.word.CompareAndSwap(idle, busy) }
+
+// copyAll writes every process once, but for those that are busy: they are listed.
+func (n *Node) copyAll(ctx context.Context, progress func(done, total uint64)) error {
+	var done uint64
+	var err error
+	n.procs.each(func(p *process) bool {
+		if done++; done%256 == 0 {
+			progress(done, max(done, uint64(n.procs.live.Load())))
+			err = context.Cause(ctx)
+		}
+		p.touch()
+		return err == nil
+	})
+	if err == nil {
+		err = n.copyListed()
+	}
+	return err
+}
+
+// copyListed writes what is listed, and leaves in the list what is busy or could not be written. It returns the first
+// error.
+func (n *Node) copyListed() error {
+	n.keeping.turn.Lock()
+	defer n.keeping.turn.Unlock()
+	var left []*process
+	var first error
+	for _, p := range n.keeping.take() {
+		if p.ended.Load() {
+			p.flags.And(^listed)
+			n.erase(p)
+			continue
+		}
+		if !p.own() {
+			left = append(left, p)
+			continue
+		}
+		p.flags.And(^listed)
+		if err := n.write(p, false); err != nil && !p.ended.Load() {
+			first = errors.Join(first, err)
+			p.touch()
+		}
+		if p.paused && !p.in.empty() {
+			p.touch() // its mail is only written by a node that is frozen
+		}
+		p.yield()
+	}
+	n.keeping.giveBack(left)
+	return first
+}
+
+// copyEvery is how long the copier rests: what changed since then is left for the switch.
+const copyEvery = 2 * time.Millisecond
+
+// copier copies in the background until it is stopped. An error is for the switch to meet again.
+func (n *Node) copier(ctx context.Context, done chan struct{}) {
+	defer close(done)
+	tick := time.NewTicker(copyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = n.copyListed()
+		}
+	}
+}
+
+// write brings the rows of a process up to date. The caller has made it busy. The mail is written only by a node that is
+// frozen.
+func (n *Node) write(p *process, mail bool) error {
+	w, key := n.ledger.byKind[p.kind], p.pid.key()
+	if w == nil {
+		return fmt.Errorf("otp: the behaviour %s of process %s is not one of the node's", p.kind.name, p.pid)
+	}
+	if !p.kind.persist || p.flags.Load()&rowed == 0 {
+		p.flags.Or(rowed) // before the row: whoever ends the process erases it
+		if err := w.rows.put(key, p.state); err != nil {
+			return err
+		}
+	}
+	err := n.writeBag(p, key, mail)
+	if p.ended.Load() {
+		n.erase(p)
+	}
+	return err
+}
+
+func (n *Node) writeBag(p *process, key string, mail bool) error {
+	bag, err := p.pack(mail)
+	switch {
+	case err != nil:
+		return fmt.Errorf("otp: %w", err)
+	case !bag.empty():
+		p.flags.Or(bagged)
+		for _, name := range bag.Names {
+			if err := n.ledger.names.Put(string(name), p.pid); err != nil {
+				return err
+			}
+		}
+		return n.ledger.bags.Put(key, bag)
+	case p.flags.Load()&bagged != 0:
+		_, err = n.ledger.bags.Delete(key)
+		if err == nil {
+			p.flags.And(^bagged)
+		}
+	}
+	return err
+}
+
+// forget is the end of the rows of a process that has ended.
+func (p *process) forget() {
+	if p.n.ledger == nil || p.n.phase.now.Load() == asleep {
+		return
+	}
+	p.n.erase(p)
+}
+
+// erase deletes the rows. What cannot be deleted goes at the next sweep.
+func (n *Node) erase(p *process) {
+	key, w := p.pid.key(), n.ledger.byKind[p.kind]
+	if p.flags.Load()&rowed != 0 {
+		if err := w.rows.remove(key); err != nil {
+			n.ledger.log.Warn("the row of a process that has ended stays", "process", p.pid, "error", err)
+		}
+	}
+	if p.flags.Load()&bagged != 0 {
+		if _, err := n.ledger.bags.Delete(key); err != nil {
+			n.ledger.log.Warn("the row of a process that has ended stays", "process", p.pid, "error", err)
+		}
+	}
+}
+
+// sweep deletes the rows of processes that are no more: those of a run that ended without a word.
+func (n *Node) sweep(ctx context.Context) error {
+	for _, w := range n.ledger.wards {
+		err := scan(ctx, w.rows.scan, func(key string, pid PID) error {
+			if n.known(pid) {
+				return nil
+			}
+			return w.rows.remove(key)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	bags := func(cursor uint64) ([]string, uint64) { return n.ledger.bags.Scan(cursor, scanned) }
+	return scan(ctx, bags, func(key string, pid PID) error {
+		if n.known(pid) {
+			return nil
+		}
+		_, err := n.ledger.bags.Delete(key)
+		return err
+	})
+}
+
+// scan calls f with the keys of a table that are PIDs.
+func scan(ctx context.Context, next func(uint64) ([]string, uint64), f func(key string, pid PID) error) error {
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		var keys []string
+		keys, cursor = next(cursor)
+		for _, key := range keys {
+			if pid, ok := pidOf(key); ok {
+				if err := f(key, pid); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// save is for behaviours that persist: what the handler did is in the log before anybody is told.
+func (c *Ctx) save() error {
+	p := c.p
+	if !p.kind.persist || p.n.ledger == nil || p.ended.Load() {
+		return nil
+	}
+	p.flags.Or(rowed)
+	err := p.n.ledger.byKind[p.kind].rows.put(p.pid.key(), p.state)
+	if p.ended.Load() {
+		p.n.erase(p)
+	}
+	return err
+}
+
+// Save writes the state of a process that persists now, before an answer through a [From] or a message that others act
+// on; after each handler that is done anyway. For other behaviours it does nothing.
+func (c *Ctx) Save() error { return c.save() }
+
+// noWayDown is true for a state that the version before cannot hold.
+func noWayDown(err error) bool { return errors.Is(err, state.ErrNoWayDown) }

@@ -1,0 +1,174 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/supervise"
+)
+
+// Freeze stops the processes between two messages and leaves all that they are in the log, for this or another version
+// to wake up. Handlers that run are finished, and those of others that they wait for. It fails if a handler does not end
+// before ctx does, or if something cannot be written; then everything goes on.
+func (h *Hosted) Freeze(ctx context.Context) error {
+	n := h.n
+	if n.phase.now.Load() == asleep {
+		return nil
+	}
+	if err := h.Keep(ctx, func(uint64, uint64) {}); err != nil {
+		return err
+	}
+	ended := n.root.end(supervise.ErrHandover)
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		go n.restartRoot(ended)
+		return errors.New("otp: the root of the processes does not end")
+	}
+	n.stopCopier()
+	n.stopLoading()
+	n.phase.set(halting)
+	err := n.freeze(ctx)
+	if err != nil {
+		n.goOn()
+		go n.restartRoot(ended)
+		return err
+	}
+	n.phase.set(asleep)
+	lineages.CompareAndDelete(n.lineage.Load(), n)
+	go n.collect()
+	return nil
+}
+
+// Thaw takes a Freeze back.
+func (h *Hosted) Thaw() error {
+	n := h.n
+	if n.phase.now.Load() != asleep || n.handover == 0 {
+		return nil
+	}
+	if err := n.writeBook(0); err != nil {
+		return err
+	}
+	n.goOn()
+	go n.restartRoot(closed())
+	return nil
+}
+
+func (n *Node) freeze(ctx context.Context) error {
+	owned, err := n.still(ctx)
+	n.frozen = owned
+	if err == nil {
+		err = n.writeFrozen()
+	}
+	if err == nil {
+		n.handover = rand.Uint64()
+		err = n.writeBook(n.handover)
+	}
+	return err
+}
+
+// stillEvery is how often a node that halts looks whether it is still.
+const stillEvery = 50 * time.Microsecond
+
+// still returns when no process runs, with those that may differ from their rows; they are busy from then on. A process
+// is listed before it runs, and listed ones are owned all at once: so there is an instant at which none ran, and since
+// nothing is sent or handled any more, that stays so.
+func (n *Node) still(ctx context.Context) ([]*process, error) {
+	tick := time.NewTicker(stillEvery)
+	defer tick.Stop()
+	for {
+		var running *process
+		if n.phase.empty() {
+			var owned []*process
+			if owned, running = n.ownAll(); running == nil {
+				return owned, nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			if running == nil {
+				return nil, errors.New("otp: the node does not come to rest")
+			}
+			return nil, fmt.Errorf("otp: process %s (%s) does not end what it handles", running.pid, running.kind.name)
+		}
+	}
+}
+
+// ownAll owns all that is listed, or nothing: then it returns one that runs.
+func (n *Node) ownAll() (owned []*process, running *process) {
+	list := n.keeping.take()
+	for i, p := range list {
+		switch {
+		case p.ended.Load():
+			p.flags.And(^listed)
+			n.erase(p)
+			continue
+		case p.own():
+			owned = append(owned, p)
+			if p.signals.empty() {
+				continue
+			}
+		}
+		n.disown(owned)
+		n.keeping.giveBack(append(unlessOwned(owned, p), list[i:]...))
+		return nil, p
+	}
+	n.keeping.mu.Lock()
+	defer n.keeping.mu.Unlock()
+	if late := n.keeping.list; len(late) > 0 {
+		n.keeping.list = append(owned, late...)
+		n.disown(owned)
+		return nil, late[0]
+	}
+	return owned, nil
+}
+
+// unlessOwned is owned without p.
+func unlessOwned(owned []*process, p *process) []*process {
+	if n := len(owned); n > 0 && owned[n-1] == p {
+		return owned[:n-1]
+	}
+	return owned
+}
+
+func (n *Node) disown(owned []*process) {
+	for _, p := range owned {
+		p.yield()
+	}
+}
+
+// writeFrozen brings the rows up to date, mail included. A process whose state the version before cannot hold ends:
+// its supervisor there starts it afresh.
+func (n *Node) writeFrozen() error {
+	for _, p := range n.frozen {
+		err := n.write(p, true)
+		switch {
+		case noWayDown(err):
+			n.ledger.log.Error("a process ends, as the version before cannot hold its state", "process", p.pid, "behaviour", p.kind.name, "error", err)
+			p.end(err, nil)
+		case err != nil:
+			return err
+		}
+		p.flags.And(^listed)
+	}
+	return nil
+}
+
+// writeBook writes the row of the node. A handover other than 0 says that its processes are whole in the log.
+func (n *Node) writeBook(handover uint64) error {
+	b := book{
+		Handover: handover, Lineage: n.lineage.Load(), Version: n.ledger.version, Now: n.now(), Refs: n.refs.Load(),
+		Messages: n.ledger.shapes(),
+	}
+	b.Next, b.Top, b.Live = n.procs.extent()
+	for _, p := range n.frozen {
+		if !p.in.empty() && !p.paused && !p.ended.Load() {
+			b.Mail = append(b.Mail, p.pid)
+		}
+	}
+	return n.ledger.books.Put(bookKey, b)
+}
