@@ -176,7 +176,7 @@ func TestBusyProcessIsNotReleased(t *testing.T) {
 		t.Fatalf("%v, want ABORTED and the process", err)
 	}
 	close(release)
-	if _, err := v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 1_000_000}); err != nil {
+	if _, err := v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 1_000_000, Cut: true}); err != nil {
 		t.Error(err)
 	}
 }

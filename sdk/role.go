@@ -24,11 +24,11 @@ func (rt *process) Release(ctx context.Context, req *wire.ReleaseRequest) (*wire
 	if err := rt.ready(); err != nil || rt.is(wire.StatusReply_ROLE_STANDBY) {
 		return &wire.ReleaseReply{}, err
 	}
-	began := time.Now()
-	budget := time.Duration(req.DrainMicros) * time.Microsecond
 	if err := rt.procs.keep(ctx, func(uint64, uint64) {}); err != nil {
 		return nil, status.Error(codes.Aborted, err.Error())
 	}
+	began := time.Now()
+	budget := time.Duration(req.DrainMicros) * time.Microsecond
 	if err := rt.quiesce(ctx, budget); err != nil {
 		return nil, status.Error(codes.Aborted, err.Error())
 	}
