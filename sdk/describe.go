@@ -55,7 +55,7 @@ func (s *Setup) describe() describe.Service {
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Tables: s.store.Tables(),
 	}
 	for _, v := range s.verbs {
-		d.Verbs = append(d.Verbs, describe.Verb{Name: v.Name, Args: v.Args, Short: v.Short})
+		d.Verbs = append(d.Verbs, v.describe())
 	}
 	for _, l := range s.listeners {
 		d.Listeners = append(d.Listeners, l.name)
@@ -63,6 +63,14 @@ func (s *Setup) describe() describe.Service {
 	slices.Sort(d.Listeners)
 	if s.node != nil {
 		d.Processes = s.node.Behaviours()
+	}
+	return d
+}
+
+func (v Verb) describe() describe.Verb {
+	d := describe.Verb{Name: v.Name, Args: v.Args, Short: v.Short, Examples: v.Examples}
+	for _, f := range v.Flags {
+		d.Flags = append(d.Flags, describe.Flag(f))
 	}
 	return d
 }

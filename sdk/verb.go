@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/theseusd/theseus/sdk/control"
 )
 
 // Verb is a command of the service. Since it lives in the version that runs, an upgrade brings its verbs along.
@@ -17,6 +19,12 @@ type Verb struct {
 	// Run answers with what is printed, without the last newline. Its error is printed on stderr and the command
 	// ends with 1, or with 2 if the error is a *UsageError.
 	Run func(ctx context.Context, args []string) (string, error)
+
+	// Do is for verbs that take flags, go on for long or write files; a verb has one of Do and Run. The context ends
+	// with the command, and with the time of this version. A *UsageError counts as one until something was printed.
+	Do       func(ctx context.Context, c *Call) error
+	Flags    []Flag
+	Examples string // lines that `NAME VERB --help` shows
 }
 
 // UsageError says that a verb was called wrongly.
@@ -28,8 +36,14 @@ func (e *UsageError) Error() string { return e.Text }
 func Usagef(format string, args ...any) error { return &UsageError{Text: fmt.Sprintf(format, args...)} }
 
 func (v Verb) validate(others []Verb) error {
-	if !serviceName.MatchString(v.Name) || v.Run == nil {
-		return fmt.Errorf("sdk: verb %q needs a name in lower case and a Run function", v.Name)
+	if !serviceName.MatchString(v.Name) || (v.Run == nil) == (v.Do == nil) {
+		return fmt.Errorf("sdk: verb %q needs a name in lower case and one of Run and Do", v.Name)
+	}
+	if len(v.Flags) > 0 && v.Do == nil {
+		return fmt.Errorf("sdk: verb %q has flags: it needs Do", v.Name)
+	}
+	if err := checkFlags(v.Name, v.Flags); err != nil {
+		return err
 	}
 	for _, o := range others {
 		if o.Name == v.Name {
@@ -58,11 +72,19 @@ func (v Verb) arity() (least, most int) {
 	return least, most
 }
 
+// call is for those who want the whole answer.
 func (v Verb) call(ctx context.Context, args []string) (string, error) {
-	if least, most := v.arity(); len(args) < least || (most >= 0 && len(args) > most) {
-		return "", Usagef("%s takes: %s %s", v.Name, v.Name, v.Args)
+	words, flags, err := v.parse(args)
+	if err != nil {
+		return "", err
 	}
-	return v.Run(ctx, args)
+	if v.Run != nil {
+		return v.Run(ctx, words)
+	}
+	var text strings.Builder
+	c := &Call{Args: words, flags: flags, say: func(s control.Said) error { text.WriteString(s.Out); return nil }}
+	err = v.Do(ctx, c)
+	return strings.TrimSuffix(text.String(), "\n"), err
 }
 
 // verbHandler answers verbs over HTTP on the service's own unix socket.
@@ -79,9 +101,7 @@ func verbHandler(s *Setup) http.Handler {
 const maxVerbBody = 16 << 20
 
 func (s *Setup) serveVerb(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		Args []string `json:"args"`
-	}
+	var body control.Asked
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxVerbBody)).Decode(&body); err != nil {
 		writeJSON(w, http.StatusBadRequest, verbError{Error: "the body is not {\"args\": [...]}: " + err.Error()})
 		return
@@ -91,13 +111,7 @@ func (s *Setup) serveVerb(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusNotFound, verbError{Error: fmt.Sprintf("%s %s has no verb %q", s.service.Name, s.service.Version, r.PathValue("name"))})
 		return
 	}
-	text, err := v.call(r.Context(), body.Args)
-	if err != nil {
-		v.writeError(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(text))
+	v.answers(w, r, body)
 }
 
 func (s *Setup) verb(name string) (Verb, bool) {
@@ -118,7 +132,7 @@ type verbError struct {
 func (v Verb) writeError(w http.ResponseWriter, err error) {
 	var usage *UsageError
 	if errors.As(err, &usage) {
-		writeJSON(w, http.StatusBadRequest, verbError{Error: usage.Text, Usage: strings.TrimSpace(v.Name + " " + v.Args)})
+		writeJSON(w, http.StatusBadRequest, verbError{Error: usage.Text, Usage: strings.TrimSpace(v.usage())})
 		return
 	}
 	writeJSON(w, http.StatusUnprocessableEntity, verbError{Error: err.Error()})

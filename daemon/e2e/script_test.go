@@ -84,7 +84,7 @@ func (y *yard) build(dir string) error {
 	if err := run(root, "go", "build", "-ldflags", "-X "+versionVariable+"=0.2.0", "-o", y.next, "./daemon/cmd/theseusd"); err != nil {
 		return err
 	}
-	for _, link := range []string{"visits", "cache"} {
+	for _, link := range []string{"visits", "cache", "faultlab"} {
 		if err := os.Symlink("theseus", filepath.Join(y.bin, link)); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (y *yard) build(dir string) error {
 	if y.key, err = trust.Of(dir).Generate(); err != nil {
 		return err
 	}
-	for _, versions := range [][]string{{"visits@1.0.0", "cache"}, {"visits@2.0.0"}, {"visits@2.0.1-bad"}} {
+	for _, versions := range [][]string{{"visits@1.0.0", "cache", "faultlab"}, {"visits@2.0.0"}, {"visits@2.0.1-bad"}} {
 		args := append([]string{"--dir", dir, "build", "--out", y.packages}, versions...)
 		if err := run(y.checkout, filepath.Join(y.bin, "reltool"), args...); err != nil {
 			return err
@@ -122,11 +122,14 @@ var (
 
 // check copies the services out, with short probations of the good ones, and a go.mod that leads back here.
 func (y *yard) check(root string) error {
-	for _, name := range []string{"visits", "cache"} {
+	for _, name := range []string{"visits", "cache", "faultlab"} {
 		from, to := filepath.Join(root, "plugins", name), filepath.Join(y.checkout, "plugins", name)
 		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 			return err
 		}
+	}
+	if err := y.own(); err != nil {
+		return err
 	}
 	files, err := filepath.Glob(filepath.Join(y.checkout, "plugins/visits/*/appup.toml"))
 	if err != nil {
@@ -148,6 +151,18 @@ func (y *yard) check(root string) error {
 	return rewrite(filepath.Join(root, "go.mod"), filepath.Join(y.checkout, "go.mod"), func(text []byte) []byte {
 		text = moduleLine.ReplaceAll(text, []byte("module example.test/voyage"))
 		return fmt.Appendf(text, "\nrequire github.com/theseusd/theseus v0.0.0\n\nreplace github.com/theseusd/theseus => %s\n", root)
+	})
+}
+
+// own has the services import their own packages from the checkout.
+func (y *yard) own() error {
+	return filepath.WalkDir(y.checkout, func(path string, d os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		return rewrite(path, path, func(text []byte) []byte {
+			return bytes.ReplaceAll(text, []byte(`"github.com/theseusd/theseus/plugins/`), []byte(`"example.test/voyage/plugins/`))
+		})
 	})
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,22 +70,9 @@ func (s *Service) Verbs(ctx context.Context) (verbs []describe.Verb, version str
 
 // Call runs a verb and returns its answer. A verb that fails is a *VerbError, a wrong call a *UsageError.
 func (s *Service) Call(ctx context.Context, verb string, args ...string) (string, error) {
-	if args == nil {
-		args = []string{}
-	}
-	res, err := send(ctx, s.http, http.MethodPost, "/verbs/"+url.PathEscape(verb), map[string]any{"args": args})
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return "", refusal(verb, res)
-	}
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return "", lost(ctx, err)
-	}
-	return string(text), nil
+	var text strings.Builder
+	err := s.ask(ctx, verb, Asked{Args: args}, func(said Said) { text.WriteString(said.Out) })
+	return text.String(), err
 }
 
 // refusal is the error that a service answered with.

@@ -34,9 +34,30 @@ type Step struct {
 
 // Verb is a command that the running version answers.
 type Verb struct {
-	Name  string `json:"name"`
-	Args  string `json:"args,omitempty"`
-	Short string `json:"short,omitempty"`
+	Name     string `json:"name"`
+	Args     string `json:"args,omitempty"`
+	Short    string `json:"short,omitempty"`
+	Flags    []Flag `json:"flags,omitempty"`
+	Examples string `json:"examples,omitempty"`
+}
+
+// Flag is an option of a verb.
+type Flag struct {
+	Name   string   `json:"name"`          // without dashes
+	Arg    string   `json:"arg,omitempty"` // stands for the value; empty if it takes none
+	Short  string   `json:"short,omitempty"`
+	Values []string `json:"values,omitempty"` // those it takes; any if empty
+	Writes bool     `json:"writes,omitempty"` // its value is a file that the client writes
+}
+
+// Flag returns the flag called name.
+func (v Verb) Flag(name string) (Flag, bool) {
+	for _, f := range v.Flags {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Flag{}, false
 }
 
 // Table returns the table called name.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/describe"
 )
 
 // listTime bounds the wait for one service where several are asked.
@@ -43,7 +44,7 @@ func (c *call) complete(ctx context.Context, line string) int {
 	if len(words) > 0 && words[0] == self {
 		words = words[1:]
 	}
-	for _, w := range c.candidates(ctx, words) {
+	for _, w := range c.candidates(ctx, words, last) {
 		if strings.HasPrefix(w, last) {
 			fmt.Fprintln(c.out, w)
 		}
@@ -51,14 +52,43 @@ func (c *call) complete(ctx context.Context, line string) int {
 	return done
 }
 
-// candidates are the services, or the verbs of the one that is named.
-func (c *call) candidates(ctx context.Context, words []string) []string {
-	var names []string
+// candidates are the services, the verbs of the one that is named, or what may follow behind a verb.
+func (c *call) candidates(ctx context.Context, words []string, last string) []string {
 	switch len(words) {
 	case 0:
-		names, _ = c.services()
+		names, _ := c.services()
+		return names
 	case 1:
-		names, _ = c.ask(ctx, words[0])
+		names, _ := c.ask(ctx, words[0])
+		return names
 	}
-	return names
+	verbs, _ := c.verbsOf(ctx, words[0])
+	for _, v := range verbs {
+		if v.Name == words[1] {
+			return behind(v, words[2:], last)
+		}
+	}
+	return nil
+}
+
+// behind is what may follow in the arguments of a verb: the values of a flag, or the flags that are not there yet.
+func behind(v describe.Verb, words []string, last string) (list []string) {
+	if len(words) > 0 {
+		if f, ok := v.Flag(strings.TrimPrefix(words[len(words)-1], "--")); ok && f.Arg != "" {
+			return f.Values
+		}
+	}
+	if name, _, joined := strings.Cut(last, "="); joined {
+		f, _ := v.Flag(strings.TrimPrefix(name, "--"))
+		for _, value := range f.Values {
+			list = append(list, name+"="+value)
+		}
+		return list
+	}
+	for _, f := range v.Flags {
+		if !slices.Contains(words, "--"+f.Name) {
+			list = append(list, "--"+f.Name)
+		}
+	}
+	return list
 }

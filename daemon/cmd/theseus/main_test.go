@@ -20,6 +20,8 @@ func instance(t *testing.T) (dir string) {
 	listen(t, dir, "control.sock", http.NotFoundHandler())
 	listen(t, dir, "visits.sock", verbs(`[{"name":"hit","args":"USER","short":"Count a visit"},{"name":"top"}]`))
 	listen(t, dir, "metrics.sock", verbs(`[{"name":"show"}]`))
+	listen(t, dir, "pen.sock", verbs(`[{"name":"draw","args":"WHAT","short":"Draw it","examples":"pen draw a\npen draw b","flags":[
+		{"name":"to","arg":"FILE","short":"where to","writes":true},{"name":"ink","arg":"INK","values":["red","blue"]},{"name":"bad"}]}]`))
 	if err := os.Symlink("metrics.sock", filepath.Join(control.RunDir(dir), "metricsctl.sock")); err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +58,21 @@ func verbs(list string) http.Handler {
 	mux.HandleFunc("GET /verbs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Server", "visits/2.0.0")
 		fmt.Fprint(w, list)
+	})
+	mux.HandleFunc("POST /verbs/draw", func(w http.ResponseWriter, r *http.Request) {
+		var in control.Asked
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		w.Header().Set("Content-Type", control.SaidType)
+		bits := json.NewEncoder(w)
+		for _, s := range []control.Said{
+			{Out: "one\n"}, {Progress: "half"}, {}, {Flag: "to", File: []byte("<svg>")}, {Out: fmt.Sprint("colour ", in.Colour)},
+		} {
+			_ = bits.Encode(s)
+		}
+		if strings.Contains(strings.Join(in.Args, " "), "--bad") {
+			_ = bits.Encode(control.Said{Last: true, Error: "no ink"})
+		}
+		_ = bits.Encode(control.Said{Last: true})
 	})
 	mux.HandleFunc("POST /verbs/hit", func(w http.ResponseWriter, r *http.Request) {
 		var in struct{ Args []string }
@@ -99,13 +116,13 @@ func TestRun(t *testing.T) {
 			"help lists them", "theseus visits --help", 0,
 			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", "",
 		},
-		{"no service lists them all", "theseus", 0, "metricsctl   show\nvisits       hit top\n", ""},
+		{"no service lists them all", "theseus", 0, "metricsctl   show\npen          draw\nvisits       hit top\n", ""},
 		{"a verb that fails", "visits full", 1, "", "visits: the disk is full\nvisits: free some space\n"},
 		{"a verb called wrongly", "visits hit", 2, "", "visits: hit takes: hit USER\nvisits: usage: visits hit USER\n"},
 		{"an unknown verb", "visits fly", 2, "", "visits: visits 2.0.0 has no such verb\nvisits: its verbs: visits --help\n"},
 		{
 			"an unknown service", "theseus chat send", 2, "",
-			`chat: no service has the command "chat" in ` + dir + "\nchat: there are: metricsctl visits\n",
+			`chat: no service has the command "chat" in ` + dir + "\nchat: there are: metricsctl pen visits\n",
 		},
 		{
 			"an unknown flag", "visits --fast hit", 2, "",
@@ -125,7 +142,7 @@ func TestRun(t *testing.T) {
 			"theseus: no daemon is running in " + nobody + "\ntheseus: start it with: theseusd --dir " + nobody +
 				"   (another instance: --dir DIR or THESEUS_DIR)\n",
 		},
-		{"completion", "theseus completion bash", 0, "complete -C 'theseus __complete' theseus metricsctl visits\n", ""},
+		{"completion", "theseus completion bash", 0, "complete -C 'theseus __complete' theseus metricsctl pen visits\n", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out, errs strings.Builder
@@ -140,18 +157,89 @@ func TestRun(t *testing.T) {
 func TestCompletionOffersServicesThenVerbs(t *testing.T) {
 	t.Setenv(control.EnvDir, instance(t))
 	for line, want := range map[string]string{
-		"theseus ":          "metricsctl\nvisits\n",
+		"theseus ":          "metricsctl\npen\nvisits\n",
 		"theseus v":         "visits\n",
 		"theseus visits ":   "hit\ntop\n",
 		"visits t":          "top\n",
 		"visits hit ":       "",
 		"theseus nowhere x": "",
-		"":                  "metricsctl\nvisits\n",
+		"":                  "metricsctl\npen\nvisits\n",
+		"pen draw ":         "--to\n--ink\n--bad\n",
+		"pen draw --ink ":   "red\nblue\n",
+		"pen draw --ink b":  "blue\n",
+		"pen draw --ink=r":  "--ink=red\n",
+		"pen draw --to f -": "--ink\n--bad\n",
+		"pen draw --to ":    "",
+		"pen fly --":        "",
 	} {
 		t.Setenv("COMP_LINE", line)
 		var out, errs strings.Builder
 		if code := run(t.Context(), []string{"theseus", "__complete", "x"}, &out, &errs); code != 0 || out.String() != want {
 			t.Errorf("%q: got %d %q %q, want %q", line, code, out.String(), errs.String(), want)
 		}
+	}
+}
+
+// manualOfDraw is what --help says of a verb with flags.
+const manualOfDraw = `  pen draw WHAT [FLAGS]   Draw it
+
+  --to FILE   where to
+  --ink INK   
+  --bad       
+
+Examples:
+  pen draw a
+  pen draw b
+`
+
+func TestVerbsWithFlags(t *testing.T) {
+	dir := instance(t)
+	t.Setenv(control.EnvDir, dir)
+	place := t.TempDir()
+	file := filepath.Join(place, "out.svg")
+	old := filepath.Join(place, "old.svg")
+	if err := os.WriteFile(old, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name string
+		argv string
+		code int
+		out  string
+		err  string
+	}{
+		{"the answer comes bit by bit, the progress to terminals only", "pen draw x --to " + file, 0, "one\ncolour false\n", ""},
+		{"an old file is replaced", "pen draw x --to=" + old, 0, "one\ncolour false\n", ""},
+		{"a device is written to", "pen draw x --to /dev/null", 0, "one\ncolour false\n", ""},
+		{"a failure in the middle", "pen draw x --bad --to " + file + "2", 1, "one\ncolour false\n", "pen: no ink\n"},
+		{"help of a verb", "pen draw --help", 0, manualOfDraw, ""},
+		{"help behind other words", "pen draw --ink red --help", 0, manualOfDraw, ""},
+		{
+			"a folder that is not there", "pen draw x --to " + place + "/no/x", 2, "",
+			"pen: --to " + place + "/no/x cannot be written: no such file or directory\n",
+		},
+		{"a folder", "pen draw x --to " + place, 2, "", "pen: --to " + place + " cannot be written: it is a directory\n"},
+		{"no name", "pen draw x --to=", 2, "", "pen: --to  cannot be written: it has no name\n"},
+		{"a file that nobody has named", "pen draw x", 1, "one\n", "pen: the service wants to write a file for --to, which nobody has named\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var out, errs strings.Builder
+			code := run(t.Context(), strings.Fields(tc.argv), &out, &errs)
+			if code != tc.code || out.String() != tc.out || errs.String() != tc.err {
+				t.Errorf("got %d\n%q\n%q\nwant %d\n%q\n%q", code, out.String(), errs.String(), tc.code, tc.out, tc.err)
+			}
+		})
+	}
+	entries, err := os.ReadDir(place)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("what is there: %v %v", entries, err)
+	}
+	for _, name := range []string{file, old} {
+		if text, err := os.ReadFile(name); err != nil || string(text) != "<svg>" {
+			t.Errorf("%s: %q %v", name, text, err)
+		}
+	}
+	if info, err := os.Stat(old); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the mode of a file that is replaced: %v %v", info.Mode(), err)
 	}
 }

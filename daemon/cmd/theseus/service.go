@@ -14,8 +14,6 @@ import (
 
 // service runs one verb, or lists them all.
 func (c *call) service(ctx context.Context) int {
-	ctx, stop := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("no answer within %s", answerTime))
-	defer stop()
 	s, err := control.DialService(c.dir, c.command)
 	if err != nil {
 		return c.fail(err)
@@ -23,23 +21,66 @@ func (c *call) service(ctx context.Context) int {
 	if c.help || len(c.args) == 0 || asksHelp(c.args[1:]) {
 		return c.verbs(ctx, s)
 	}
-	text, err := s.Call(ctx, c.args[0], plain(c.args[1:])...)
+	all := files{}
+	if verb := c.described(ctx, s); len(verb.Flags) > 0 {
+		if slices.ContainsFunc(flagsIn(c.args), isHelp) {
+			return c.verbs(ctx, s)
+		}
+		if all, err = openFiles(verb, c.args[1:]); err != nil {
+			c.say(err.Error())
+			return wrongUsage
+		}
+	}
+	defer all.discard()
+	return c.do(ctx, s, all)
+}
+
+// described is what the service says of a verb that is called with flags; nothing if it is called without, or is not
+// there.
+func (c *call) described(ctx context.Context, s *control.Service) (v describe.Verb) {
+	if !slices.ContainsFunc(c.args[1:], func(word string) bool { return strings.HasPrefix(word, "-") }) {
+		return v
+	}
+	ctx, stop := context.WithTimeout(ctx, listTime)
+	defer stop()
+	verbs, _, err := s.Verbs(ctx)
+	if i := slices.IndexFunc(verbs, func(v describe.Verb) bool { return v.Name == c.args[0] }); err == nil && i >= 0 {
+		return verbs[i]
+	}
+	return v
+}
+
+// do runs a verb and shows what it answers.
+func (c *call) do(ctx context.Context, s *control.Service, all files) int {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d := &display{call: c, files: all, stop: stop}
+	err := s.Do(ctx, c.args[0], control.Asked{Args: plain(c.args[1:]), Colour: coloured(c.out)}, d.see)
+	d.end()
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // what came could not be shown
+	}
+	if err == nil {
+		err = all.keep()
+	}
 	if err != nil {
-		return c.fail(err)
-	}
-	if text != "" && !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	if _, err := fmt.Fprint(c.out, text); err != nil {
 		return c.fail(err)
 	}
 	return done
 }
 
-// asksHelp is true for `VERB --help`; after a -- it is an argument like any other.
-func asksHelp(args []string) bool {
-	return len(args) > 0 && (args[0] == "--help" || args[0] == "-h")
+// flagsIn is what may be a flag: after a -- nothing is.
+func flagsIn(words []string) []string {
+	if i := slices.Index(words, "--"); i >= 0 {
+		return words[:i]
+	}
+	return words
 }
+
+// asksHelp is true for `VERB --help`; after a -- it is an argument like any other.
+func asksHelp(args []string) bool { return len(args) > 0 && isHelp(args[0]) }
+
+func isHelp(word string) bool { return word == "--help" || word == "-h" }
 
 // plain is the arguments without the -- that ends the client's own.
 func plain(args []string) []string {
@@ -51,12 +92,15 @@ func plain(args []string) []string {
 
 // verbs lists what the running version can do, or the one verb that help was asked for.
 func (c *call) verbs(ctx context.Context, s *control.Service) int {
+	ctx, stop := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("no answer within %s", answerTime))
+	defer stop()
 	verbs, version, err := s.Verbs(ctx)
 	if err != nil {
 		return c.fail(err)
 	}
 	if i := slices.IndexFunc(verbs, func(v describe.Verb) bool { return len(c.args) > 0 && v.Name == c.args[0] }); i >= 0 {
 		c.table(verbs[i : i+1])
+		c.manual(verbs[i])
 		return done
 	}
 	fmt.Fprintf(c.out, "%s\n\n", strings.TrimSpace("verbs of "+c.command+" "+version))
@@ -68,7 +112,30 @@ func (c *call) table(verbs []describe.Verb) {
 	w := tabwriter.NewWriter(c.out, 0, 0, 3, ' ', 0)
 	defer w.Flush()
 	for _, v := range verbs {
-		fmt.Fprintf(w, "  %s %s\t%s\n", c.command, strings.TrimSpace(v.Name+" "+v.Args), v.Short)
+		fmt.Fprintf(w, "  %s %s\t%s\n", c.command, usageOf(v), v.Short)
+	}
+}
+
+func usageOf(v describe.Verb) string {
+	usage := strings.TrimSpace(v.Name + " " + v.Args)
+	if len(v.Flags) > 0 {
+		usage += " [FLAGS]"
+	}
+	return usage
+}
+
+// manual shows the flags of a verb, and examples.
+func (c *call) manual(v describe.Verb) {
+	w := tabwriter.NewWriter(c.out, 0, 0, 3, ' ', 0)
+	for i, f := range v.Flags {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace("--"+f.Name+" "+f.Arg), f.Short)
+	}
+	_ = w.Flush()
+	if v.Examples != "" {
+		fmt.Fprintf(c.out, "\nExamples:\n  %s\n", strings.ReplaceAll(strings.TrimSpace(v.Examples), "\n", "\n  "))
 	}
 }
 
@@ -115,13 +182,7 @@ func (c *call) services() ([]string, error) {
 
 // ask returns the names of a service's verbs.
 func (c *call) ask(ctx context.Context, name string) ([]string, error) {
-	ctx, stop := context.WithTimeout(ctx, listTime)
-	defer stop()
-	s, err := control.DialService(c.dir, name)
-	if err != nil {
-		return nil, err
-	}
-	verbs, _, err := s.Verbs(ctx)
+	verbs, err := c.verbsOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -130,4 +191,15 @@ func (c *call) ask(ctx context.Context, name string) ([]string, error) {
 		names = append(names, v.Name)
 	}
 	return names, nil
+}
+
+func (c *call) verbsOf(ctx context.Context, name string) ([]describe.Verb, error) {
+	ctx, stop := context.WithTimeout(ctx, listTime)
+	defer stop()
+	s, err := control.DialService(c.dir, name)
+	if err != nil {
+		return nil, err
+	}
+	verbs, _, err := s.Verbs(ctx)
+	return verbs, err
 }

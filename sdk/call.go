@@ -1,0 +1,154 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// Call is one call of a verb with Do. What the verb prints reaches the person at once, however long the call takes.
+// Its methods may be called by several goroutines.
+type Call struct {
+	Args   []string // the words, without flags
+	Colour bool     // what is printed goes to a terminal that shows colours
+
+	flags  map[string]string
+	files  map[string]bool // flags that name files, if the client writes any
+	mu     sync.Mutex
+	say    func(control.Said) error
+	silent bool // nothing was said since the last beat
+}
+
+// Flag is the value of a flag, and whether it was given.
+func (c *Call) Flag(name string) (value string, given bool) {
+	value, given = c.flags[name]
+	return value, given
+}
+
+// Printf prints to the standard output of the one who calls.
+func (c *Call) Printf(format string, args ...any) {
+	c.tell(control.Said{Out: fmt.Sprintf(format, args...)})
+}
+
+// Progress shows one line in the place of the last one, on a terminal; elsewhere it shows nothing.
+func (c *Call) Progress(line string) { c.tell(control.Said{Progress: line}) }
+
+// Write has the client write the file that was given to a flag. The client has made sure that it can before the call
+// began; the file appears when the verb is done, and stays as it was if the verb fails.
+func (c *Call) Write(flag string, content []byte) error {
+	if !c.files[flag] {
+		return Usagef("--%s: this client writes no files", flag)
+	}
+	c.tell(control.Said{Flag: flag, File: content})
+	return nil
+}
+
+// tell says something. Nobody may listen any more: then the context of the call ends.
+func (c *Call) tell(s control.Said) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.silent = false
+	_ = c.say(s)
+}
+
+// beat is a sign of life while there is nothing to say.
+func (c *Call) beat(ctx context.Context) {
+	tick := time.NewTicker(control.Silence / 6)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.mu.Lock()
+		if c.silent {
+			_ = c.say(control.Said{})
+		}
+		c.silent = true
+		c.mu.Unlock()
+	}
+}
+
+// parse splits the arguments of a verb that has flags, and counts the words of any.
+func (v Verb) parse(args []string) (words []string, flags map[string]string, err error) {
+	words = args
+	if len(v.Flags) > 0 {
+		if words, flags, err = parseFlags(v.Flags, args); err != nil {
+			return nil, nil, err
+		}
+	}
+	if least, most := v.arity(); len(words) < least || (most >= 0 && len(words) > most) {
+		return nil, nil, Usagef("%s takes: %s", v.Name, v.usage())
+	}
+	return words, flags, nil
+}
+
+func (v Verb) usage() string {
+	text := v.Name + " " + v.Args
+	if len(v.Flags) > 0 {
+		text = strings.TrimSpace(text) + " [FLAGS]"
+	}
+	return text
+}
+
+// answers calls the verb for a request.
+func (v Verb) answers(w http.ResponseWriter, r *http.Request, in control.Asked) {
+	if v.Do != nil && in.Stream {
+		v.stream(w, r, in)
+		return
+	}
+	text, err := v.call(r.Context(), in.Args)
+	if err != nil {
+		v.writeError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(text))
+}
+
+// stream answers line by line. An error before the first line is one of the request.
+func (v Verb) stream(w http.ResponseWriter, r *http.Request, in control.Asked) {
+	words, flags, err := v.parse(in.Args)
+	if err != nil {
+		v.writeError(w, err)
+		return
+	}
+	c := &Call{Args: words, Colour: in.Colour, flags: flags, files: map[string]bool{}}
+	began := false
+	out := json.NewEncoder(w)
+	c.say = func(s control.Said) error {
+		if !began {
+			w.Header().Set("Content-Type", control.SaidType)
+			began = true
+		}
+		if err := out.Encode(s); err != nil {
+			return err
+		}
+		return http.NewResponseController(w).Flush()
+	}
+	for _, f := range v.Flags {
+		c.files[f.Name] = f.Writes
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	var beats sync.WaitGroup
+	beats.Go(func() { c.beat(ctx) })
+	err = v.Do(r.Context(), c)
+	cancel()
+	beats.Wait()
+	if err != nil && !began {
+		v.writeError(w, err)
+		return
+	}
+	last := control.Said{Last: true}
+	if err != nil {
+		last.Error = err.Error()
+	}
+	c.tell(last)
+}

@@ -1,0 +1,128 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/theseusd/theseus/sdk/control"
+)
+
+// talker is a service with one verb of each kind, behind a socket.
+func talker(t *testing.T, verbs ...Verb) *control.Service {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "th")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &Setup{service: Service{Name: "lab", Version: "1.0.0"}}
+	for _, v := range verbs {
+		s.Verb(v)
+	}
+	if err := errors.Join(s.errs...); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(control.RunDir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", filepath.Join(control.RunDir(dir), "lab.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: verbHandler(s)}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	client, err := control.DialService(dir, "lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func TestAVerbAnswersBitByBit(t *testing.T) {
+	seen := make(chan bool)
+	client := talker(t, Verb{Name: "run", Args: "[WHAT]", Flags: labFlags, Do: func(_ context.Context, c *Call) error {
+		c.Printf("first %v\n", c.Args)
+		<-seen // it has arrived while the verb is at work
+		c.Progress("half")
+		if workers, given := c.Flag("workers"); given {
+			c.Printf("workers %s %v\n", workers, c.Colour)
+		}
+		return c.Write("report", []byte("<html>"))
+	}})
+	var all []string
+	err := client.Do(t.Context(), "run", control.Asked{Args: []string{"x", "--workers", "3", "--report", "f"}, Colour: true}, func(s control.Said) {
+		if len(all) == 0 {
+			close(seen)
+		}
+		all = append(all, fmt.Sprintf("%s%s%s%s", s.Out, s.Progress, s.Flag, s.File))
+	})
+	if got := strings.Join(all, "|"); err != nil || got != "first [x]\n|half|workers 3 true\n|report<html>|" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestErrorsOfAVerbThatAnswersBitByBit(t *testing.T) {
+	client := talker(t, Verb{Name: "run", Args: "[WHAT]", Flags: labFlags, Do: func(_ context.Context, c *Call) error {
+		switch append(c.Args, "")[0] {
+		case "usage":
+			return Usagef("not so")
+		case "late":
+			c.Printf("begun\n")
+			return errors.New("broken")
+		case "write":
+			return c.Write("workers", nil)
+		}
+		return errors.New("at once")
+	}})
+	for what, want := range map[string]string{
+		"usage": "*control.UsageError not so", "late": "*control.VerbError broken", "now": "*control.VerbError at once",
+		"--fast": "*control.UsageError unknown flag --fast: there are --strategy, --workers, --report, --json",
+		"write":  "*control.UsageError --workers: this client writes no files",
+	} {
+		err := client.Do(t.Context(), "run", control.Asked{Args: []string{what}}, func(control.Said) {})
+		if got := fmt.Sprintf("%T %v", err, err); got != want {
+			t.Errorf("%s: got %s, want %s", what, got, want)
+		}
+	}
+}
+
+func TestTheContextOfAVerbEndsWithItsCaller(t *testing.T) {
+	begun, ended := make(chan bool), make(chan error, 1)
+	client := talker(t, Verb{Name: "run", Do: func(ctx context.Context, c *Call) error {
+		close(begun)
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return ctx.Err()
+	}})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	go func() { <-begun; cancel(enough) }()
+	if err := client.Do(ctx, "run", control.Asked{}, func(control.Said) {}); !errors.Is(err, enough) {
+		t.Errorf("got %v", err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the verb went on")
+	}
+}
+
+func TestWhoWantsTheWholeAnswerGetsIt(t *testing.T) {
+	client := talker(t,
+		Verb{Name: "run", Do: func(_ context.Context, c *Call) error { c.Printf("a\nb\n"); c.Progress("no"); return nil }},
+		Verb{Name: "get", Run: func(context.Context, []string) (string, error) { return "text", nil }})
+	if got, err := client.Call(t.Context(), "run"); err != nil || got != "a\nb" {
+		t.Errorf("got %q %v", got, err)
+	}
+	got := ""
+	err := client.Do(t.Context(), "get", control.Asked{}, func(s control.Said) { got += s.Out })
+	if err != nil || got != "text" {
+		t.Errorf("got %q %v", got, err)
+	}
+}

@@ -1,0 +1,86 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Asked is the body of a verb's request.
+type Asked struct {
+	Args   []string `json:"args"`
+	Stream bool     `json:"stream,omitempty"` // the answer may come bit by bit, as [Said]
+	Colour bool     `json:"colour,omitempty"` // it goes to a terminal that shows colours
+}
+
+// Said is one bit of an answer. One without anything is a sign of life.
+type Said struct {
+	Out      string `json:"out,omitempty"`      // for standard output, as it is
+	Progress string `json:"progress,omitempty"` // a line in the place of the last one
+	Flag     string `json:"flag,omitempty"`     // that named the file
+	File     []byte `json:"file,omitempty"`     // its content
+	Last     bool   `json:"last,omitempty"`     // the verb is done, or has failed
+	Error    string `json:"error,omitempty"`
+}
+
+// SaidType is the content type of an answer that comes bit by bit: a [Said] as JSON on each line.
+const SaidType = "application/x-ndjson"
+
+// Silence is how long a service may say nothing in the middle of an answer.
+const Silence = 30 * time.Second
+
+// Do runs a verb and gives what it answers to see, as it comes. Errors are those of [Service.Call]; a service that says
+// nothing for Silence is one too.
+func (s *Service) Do(ctx context.Context, verb string, in Asked, see func(Said)) error {
+	in.Stream = true
+	return s.ask(ctx, verb, in, see)
+}
+
+func (s *Service) ask(ctx context.Context, verb string, in Asked, see func(Said)) error {
+	if in.Args == nil {
+		in.Args = []string{}
+	}
+	ctx, heard, stop := attentive(ctx)
+	defer stop()
+	res, err := send(ctx, s.http, http.MethodPost, "/verbs/"+url.PathEscape(verb), in)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return refusal(verb, res)
+	}
+	if res.Header.Get("Content-Type") != SaidType {
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			return lost(ctx, err)
+		}
+		see(Said{Out: string(text), Last: true})
+		return nil
+	}
+	for lines := json.NewDecoder(res.Body); ; {
+		var said Said
+		if err := lines.Decode(&said); err != nil {
+			return lost(ctx, err)
+		}
+		heard()
+		see(said)
+		if said.Error != "" {
+			return &VerbError{Verb: verb, Message: said.Error}
+		}
+		if said.Last {
+			return nil
+		}
+	}
+}
+
+// attentive is a context that ends when nothing was heard for too long.
+func attentive(ctx context.Context) (_ context.Context, heard, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(Silence, func() { cancel(fmt.Errorf("no answer within %s", Silence)) })
+	return ctx, func() { timer.Reset(Silence) }, func() { timer.Stop(); cancel(nil) }
+}
