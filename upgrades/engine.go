@@ -188,12 +188,12 @@ func (e *Engine) read(f func(r *registry)) {
 	f(e.reg)
 }
 
-// packageOf finds the package of one service of a release.
+// packageOf finds the package of one service of a release. It does not read the binary: the host does, before it starts it.
 func (e *Engine) packageOf(service string, it item) (release.Package, error) {
-	return e.packageBy(e.store.Get, service, it)
+	return e.packageBy(e.store.Look, service, it)
 }
 
-// packageBy is packageOf by another method of the store.
+// packageBy is packageOf by either method of the store.
 func (e *Engine) packageBy(get func(string) (release.Package, error), service string, it item) (release.Package, error) {
 	p, err := get(it.Digest)
 	if err != nil {

@@ -89,7 +89,7 @@ func (f *flight) verify(ctx context.Context) error {
 		if m.New == "" {
 			return nil
 		}
-		p, err := f.e.packageOf(m.Service, m.newItem())
+		p, err := f.e.packageBy(f.e.store.Get, m.Service, m.newItem())
 		if err != nil {
 			return &StepError{Service: m.Service, Step: stepVerify, Err: err, Hint: "build the release again"}
 		}

@@ -93,7 +93,7 @@ func (e *Engine) loadSome(name string) (packages, error) {
 	ps := packages{}
 	var errs []error
 	for service, it := range set {
-		p, err := e.packageBy(e.store.Look, service, it) // the host reads the binary before it starts it
+		p, err := e.packageOf(service, it)
 		if err != nil {
 			errs = append(errs, err)
 			p = release.Package{Name: service, Version: it.Version, Digest: it.Digest, Settings: it.Settings}

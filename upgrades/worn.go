@@ -14,7 +14,7 @@ func (e *Engine) worn(p release.Package) error {
 		if it.Digest == p.Digest {
 			continue
 		}
-		was, err := e.packageBy(e.store.Look, p.Name, it)
+		was, err := e.packageOf(p.Name, it)
 		if err != nil {
 			continue // removed from the store: nobody knows its shapes any more
 		}

@@ -106,7 +106,7 @@ func (h *Host) attach(ctx context.Context, r record) (*instance, upgrades.Status
 	if err != nil {
 		return nil, none, err
 	}
-	pkg, err := h.o.Packages.Get(r.Digest)
+	pkg, err := h.o.Packages.Look(r.Digest)
 	if err != nil { // a process that runs needs its file no more
 		h.log.Error("the package of a running process is damaged", "service", r.Service, "version", r.Version, "error", err)
 		pkg = release.Package{Name: r.Service, Version: r.Version, Digest: r.Digest}

@@ -232,6 +232,8 @@ func (s shelf) Get(digest string) (release.Package, error) {
 	return p, nil
 }
 
+func (s shelf) Look(digest string) (release.Package, error) { return s.Get(digest) }
+
 const testVersions = "1.0.0,2.0.0"
 
 func newShelf(dir string) (shelf, error) {

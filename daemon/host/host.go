@@ -19,8 +19,9 @@ type Listeners interface {
 	Retain(ctx context.Context, owner string, named []keel.Address) error
 }
 
-// Packages is where binaries are, verified anew at each Get; *release.Store is one.
+// Packages is where binaries are, verified anew at each Get and not at a Look; *release.Store is one.
 type Packages interface {
+	Look(digest string) (release.Package, error)
 	Get(digest string) (release.Package, error)
 }
 
