@@ -34,7 +34,7 @@ func dev(ctx context.Context, d *drill) error {
 	if err != nil {
 		return err
 	}
-	client, err := startProbe(ctx, in.http, "probe-dev")
+	client, err := startCalmProbe(ctx, in.http, "probe-dev", time.Millisecond)
 	if err != nil {
 		return errors.Join(err, w.end())
 	}
@@ -46,6 +46,7 @@ func dev(ctx context.Context, d *drill) error {
 			break
 		}
 		took = append(took, one)
+		_ = pass(ctx, time.Second) // as a person would
 	}
 	_, perr := client.stop()
 	if err = errors.Join(err, w.end()); err != nil {

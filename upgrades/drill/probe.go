@@ -11,6 +11,7 @@ import (
 // probe is the client whose pauses count: one connection on which one request follows the other, each a visit. Its
 // count must grow by exactly one each time, whichever version answers.
 type probe struct {
+	every  time.Duration // from an answer to the next request
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 
@@ -27,12 +28,17 @@ type gap struct{ from, to time.Time }
 const notable = 100 * time.Microsecond
 
 func startProbe(ctx context.Context, addr, name string) (*probe, error) {
+	return startCalmProbe(ctx, addr, name, 0)
+}
+
+// startCalmProbe leaves the processors to others for a while after each answer.
+func startCalmProbe(ctx context.Context, addr, name string, every time.Duration) (*probe, error) {
 	c, err := dialHTTP(addr)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	p := &probe{cancel: cancel}
+	p := &probe{every: every, cancel: cancel}
 	p.wait.Go(func() {
 		defer c.close()
 		err := p.run(ctx, c, name)
@@ -56,6 +62,10 @@ func (p *probe) run(ctx context.Context, c *httpConn, name string) error {
 		count = n
 		now := time.Now()
 		p.note(gap{last, now}, n)
+		if p.every > 0 {
+			_ = pass(ctx, p.every)
+			now = time.Now()
+		}
 		last = now
 	}
 	return nil

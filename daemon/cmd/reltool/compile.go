@@ -67,7 +67,7 @@ func compile(ctx context.Context, dir, binary, stamp string) error {
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags="+link, "-o", binary, ".")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append([]string{"GOGC=400"}, append(os.Environ(), "CGO_ENABLED=0")...) // time for memory: a tenth less of a link
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -24,7 +24,7 @@ type files struct {
 }
 
 // lookEvery is how often; a save counts once two looks have found the same.
-const lookEvery = 80 * time.Millisecond
+const lookEvery = 40 * time.Millisecond
 
 // listFormat is what `go list` prints of a package: the folder if it can be edited, its embedded files, its go.mod.
 const listFormat = `{{if and (not .Standard) .Module}}{{if or .Module.Main (and .Module.Replace (not .Module.Replace.Version))}}` +
