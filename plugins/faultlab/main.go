@@ -35,6 +35,10 @@ func setup(s *sdk.Setup) error {
 	s.Verb(sdk.Verb{
 		Name: "run", Short: "Crash workers on purpose and tell what happens", Flags: runFlags, Examples: runExamples, Do: l.run,
 	})
+	s.Verb(sdk.Verb{
+		Name: "crash", Short: "Crash the lab itself, a service under the daemon's supervisor", Flags: crashFlags, Examples: crashExamples,
+		Do: crash,
+	})
 	s.Verb(sdk.Verb{Name: "history", Short: "List the runs that are kept", Flags: historyFlags, Do: l.history})
 	s.Verb(sdk.Verb{Name: "show", Args: "[RUN]", Short: "Tell a run again, the last one if none is named", Flags: showFlags, Do: l.show})
 	return nil

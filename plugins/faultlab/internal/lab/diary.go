@@ -40,6 +40,7 @@ type diary struct {
 	index   map[string]int
 	starts  []int
 	exits   []int
+	fresh   []int // workers that were started since the last fault, in this order
 	up      []bool
 	lanes   map[string][]Event // of the workers that are drawn
 	counted []time.Duration    // restarts as the supervisor counts them
@@ -91,6 +92,7 @@ func (d *diary) report(r supervise.Report) {
 	switch r.Event {
 	case supervise.Started:
 		d.starts[i]++
+		d.fresh = append(d.fresh, i)
 		d.up[i] = true
 		d.note(r.ID, Started, "")
 	case supervise.StartFailed:
@@ -137,14 +139,10 @@ func (d *diary) look(f func()) {
 	f()
 }
 
-// since lists the workers that were started since a copy of starts was made, in order.
-func (d *diary) since(starts []int) (list []int) {
+// restarted lists the workers that were started since the last fault, by their places.
+func (d *diary) restarted() []int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i := range d.starts {
-		if d.starts[i] > starts[i] {
-			list = append(list, i)
-		}
-	}
-	return list
+	slices.Sort(d.fresh)
+	return slices.Compact(d.fresh)
 }

@@ -226,6 +226,15 @@ func TestManyCrashesAreSummedUp(t *testing.T) {
 	})
 }
 
+func TestAStoryHasAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trial := tell(t, Plan{Crashes: 300, Workers: 10_000, Seed: 1})
+		if n := len(trial.Story); n != maxLines+2 || !strings.HasPrefix(trial.Story[maxLines], "and so on, ") {
+			t.Errorf("%d lines: %q", n, trial.Story[min(maxLines, n-1)])
+		}
+	})
+}
+
 func TestARunThatIsGivenUpLeavesNothing(t *testing.T) {
 	for _, l := range []Level{Process, Goroutine, Plugin} {
 		t.Run(string(l), func(t *testing.T) {

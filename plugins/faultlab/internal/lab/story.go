@@ -8,6 +8,9 @@ import (
 // maxTold is how many crashes a story tells one by one.
 const maxTold = 20
 
+// maxLines is how many different ones are told of more than that.
+const maxLines = 30
+
 // story is told of what was seen.
 type story struct {
 	plan   Plan
@@ -38,15 +41,21 @@ func (s *story) crash(line string) {
 
 // sumUp tells what crash has collected.
 func (s *story) sumUp() {
-	for i, line := range s.lines {
-		if n := s.counts[line]; n > 1 {
-			s.lines[i] = fmt.Sprintf("%s, %d times", line, n)
-		}
-		if s.counts != nil {
-			s.told(s.lines[i])
-		}
+	if s.counts == nil {
+		return
 	}
-	s.counts = nil
+	all := s.lines
+	s.lines = nil
+	for i, line := range all {
+		if i == maxLines && len(all) > maxLines+1 {
+			s.tell(fmt.Sprintf("and so on, %d more stories like these", len(all)-i))
+			return
+		}
+		if n := s.counts[line]; n > 1 {
+			line = fmt.Sprintf("%s, %d times", line, n)
+		}
+		s.tell(line)
+	}
 }
 
 // hurt is the first half of a line.

@@ -160,9 +160,8 @@ func (t *trial) crashes(ctx context.Context) error {
 // crash hurts one worker, waits until the supervisor has done what it does, and sees who was restarted.
 func (t *trial) crash(ctx context.Context, victim int) error {
 	w := t.workers[victim]
-	var starts []int
 	exits := 0
-	t.diary.look(func() { starts, exits = slices.Clone(t.diary.starts), t.diary.exits[victim] })
+	t.diary.look(func() { t.diary.fresh, exits = nil, t.diary.exits[victim] })
 	began := time.Now()
 	if err := t.hurt(ctx, w); err != nil {
 		return err
@@ -170,10 +169,10 @@ func (t *trial) crash(ctx context.Context, victim int) error {
 	if err := t.await(ctx, func() bool { return t.diary.exits[victim] > exits }); err != nil {
 		return err
 	}
-	if err := t.settle(ctx); err != nil {
+	if err := t.settle(ctx, w); err != nil {
 		return err
 	}
-	restarted := t.diary.since(starts)
+	restarted := t.diary.restarted()
 	t.result.Restarts += len(restarted)
 	if t.ended {
 		t.story.crash(t.plan.hurt(w.name) + " -> supervisor gave up: " + t.tooMany())
@@ -245,10 +244,10 @@ func (t *trial) await(ctx context.Context, f func() bool) error {
 	}
 }
 
-// settle returns when the supervisor has nothing left to do, or has ended.
-func (t *trial) settle(ctx context.Context) error {
+// settle returns when the supervisor has nothing left to do about the worker, or has ended.
+func (t *trial) settle(ctx context.Context, w *worker) error {
 	for {
-		list, err := t.sup.Children(ctx)
+		c, err := t.sup.Child(ctx, w.name)
 		switch {
 		case errors.Is(err, supervise.ErrNotRunning):
 			t.ended = true
@@ -258,7 +257,7 @@ func (t *trial) settle(ctx context.Context) error {
 			return nil
 		case err != nil:
 			return err
-		case !slices.ContainsFunc(list, func(c supervise.Info) bool { return c.State == supervise.Restarting }):
+		case c.State != supervise.Restarting:
 			return nil
 		}
 	}
