@@ -59,10 +59,10 @@ func (v Verb) arity() (least, most int) {
 	for _, word := range strings.Fields(v.Args) {
 		open := depth > 0 || strings.HasPrefix(word, "[")
 		depth += strings.Count(word, "[") - strings.Count(word, "]")
-		if strings.Contains(word, "...") || strings.Contains(word, "--") {
+		if strings.Contains(word, "...") {
 			most = -1
 		}
-		if !open && !strings.HasPrefix(word, "-") {
+		if !open {
 			least++
 		}
 		if most >= 0 {

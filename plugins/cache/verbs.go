@@ -11,44 +11,32 @@ import (
 
 func (c *cache) verbs() []sdk.Verb {
 	return []sdk.Verb{
-		{Name: "put", Args: "KEY VALUE [--ttl DURATION]", Short: "Set a key, for a time if you like", Run: c.putVerb},
+		{
+			Name: "put", Args: "KEY VALUE", Short: "Set a key, for a time if you like", Do: c.putVerb,
+			Flags: []sdk.Flag{{Name: "ttl", Arg: "DURATION", Short: "how long it lives, such as 30s; for ever if it is not there"}},
+		},
 		{Name: "get", Args: "KEY", Short: "Print the value of a key", Run: c.getVerb},
 		{Name: "del", Args: "KEY...", Short: "Delete keys, print how many were there", Run: c.delVerb},
 		{Name: "stats", Short: "Count the keys, and those that expired since the process began", Run: c.statsVerb},
 	}
 }
 
-func (c *cache) putVerb(_ context.Context, args []string) (string, error) {
-	ttl, words, err := parseTTL(args)
-	if err != nil {
-		return "", err
-	}
-	if len(words) != 2 {
-		return "", sdk.Usagef("want a key and a value")
-	}
+func (c *cache) putVerb(_ context.Context, call *sdk.Call) error {
 	at := int64(0)
-	if ttl > 0 {
+	if word, given := call.Flag("ttl"); given {
+		ttl, err := time.ParseDuration(word)
+		if err != nil || ttl < time.Millisecond {
+			return sdk.Usagef("--ttl %s: want a duration of at least 1ms, such as 30s", word)
+		}
 		at = time.Now().Add(ttl).UnixMilli()
 	}
-	defer c.lock([]byte(words[0])).Unlock()
-	return "ok", c.put(words[0], []byte(words[1]), at)
-}
-
-// parseTTL takes --ttl out of the arguments, wherever it stands; 0 is for ever.
-func parseTTL(args []string) (ttl time.Duration, words []string, err error) {
-	for i := 0; i < len(args); i++ {
-		if args[i] != "--ttl" {
-			words = append(words, args[i])
-			continue
-		}
-		if i++; i == len(args) {
-			return 0, nil, sdk.Usagef("--ttl wants a duration, such as 30s")
-		}
-		if ttl, err = time.ParseDuration(args[i]); err != nil || ttl < time.Millisecond {
-			return 0, nil, sdk.Usagef("--ttl %s: want a duration of at least 1ms, such as 30s", args[i])
-		}
+	key, value := call.Args[0], []byte(call.Args[1])
+	defer c.lock([]byte(key)).Unlock()
+	err := c.put(key, value, at)
+	if err == nil {
+		call.Printf("ok")
 	}
-	return ttl, words, nil
+	return err
 }
 
 var errNoKey = errors.New("no such key")

@@ -65,7 +65,7 @@ func verbs(list string) http.Handler {
 		w.Header().Set("Content-Type", control.SaidType)
 		bits := json.NewEncoder(w)
 		for _, s := range []control.Said{
-			{Out: "one\n"}, {Progress: "half"}, {}, {Flag: "to", File: []byte("<svg>")}, {Out: fmt.Sprint("colour ", in.Colour)},
+			{Out: in.Args[0] + "\n"}, {Progress: "half"}, {}, {Flag: "to", File: []byte("<svg>")}, {Out: fmt.Sprint("colour ", in.Colour)},
 		} {
 			_ = bits.Encode(s)
 		}
@@ -208,19 +208,20 @@ func TestVerbsWithFlags(t *testing.T) {
 		out  string
 		err  string
 	}{
-		{"the answer comes bit by bit, the progress to terminals only", "pen draw x --to " + file, 0, "one\ncolour false\n", ""},
-		{"an old file is replaced", "pen draw x --to=" + old, 0, "one\ncolour false\n", ""},
-		{"a device is written to", "pen draw x --to /dev/null", 0, "one\ncolour false\n", ""},
-		{"a failure in the middle", "pen draw x --bad --to " + file + "2", 1, "one\ncolour false\n", "pen: no ink\n"},
+		{"the answer comes bit by bit, the progress to terminals only", "pen draw one --to " + file, 0, "one\ncolour false\n", ""},
+		{"a -- is for the service", "pen draw -- --to x", 1, "--\n", "pen: the service wants to write a file for --to, which nobody has named\n"},
+		{"an old file is replaced", "pen draw one --to=" + old, 0, "one\ncolour false\n", ""},
+		{"a device is written to", "pen draw one --to /dev/null", 0, "one\ncolour false\n", ""},
+		{"a failure in the middle", "pen draw one --bad --to " + file + "2", 1, "one\ncolour false\n", "pen: no ink\n"},
 		{"help of a verb", "pen draw --help", 0, manualOfDraw, ""},
 		{"help behind other words", "pen draw --ink red --help", 0, manualOfDraw, ""},
 		{
-			"a folder that is not there", "pen draw x --to " + place + "/no/x", 2, "",
+			"a folder that is not there", "pen draw one --to " + place + "/no/x", 2, "",
 			"pen: --to " + place + "/no/x cannot be written: no such file or directory\n",
 		},
-		{"a folder", "pen draw x --to " + place, 2, "", "pen: --to " + place + " cannot be written: it is a directory\n"},
-		{"no name", "pen draw x --to=", 2, "", "pen: --to  cannot be written: it has no name\n"},
-		{"a file that nobody has named", "pen draw x", 1, "one\n", "pen: the service wants to write a file for --to, which nobody has named\n"},
+		{"a folder", "pen draw one --to " + place, 2, "", "pen: --to " + place + " cannot be written: it is a directory\n"},
+		{"no name", "pen draw one --to=", 2, "", "pen: --to  cannot be written: it has no name\n"},
+		{"a file that nobody has named", "pen draw one", 1, "one\n", "pen: the service wants to write a file for --to, which nobody has named\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out, errs strings.Builder

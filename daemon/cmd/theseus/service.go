@@ -21,7 +21,7 @@ func (c *call) service(ctx context.Context) int {
 	if c.help || len(c.args) == 0 || asksHelp(c.args[1:]) {
 		return c.verbs(ctx, s)
 	}
-	all := files{}
+	all, words := files{}, plain(c.args[1:])
 	if verb := c.described(ctx, s); len(verb.Flags) > 0 {
 		if slices.ContainsFunc(flagsIn(c.args), isHelp) {
 			return c.verbs(ctx, s)
@@ -30,9 +30,10 @@ func (c *call) service(ctx context.Context) int {
 			c.say(err.Error())
 			return wrongUsage
 		}
+		words = c.args[1:] // what a -- means is for the verb's own flags to say
 	}
 	defer all.discard()
-	return c.do(ctx, s, all)
+	return c.do(ctx, s, words, all)
 }
 
 // described is what the service says of a verb that is called with flags; nothing if it is called without, or is not
@@ -51,11 +52,11 @@ func (c *call) described(ctx context.Context, s *control.Service) (v describe.Ve
 }
 
 // do runs a verb and shows what it answers.
-func (c *call) do(ctx context.Context, s *control.Service, all files) int {
+func (c *call) do(ctx context.Context, s *control.Service, words []string, all files) int {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &display{call: c, files: all, stop: stop}
-	err := s.Do(ctx, c.args[0], control.Asked{Args: plain(c.args[1:]), Colour: coloured(c.out)}, d.see)
+	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out)}, d.see)
 	d.end()
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what came could not be shown

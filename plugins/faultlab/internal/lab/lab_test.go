@@ -169,6 +169,18 @@ func TestEscalation(t *testing.T) {
 	}
 }
 
+func TestASlowFaultDoesNotEscalate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trial := tell(t, Plan{Fault: Hang, Intensity: 30, Period: time.Second, Escalate: true})
+		want := "worker A hung, was killed after 100ms -> restarted, 31 times\n" +
+			"no escalation after 31 crashes: at most 18 restarts within 1s, 30 allowed\nworker B unaffected\n" +
+			"31 handlers that hung: Go cannot end them, orphaned until the lab let go"
+		if got := strings.Join(trial.Story, "\n"); got != want || trial.Escalated != 0 || trial.InWindow != 18 {
+			t.Errorf("the story:\n%s\n%+v", got, trial.InWindow)
+		}
+	})
+}
+
 func TestAStartThatFailsTooOftenEscalates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		trial := tell(t, Plan{Fault: StartError})
@@ -224,6 +236,22 @@ func TestManyCrashesAreSummedUp(t *testing.T) {
 			t.Errorf("%d lanes, %d others, %d events", len(trial.Lanes), trial.Others, len(trial.Lanes[0].Events))
 		}
 	})
+}
+
+func TestProgramsLeaveNoDescriptors(t *testing.T) {
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	tell(t, Plan{Level: Plugin})
+	before := open()
+	tell(t, Plan{Level: Plugin, Fault: StartError, Crashes: 5, Strategy: supervise.OneForAll})
+	if after := open(); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
 }
 
 func TestAStoryHasAnEnd(t *testing.T) {

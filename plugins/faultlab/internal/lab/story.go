@@ -129,7 +129,11 @@ func (s *story) remains(r Remains) {
 		what = "goroutine"
 	}
 	if r.Orphans > 0 {
-		s.tell(fmt.Sprintf("%s that hung: Go cannot end it, orphaned until the lab let go", count(r.Orphans, what)))
+		it := "it"
+		if r.Orphans > 1 {
+			it = "them"
+		}
+		s.tell(fmt.Sprintf("%s that hung: Go cannot end %s, orphaned until the lab let go", count(r.Orphans, what), it))
 	}
 	if r.Leaked > 0 {
 		s.tell(fmt.Sprintf("%s leaked: they outlived their workers until the lab let go", count(r.Leaked, "goroutine")))

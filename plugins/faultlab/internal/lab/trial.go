@@ -309,6 +309,10 @@ func (t *trial) tellEnd(unharmed []string) {
 			count(t.result.Crashes, "crash")))
 		return
 	}
+	if t.plan.Escalate && t.result.Crashes == t.plan.Crashes {
+		t.story.tell(fmt.Sprintf("no escalation after %s: at most %s within %s, %d allowed", count(t.result.Crashes, "crash"),
+			count(t.diary.most, "restart"), t.plan.Period, t.plan.allowed()))
+	}
 	t.story.unharmed(unharmed)
 	t.result.Unharmed = len(unharmed)
 }
