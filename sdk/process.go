@@ -37,7 +37,7 @@ type process struct {
 	tasks  *tasks
 	procs  processes
 	opened *wire.OpenReply
-	leave  context.CancelFunc // ends following
+	leave  func() // ends following, and returns when it has
 
 	role atomic.Int32 // a wire.StatusReply_Role; written under mu
 }
@@ -110,8 +110,12 @@ func (rt *process) open(ctx context.Context, dir string, config []byte, listener
 	rt.store, rt.setup, rt.group, rt.tasks = store, setup, group, newTasks(setup.tasks, rt.taskFailed)
 	rt.procs = processes{setup.node}
 	following, leave := context.WithCancel(context.Background())
-	rt.leave = leave
-	go rt.follow(following)
+	followed := make(chan struct{})
+	rt.leave = func() { leave(); <-followed }
+	go func() {
+		defer close(followed)
+		rt.follow(following)
+	}()
 	return rows, nil
 }
 
