@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ type round struct {
 	held   []proc
 	trace  string // file, if the recovery is traced
 	hit    int    // shots that were fired
+	missed bool   // who stood still until its plan was made was taken for dead meanwhile: the machine is too busy
 	began  time.Time
 	took   time.Duration // until the instance was whole
 }
@@ -109,12 +111,13 @@ func (r *round) trap(i int) string {
 
 // shoot waits until the instant has come and lets the victims fall. It returns false if it does not come.
 func (r *round) shoot(ctx context.Context, i int) (hit bool, err error) {
-	shot := r.c.Shots[i]
+	shot, gated := r.c.Shots[i], 0
 	if shot.At.Phase != "" {
 		daemon, ok, err := r.await(ctx, r.name(i)+"g")
 		if err != nil || !ok {
 			return false, err
 		}
+		gated = daemon
 		if err := r.in.plan(r.trap(i)); err != nil {
 			return false, err
 		}
@@ -122,6 +125,7 @@ func (r *round) shoot(ctx context.Context, i int) (hit bool, err error) {
 	}
 	there, ok, err := r.await(ctx, r.name(i))
 	if err != nil || !ok {
+		r.missed = gated > 0 && !slices.Contains(r.in.crowd().daemons, gated)
 		return false, err
 	}
 	victims := r.victims(shot.Victim)
