@@ -153,11 +153,21 @@ func (r *round) await(ctx context.Context, name string) (pid int, ok bool, err e
 		if r.over() && time.Now().After(next) {
 			next = time.Now().Add(100 * time.Millisecond)
 			if r.in.quiet(ctx, r.s) == nil {
-				pid, ok := r.in.fired(name)
-				return pid, ok, nil
+				return r.giveUp(ctx, name)
 			}
 		}
 	}
+}
+
+// giveUp withdraws the plan. Somebody may have read it just before, and stand still while all is over: then the instant
+// has come after all.
+func (r *round) giveUp(ctx context.Context, name string) (pid int, ok bool, err error) {
+	if err := r.in.plan(""); err != nil {
+		return 0, false, err
+	}
+	_ = r.in.quiet(ctx, r.s) // a while
+	pid, ok = r.in.fired(name)
+	return pid, ok, nil
 }
 
 func (r *round) over() bool {
