@@ -32,7 +32,7 @@ STARTED  := $(shell date +%s)
 PACKAGES = $$(go list ./... | grep -v -e '/theseusd/theseus$$' -e '/daemon/e2e$$' -e '/upgrades/fault/crash$$')
 say      = printf '\n== %s  %s\n' "$$(date +%T)" "$(1)"
 
-.PHONY: help run build test setup check format-check lint wire-check house unit race e2e crash crash-sample fuzz bench drill otp cover generate format clean
+.PHONY: help run build test setup check format-check lint wire-check house unit race e2e crash crash-sample fuzz bench drill otp beam cover generate format clean
 
 help: ## List the targets
 	@printf 'make TARGET, where TARGET is\n\n'
@@ -99,6 +99,9 @@ otp: build ## The pause beside Erlang/OTP's release_handler, in one run (needs e
 	$(call say,Theseus: reltool drill)
 	rows='$(ROWS)'
 	bin/reltool drill --only pause --rows "$${rows// /,}" --reps '$(REPS)'
+
+beam: ## Processes and tables beside Erlang's, in one run (needs erlang-base)
+	@go test -run='^$$' -bench=BesideBEAM -benchtime=1x -timeout=30m ./sdk/otp
 
 bench: ## Run the benchmarks (BENCH=regexp, COUNT=10 for benchstat)
 	@go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m $(PACKAGES)

@@ -9,8 +9,6 @@ import (
 	"time"
 )
 
-// Beside BEAM: its figures come from gen_server:call with the default timeout, gen_server:cast and spawn.
-
 func benchCounter() *Behaviour[int64] {
 	b := &Behaviour[int64]{Name: "counter", Mailbox: Unbounded}
 	OnCall(b, func(_ *Ctx, s *int64, m inc) (int64, error) { *s += m.By; return *s, nil })
