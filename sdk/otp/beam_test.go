@@ -34,8 +34,12 @@ func BenchmarkBesideBEAM(b *testing.B) {
 		name string
 		run  func(b *testing.B, beam map[string]figures)
 	}{
-		{"call", besideCalls}, {"cast", besideCast}, {"spawn", besideSpawn}, {"idle", besideIdle},
-		{"restart", besideRestart}, {"ets", besideETS},
+		{"call", besideCalls},
+		{"cast", besideCast},
+		{"spawn", besideSpawn},
+		{"idle", besideIdle},
+		{"restart", besideRestart},
+		{"ets", besideETS},
 	} {
 		b.Run(g.name, func(b *testing.B) { g.run(b, beam(b, dir, g.name)) })
 	}
