@@ -134,7 +134,7 @@ func (d *Daemon) openEngine() error {
 	d.audit = audit.Open(audit.Options{Path: d.paths.Audit, Logger: slogger(d.log.Named("audit"))})
 	d.engine, err = upgrades.New(upgrades.Options{
 		Host: d.host, Journal: j, Records: records, Store: d.store, Operator: d.file,
-		Free:   proc.Free,
+		Free: proc.Free, Keep: d.file.start.History.Keep,
 		Logger: slogger(d.log.Named("upgrades")), Journaled: d.audit.Wake,
 	})
 	if err == nil {

@@ -26,6 +26,9 @@ import (
 //	[releases]
 //	allow = ["visits", "cache"]      # what the drop folder takes; every service if missing
 //
+//	[history]
+//	keep = 256                       # upgrades and builds that are kept at least; read when the daemon starts
+//
 //	[service.visits]
 //	upgrade = "auto"                 # or "stage", the default: a dropped package becomes a release, and waits
 //	within  = "^1"                   # auto only to these versions; any if missing
@@ -34,6 +37,7 @@ import (
 //	restart = { intensity = 5 }      # instead of the manifest's
 type File struct {
 	Releases ReleasesFile           `toml:"releases"`
+	History  HistoryFile            `toml:"history"`
 	Service  map[string]ServiceFile `toml:"service"`
 
 	name   string         // of the file
@@ -45,6 +49,11 @@ type File struct {
 // ReleasesFile is what theseus.toml says of the drop folder.
 type ReleasesFile struct {
 	Allow []string `toml:"allow"`
+}
+
+// HistoryFile is what theseus.toml says of the journal.
+type HistoryFile struct {
+	Keep int `toml:"keep"` // upgrades.DefaultKeep if 0
 }
 
 // ServiceFile is one service in theseus.toml.
@@ -105,6 +114,9 @@ func Load(path string) (*File, error) {
 		return nil, err
 	}
 	f.places = places(text)
+	if f.History.Keep < 0 {
+		return nil, f.at("history.keep"+value, "less than nothing cannot be kept", "")
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.Service)) {
 		if err := f.check(name); err != nil {
 			return nil, err

@@ -66,6 +66,7 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"[service.visits]\nlisten.http = \":8081\"\n", "theseus.toml:2:15: \":8081\" is no address like"},
 		{"[service.visits]\nrestart.period = \"soon\"\n", "theseus.toml:2:18: \"soon\" is no duration"},
 		{"[service.visits]\nrestart.intensity = -1\n", "theseus.toml:2:21: the intensity is negative"},
+		{"[history]\nkeep = -1\n", "theseus.toml:2:8: less than nothing cannot be kept"},
 		{"[service.visits]\nconfig = { rate = nan }\n", "theseus.toml:2:1: json: unsupported value: NaN"},
 	} {
 		_, err := load(t, c.text)

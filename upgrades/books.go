@@ -26,6 +26,7 @@ func (e *Engine) append(rec record) (control.Event, error) {
 		return rec.Event, fmt.Errorf("write the journal: %w", err)
 	}
 	fault.AtOne(fault.RecordAfter, rec.Kind)
+	defer e.compact()
 	defer e.report(rec)
 	defer e.wrote()
 	return rec.Event, e.apply(rec)
@@ -76,6 +77,7 @@ func (e *Engine) must(rec record) control.Event {
 	}
 	e.report(rec)
 	e.wrote()
+	e.compact()
 	return rec.Event
 }
 

@@ -39,6 +39,7 @@ type Options struct {
 	Records []journal.Record // what the journal held when it was opened
 	Store   Store
 
+	Keep     int                               // entries of the journal: see DefaultKeep, which it is if 0
 	Operator Operator                          // nothing is decided beside the manifests if nil
 	Free     func() (bytes uint64, known bool) // memory that can still be had; nothing is refused for it if nil
 	Logger   *slog.Logger                      // nothing is logged if nil
@@ -56,6 +57,7 @@ type Engine struct {
 	left    func() (bytes uint64, known bool) // memory; may be nil
 	log     *slog.Logger
 	wrote   func()
+	keep    int
 
 	operator Operator
 
@@ -90,6 +92,10 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		host: o.Host, left: o.Free, journal: o.Journal, store: o.Store, log: log, wrote: o.Journaled, operator: o.Operator, reg: reg,
+		keep: o.Keep,
+	}
+	if e.keep <= 0 {
+		e.keep = DefaultKeep
 	}
 	if e.wrote == nil {
 		e.wrote = func() {}

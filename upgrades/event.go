@@ -17,6 +17,7 @@ type record struct {
 	Changes    []change                   `json:"changes,omitempty"`    // likewise
 	Before     map[string]control.Traffic `json:"before,omitempty"`     // by service: the minute before the switch
 	Rehearsals map[string]sample          `json:"rehearsals,omitempty"` // by service
+	Summary    *summary                   `json:"summary,omitempty"`    // of the records that were dropped
 	Asked      bool                       `json:"asked,omitempty"`      // of an end: somebody wanted it or the daemon ended, it says nothing of the release
 }
 
@@ -49,7 +50,9 @@ func decode(records []journal.Record) ([]record, error) {
 		if err := json.Unmarshal(r.Payload, &rec); err != nil {
 			return nil, fmt.Errorf("upgrades: journal record %d: %w", r.Seq, err)
 		}
-		rec.Seq = r.Seq
+		if rec.Seq = r.Seq; r.Base != (rec.Kind == Dropped) {
+			return nil, fmt.Errorf("upgrades: journal record %d: %q where the journal begins", r.Seq, rec.Kind)
+		}
 		list = append(list, rec)
 	}
 	return list, nil

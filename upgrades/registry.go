@@ -79,6 +79,8 @@ func (r *registry) apply(rec record) error {
 		err = r.boot(rec)
 	case Removed:
 		err = r.remove(rec)
+	case Dropped:
+		err = r.summed(rec)
 	default:
 		err = r.advance(rec)
 	}
@@ -98,7 +100,9 @@ func (r *registry) build(rec record) error {
 	return nil
 }
 
-func (r *registry) nextName() string { return "v" + strconv.Itoa(len(r.releases)+1) }
+func (r *registry) nextName() string { return nameOf(len(r.releases) + 1) }
+
+func nameOf(number int) string { return "v" + strconv.Itoa(number) }
 
 func (r *registry) boot(rec record) error {
 	to := r.find(rec.To)

@@ -27,6 +27,7 @@ const (
 	Booted    = "booted"    // the first release runs and is permanent
 	Removed   = "removed"   // a release is no longer there
 	Restarted = "restarted" // a new version that died on probation is started again
+	Dropped   = "dropped"   // older records are no longer there; has what they have led to
 	Switched  = "switched"  // one of several services goes over to its new version; the one that decides is Committed
 )
 

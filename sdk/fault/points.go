@@ -18,6 +18,8 @@ const (
 	RecordBefore
 	RecordAfter
 	JournalWritten
+	JournalCopied
+	JournalRenamed
 	CallBefore
 	CallAfter
 	HostLaunched
@@ -53,6 +55,8 @@ var Points = [...]struct{ Name, Means string }{
 	RecordBefore:    {"record.before/", "a record is about to be journaled"},
 	RecordAfter:     {"record.after/", "a record is journaled, nothing was done about it yet"},
 	JournalWritten:  {"journal.written", "a record is in the file, and not on disk"},
+	JournalCopied:   {"journal.copied", "a shorter journal is on disk beside the one that is in use"},
+	JournalRenamed:  {"journal.renamed", "the shorter journal has the name, which may not be on disk"},
 	CallBefore:      {"call.before/", "the daemon is about to ask a process for something"},
 	CallAfter:       {"call.after/", "the process has answered, the daemon has made nothing of it"},
 	HostLaunched:    {"host.launched", "a process has shaken hands, and no record names it"},

@@ -21,6 +21,7 @@ var (
 
 // Journal is an open journal. Its methods may be called from several goroutines.
 type Journal struct {
+	path string
 	file file
 
 	write  sync.Mutex // held while a record is written, never during an fsync but that of the record before

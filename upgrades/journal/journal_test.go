@@ -450,6 +450,7 @@ func FuzzScan(f *testing.F) {
 	f.Add(encode(one, Record{Seq: 2, Payload: []byte("two")}))
 	f.Add(append(append([]byte(nil), one...), one[:9]...))
 	f.Add(make([]byte, 64))
+	f.Add(encode(encode(nil, Record{Seq: 7, Payload: []byte("base"), Base: true}), Record{Seq: 8, Payload: []byte("eight")}))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		records, end, err := scan("f", text)
 		var c *CorruptError

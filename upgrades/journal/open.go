@@ -25,7 +25,7 @@ func Open(path string) (*Journal, []Record, error) {
 }
 
 func open(f *os.File, path string) (*Journal, []Record, error) {
-	if err := lock(f); err != nil {
+	if err := hold(f, path); err != nil {
 		return nil, nil, fmt.Errorf("%w: %s", err, path)
 	}
 	text, err := io.ReadAll(f)
@@ -39,8 +39,27 @@ func open(f *os.File, path string) (*Journal, []Record, error) {
 	if err := settle(f, path, end, int64(len(text))); err != nil {
 		return nil, nil, fmt.Errorf("journal: %w", err)
 	}
-	seq := uint64(len(records))
-	return &Journal{file: f, size: end, seq: seq, synced: seq}, records, nil
+	seq := last(records)
+	return &Journal{path: path, file: f, size: end, seq: seq, synced: seq}, records, nil
+}
+
+// hold takes the file for this process. It may not be the journal any more: another process has just put a shorter one
+// in its place, and has that.
+func hold(f *os.File, path string) error {
+	if err := lock(f); err != nil {
+		return err
+	}
+	mine, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Lstat(path); err != nil || !os.SameFile(mine, now) {
+		return errors.Join(ErrLocked, err)
+	}
+	if err := os.Remove(path + newSuffix); err != nil && !errors.Is(err, os.ErrNotExist) { // of a compaction that was cut short
+		return err
+	}
+	return nil
 }
 
 // lock takes the file for this process, until the last descriptor of it is closed.
@@ -63,6 +82,11 @@ func settle(f *os.File, path string, end, size int64) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
+	return syncDir(path)
+}
+
+// syncDir puts the name of a file on disk.
+func syncDir(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -176,6 +177,18 @@ func TestHistoryIsChosen(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestAnUpgradeThatIsKeptNoLongerIsNotUnknown(t *testing.T) {
+	list := []control.Event{{Seq: 40, Kind: upgrades.Dropped, Done: 3, Text: "40 records before this are kept no longer, of 3 upgrades"}}
+	for upgrade, want := range map[uint64]string{3: "upgrade 3 is kept no longer", 4: "there is no upgrade 4"} {
+		if err := (asked{upgrade: upgrade}).nothing(list); err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if b := (asked{service: "visits"}).choose(inBlocks(list)); len(b) != 1 {
+		t.Error("who asks for one service is not told that older lines are gone")
 	}
 }
 

@@ -70,10 +70,19 @@ func (t *tool) history(ctx context.Context, a asked) error {
 	}
 	blocks := a.choose(inBlocks(list))
 	if len(blocks) == 0 && a.upgrade > 0 {
-		return fmt.Errorf("there is no upgrade %d%s", a.upgrade, label(" of ", a.service))
+		return a.nothing(list)
 	}
 	t.showHistory(blocks, a.detail)
 	return nil
+}
+
+// nothing says why there is no such upgrade.
+func (a asked) nothing(list []control.Event) error {
+	gone := func(e control.Event) bool { return e.Kind == upgrades.Dropped && a.upgrade <= e.Done }
+	if slices.ContainsFunc(list, gone) {
+		return &hinted{fmt.Errorf("upgrade %d is kept no longer", a.upgrade), "older lines are in .theseus/audit.jsonl, .1, .2 and .3"}
+	}
+	return fmt.Errorf("there is no upgrade %d%s", a.upgrade, label(" of ", a.service))
 }
 
 // block is an upgrade with its steps, or one event that belongs to none.
@@ -107,7 +116,7 @@ func (a asked) wants(b block) bool {
 	if a.upgrade != 0 && b.upgrade() != a.upgrade {
 		return false
 	}
-	return a.service == "" || slices.ContainsFunc(b, func(e control.Event) bool {
+	return a.service == "" || b[0].Kind == upgrades.Dropped || slices.ContainsFunc(b, func(e control.Event) bool {
 		return e.Service == a.service || slices.Contains(e.Parts, a.service)
 	})
 }

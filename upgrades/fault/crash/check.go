@@ -33,10 +33,17 @@ func (in *instance) records() ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) < len(in.known) {
-		return nil, fmt.Errorf("the journal had %d records and has %d", len(in.known), len(raw))
+	seq := uint64(0)
+	if n := len(in.known); n > 0 {
+		seq = in.known[n-1].Seq
 	}
-	for _, r := range raw[len(in.known):] {
+	if n := len(raw); n == 0 || raw[n-1].Seq < seq || raw[0].Seq > seq+1 {
+		return nil, fmt.Errorf("the journal had records up to %d and has %d others", seq, n)
+	}
+	for _, r := range raw {
+		if r.Seq <= seq || r.Base { // the oldest ones may be gone
+			continue
+		}
 		e := entry{Seq: r.Seq}
 		if err := json.Unmarshal(r.Payload, &e.Event); err != nil {
 			return nil, fmt.Errorf("journal record %d: %w", r.Seq, err)
@@ -262,6 +269,7 @@ func (in *instance) tidy() error {
 		}
 	}
 	limit(len(names(in.path("incoming"))), 0, "files in incoming/")
+	limit(count(names(in.path("")), "journal"), 1, "journals")
 	limit(len(names(in.path("store"))), len(versions), "packages in store/")
 	state := names(in.path("state", "tally"))
 	limit(count(state, "spare-"), maxSpares, "spare segments")

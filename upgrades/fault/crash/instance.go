@@ -73,6 +73,9 @@ func (y *yard) template(ctx context.Context, dir string) (err error) {
 	if _, err := trust.Of(dir).Add(y.key); err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(dir, "theseus.toml"), []byte(shortHistory), 0o600); err != nil {
+		return err
+	}
 	dropped := filepath.Join(dir, "releases", filepath.Base(y.packages[one]))
 	if err := copyFile(y.packages[one], dropped); err != nil {
 		return err
@@ -87,6 +90,9 @@ func (y *yard) template(ctx context.Context, dir string) (err error) {
 	}
 	return err
 }
+
+// shortHistory has the journal drop its oldest records every few upgrades.
+const shortHistory = "[history]\nkeep = 3\n"
 
 // launch runs theseusd.
 func (y *yard) launch(dir string) (in *instance, err error) {
