@@ -11,21 +11,20 @@ import (
 	"syscall"
 
 	"github.com/theseusd/theseus/sdk/serve"
-	"github.com/theseusd/theseus/sdk/wire"
 )
 
 // controlListener is the name of the service's own unix socket.
 const controlListener = "control"
 
-// inheritedListeners opens the listening sockets that the process was born with: `name=fd,name=fd`. The keel holds
+// inheritedListeners opens listening sockets that the process was born with: `name=fd,name=fd`. The keel holds
 // them too, so closing one here closes nothing for the clients.
-func inheritedListeners() (map[string]net.Listener, error) {
+func inheritedListeners(variable string) (map[string]net.Listener, error) {
 	m := map[string]net.Listener{}
-	for entry := range strings.SplitSeq(os.Getenv(wire.EnvListeners), ",") {
+	for entry := range strings.SplitSeq(os.Getenv(variable), ",") {
 		if entry == "" {
 			continue
 		}
-		name, ln, err := inheritedListener(entry)
+		name, ln, err := inheritedListener(variable, entry)
 		if err != nil {
 			return nil, err
 		}
@@ -34,11 +33,11 @@ func inheritedListeners() (map[string]net.Listener, error) {
 	return m, nil
 }
 
-func inheritedListener(entry string) (string, net.Listener, error) {
+func inheritedListener(variable, entry string) (string, net.Listener, error) {
 	name, number, _ := strings.Cut(entry, "=")
 	fd, err := strconv.Atoi(number)
 	if err != nil || fd < 3 {
-		return "", nil, fmt.Errorf("sdk: %s: %q is not name=descriptor", wire.EnvListeners, entry)
+		return "", nil, fmt.Errorf("sdk: %s: %q is not name=descriptor", variable, entry)
 	}
 	syscall.CloseOnExec(fd)
 	f := os.NewFile(uintptr(fd), name)

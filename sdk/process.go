@@ -79,11 +79,23 @@ func (rt *process) openInherited(ctx context.Context, req *wire.OpenRequest) (ro
 	if err := captureStdio(rt.log); err != nil {
 		return 0, err
 	}
-	listeners, err := inheritedListeners()
+	listeners, err := inheritedListeners(wire.EnvListeners)
 	if err != nil {
 		return 0, err
 	}
-	return rt.open(ctx, req.StateDir, req.Config, listeners)
+	also, err := inheritedListeners(wire.EnvAlso)
+	if err != nil {
+		return 0, err
+	}
+	if rows, err = rt.open(ctx, req.StateDir, req.Config, listeners); err != nil {
+		return 0, err
+	}
+	for name, ln := range also {
+		if err := rt.group.Also(name, ln); err != nil {
+			_ = ln.Close() // the version has given it up
+		}
+	}
+	return rows, nil
 }
 
 func (rt *process) open(ctx context.Context, dir string, config []byte, listeners map[string]net.Listener) (rows uint64, err error) {

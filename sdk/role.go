@@ -150,6 +150,7 @@ func (rt *process) Settle(ctx context.Context, _ *wire.SettleRequest) (*wire.Set
 	}
 	rt.group.Unpair()
 	rt.procs.settle()
+	rt.group.Only()
 	if err := rt.store.Settle(ctx); err != nil && !errors.Is(err, state.ErrNotWriter) {
 		return nil, status.Error(codes.Internal, err.Error())
 	}

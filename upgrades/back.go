@@ -224,6 +224,6 @@ func (f *flight) settle(ctx context.Context, m *move, in Instance) {
 	}
 	err := f.call(ctx, m, "settle", settleBudget, in.Settle)
 	if err != nil {
-		f.e.log.Warn("a version goes on writing older shapes", "service", m.Service, "error", err)
+		f.e.log.Warn("a version goes on as in a probation", "service", m.Service, "error", err)
 	}
 }

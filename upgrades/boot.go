@@ -113,7 +113,6 @@ func (e *Engine) bootAll(ctx context.Context, ps packages, f *flight) error {
 type booted struct {
 	pkg  release.Package
 	in   Instance
-	old  bool // it was there
 	err  error
 	done chan struct{} // it serves, or does not come up
 }
@@ -134,7 +133,6 @@ func (b *booted) await(boots map[string]*booted) {
 func (e *Engine) bring(ctx context.Context, b *booted) (err error) {
 	e.host.Take(b.pkg.Name)
 	if b.in = e.pick(ctx, b.pkg.Name, itemOf(b.pkg)); b.in != nil {
-		b.old = true
 		return nil
 	}
 	for try := range startTries {
@@ -172,10 +170,8 @@ func (e *Engine) serve(ctx context.Context, b *booted) error {
 		return fmt.Errorf("%s %s: %w", b.pkg.Name, b.pkg.Version, err)
 	}
 	e.host.Give(b.pkg.Name, b.in)
-	if b.old {
-		if err := within(ctx, settleBudget, b.in.Settle); err != nil {
-			e.log.Warn("a version goes on writing older shapes", "service", b.pkg.Name, "error", err)
-		}
+	if err := within(ctx, settleBudget, b.in.Settle); err != nil {
+		e.log.Warn("a version goes on as in a probation", "service", b.pkg.Name, "error", err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/theseusd/theseus/daemon/keel"
 	"github.com/theseusd/theseus/upgrades"
@@ -54,9 +55,45 @@ func (h *Host) listen(ctx context.Context, p release.Package) (list []passed, er
 		if err != nil {
 			return list, &upgrades.ListenError{Name: a.Name, Address: a.Address, Err: err}
 		}
-		list = append(list, passed{bound{a, l.Addr}, l})
+		list = append(list, passed{bound: bound{a, l.Addr}, Listener: l})
 	}
 	return list, nil
+}
+
+// elsewhere gets duplicates of the listeners that another version of the service has at other addresses, under the names
+// that this one has too: in a probation both are answered, whichever version serves. The caller closes them.
+func (h *Host) elsewhere(ctx context.Context, p release.Package) (list []passed) {
+	own := h.addresses(p)
+	named := func(a keel.Address) bool {
+		return slices.ContainsFunc(own, func(o keel.Address) bool { return o.Name == a.Name })
+	}
+	for _, a := range h.service(p.Name).others() {
+		if !named(a) || slices.ContainsFunc(own, func(o keel.Address) bool { return o.Network == a.Network && o.Address == a.Address }) {
+			continue
+		}
+		l, err := h.o.Listeners.Listen(ctx, a)
+		if err != nil {
+			h.log.Warn("the address of another version is not answered", "listener", a.Name, "address", a.Address, "error", err)
+			continue
+		}
+		list, own = append(list, passed{bound: bound{a, l.Addr}, Listener: l, also: true}), append(own, a)
+	}
+	return list
+}
+
+// others are the addresses of all processes of the service, and of the version that was given.
+func (s *service) others() (list []keel.Address) {
+	for _, in := range s.alive() {
+		for _, b := range in.record.Listeners {
+			list = append(list, b.Address)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving != nil {
+		list = append(list, s.host.addresses(s.serving.Package())...)
+	}
+	return list
 }
 
 func closeAll(list []passed) {

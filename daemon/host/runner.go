@@ -43,6 +43,7 @@ type spec struct {
 type passed struct {
 	bound
 	*keel.Listener
+	also bool // for a probation: another version's address under a name of this one
 }
 
 var (
@@ -108,7 +109,8 @@ func (p *process) environ() []string {
 	}
 	maps.Copy(env, p.spec.env)
 	env[plugin.EnvUnixSocketDir] = p.spec.run
-	env[wire.EnvListeners] = listenersEnv(p.spec.listeners)
+	env[wire.EnvListeners] = listenersEnv(p.spec.listeners, false)
+	env[wire.EnvAlso] = listenersEnv(p.spec.listeners, true)
 	list := make([]string, 0, len(env))
 	for name, value := range env {
 		list = append(list, name+"="+value)
@@ -117,16 +119,15 @@ func (p *process) environ() []string {
 	return list
 }
 
-// listenersEnv tells the names of the descriptors from 3 on.
-func listenersEnv(list []passed) string {
-	var b strings.Builder
+// listenersEnv tells the names of the descriptors from 3 on, of one kind.
+func listenersEnv(list []passed, also bool) string {
+	var names []string
 	for i, l := range list {
-		if i > 0 {
-			b.WriteByte(',')
+		if l.also == also {
+			names = append(names, l.Name+"="+strconv.Itoa(3+i))
 		}
-		b.WriteString(l.Name + "=" + strconv.Itoa(3+i))
 	}
-	return b.String()
+	return strings.Join(names, ",")
 }
 
 // hostEnv is what a service may know of our environment: our own variables and those in allowed. Nothing that changes what

@@ -53,7 +53,10 @@ func (h *Host) start(ctx context.Context, p release.Package) (*instance, error) 
 func (h *Host) launch(ctx context.Context, p release.Package) (*instance, error) {
 	began := time.Now()
 	listeners, err := h.listen(ctx, p)
-	defer closeAll(listeners)
+	if err == nil {
+		listeners = append(listeners, h.elsewhere(ctx, p)...)
+	}
+	defer func() { closeAll(listeners) }()
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +89,9 @@ func (h *Host) recordOf(p release.Package, pr *process, client *plugin.Client) r
 		Settings: p.Settings,
 	}
 	for _, l := range pr.spec.listeners {
-		r.Listeners = append(r.Listeners, l.bound)
+		if !l.also {
+			r.Listeners = append(r.Listeners, l.bound)
+		}
 	}
 	return r
 }

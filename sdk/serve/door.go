@@ -19,24 +19,34 @@ type acceptor interface {
 	syscall.Conn
 }
 
-// A door is a listener and what is behind it.
+// A door is a listener and what is behind it, and perhaps other listeners that lead there for a while.
 type door struct {
+	*port
 	g      *Group
 	name   string
-	ln     acceptor
-	http   *httpDoor     // one of the two
-	handle func(*Conn)   //
-	ended  chan struct{} // of the accept loop; nil: none runs
+	also   []*port     // guarded by the group's turn
+	http   *httpDoor   // one of the two
+	handle func(*Conn) //
 	open   sync.Once
 }
 
+// A port is a listener at which connections are accepted for a door.
+type port struct {
+	ln    acceptor
+	ended chan struct{} // of the accept loop; nil: none runs
+}
+
 func newDoor(g *Group, name string, ln net.Listener) *door {
+	return &door{g: g, name: name, port: newPort(name, ln)}
+}
+
+func newPort(name string, ln net.Listener) *port {
 	switch l := ln.(type) {
 	case *net.TCPListener:
-		return &door{g: g, name: name, ln: l}
+		return &port{ln: l}
 	case *net.UnixListener:
 		l.SetUnlinkOnClose(false)
-		return &door{g: g, name: name, ln: l}
+		return &port{ln: l}
 	}
 	panic(fmt.Sprintf("serve: listener %q is a %T, want TCP or unix", name, ln))
 }
@@ -73,22 +83,38 @@ func (d *door) start() {
 	if d.http != nil {
 		d.open.Do(d.http.start)
 	}
-	_ = d.ln.SetDeadline(time.Time{})
-	if d.ended == nil {
-		d.ended = make(chan struct{})
-		go d.accept(d.ended)
+	for _, p := range d.ports() {
+		d.startAt(p)
 	}
 }
 
-// stop returns when no connection is being accepted any more, or late with false. The listener stays open.
+func (d *door) ports() []*port { return append([]*port{d.port}, d.also...) }
+
+func (d *door) startAt(p *port) {
+	_ = p.ln.SetDeadline(time.Time{})
+	if p.ended == nil {
+		p.ended = make(chan struct{})
+		go d.accept(p, p.ended)
+	}
+}
+
+// stop returns when no connection is being accepted any more, or late with false. The listeners stay open.
 func (d *door) stop(late <-chan time.Time) bool {
-	if d.ended == nil {
+	stopped := true
+	for _, p := range d.ports() {
+		stopped = p.stop(late) && stopped
+	}
+	return stopped
+}
+
+func (p *port) stop(late <-chan time.Time) bool {
+	if p.ended == nil {
 		return true
 	}
-	_ = d.ln.SetDeadline(past)
+	_ = p.ln.SetDeadline(past)
 	select {
-	case <-d.ended:
-		d.ended = nil
+	case <-p.ended:
+		p.ended = nil
 		return true
 	case <-late:
 		return false
@@ -98,20 +124,20 @@ func (d *door) stop(late <-chan time.Time) bool {
 // unblock makes the listener non-blocking. It always should be; but whoever passes a listening socket on with
 // File().Fd(), in any process that has it, makes it blocking for all of them, and an accept that waits in the kernel
 // cannot be stopped.
-func (d *door) unblock() {
-	raw, err := d.ln.SyscallConn()
+func (p *port) unblock() {
+	raw, err := p.ln.SyscallConn()
 	if err != nil {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) { _ = unix.SetNonblock(int(fd), true) })
 }
 
-func (d *door) accept(ended chan struct{}) {
+func (d *door) accept(p *port, ended chan struct{}) {
 	defer close(ended)
 	pause := time.Duration(0)
 	for {
-		d.unblock()
-		nc, err := d.ln.Accept()
+		p.unblock()
+		nc, err := p.ln.Accept()
 		switch {
 		case err == nil:
 			pause = 0

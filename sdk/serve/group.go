@@ -99,6 +99,42 @@ func (g *Group) addDoor(name string, ln net.Listener) *door {
 	return d
 }
 
+// Also accepts connections at another listener for the door of that name, until Only: for an address that a service had
+// before or has elsewhere. A connection is the same wherever it came in. A name that is not known is an error.
+func (g *Group) Also(name string, ln net.Listener) error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d := g.doors[name]
+	if d == nil {
+		return fmt.Errorf("serve: there is no listener %q", name)
+	}
+	p := newPort(name, ln)
+	if d.also = append(d.also, p); g.phase == serving {
+		d.startAt(p)
+	}
+	return nil
+}
+
+// Only closes the listeners that Also has added. Connections that came in there stay.
+func (g *Group) Only() {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	g.mu.Lock()
+	doors := g.doors
+	g.mu.Unlock()
+	late := time.NewTimer(g.limit)
+	defer late.Stop()
+	for _, d := range doors {
+		for _, p := range d.also {
+			p.stop(late.C)
+			_ = p.ln.Close()
+		}
+		d.also = nil
+	}
+}
+
 // Connections counts the established connections: those served here, and those that the paired process serves and
 // whose descriptors are here.
 func (g *Group) Connections() (served, ahead int) {

@@ -59,7 +59,8 @@ type ServiceClient interface {
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseReply, error)
 	// Activate fences the log, applies the last delta, becomes its writer and serves.
 	Activate(ctx context.Context, in *ActivateRequest, opts ...grpc.CallOption) (*ActivateReply, error)
-	// Settle ends a probation: no more shadows, no more pair; compaction may run again.
+	// Settle ends a probation: no more shadows, no more pair, no listeners of the other version's; compaction may run
+	// again.
 	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleReply, error)
 	// Stop ends the process in order; the state stays in the log.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopReply, error)
@@ -217,7 +218,8 @@ type ServiceServer interface {
 	Release(context.Context, *ReleaseRequest) (*ReleaseReply, error)
 	// Activate fences the log, applies the last delta, becomes its writer and serves.
 	Activate(context.Context, *ActivateRequest) (*ActivateReply, error)
-	// Settle ends a probation: no more shadows, no more pair; compaction may run again.
+	// Settle ends a probation: no more shadows, no more pair, no listeners of the other version's; compaction may run
+	// again.
 	Settle(context.Context, *SettleRequest) (*SettleReply, error)
 	// Stop ends the process in order; the state stays in the log.
 	Stop(context.Context, *StopRequest) (*StopReply, error)

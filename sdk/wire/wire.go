@@ -20,9 +20,10 @@ var Handshake = plugin.HandshakeConfig{
 }
 
 // Environment of a service process. Listeners are `name=fd,name=fd`, the service's own unix socket among them under
-// the name "control".
+// the name "control". Those of EnvAlso lead to the same names, and are given up when a probation ends.
 const (
 	EnvListeners = "THESEUS_LISTENERS"
+	EnvAlso      = "THESEUS_LISTENERS_ALSO"
 	EnvLogFormat = "THESEUS_LOG_FORMAT" // text or json
 	EnvLogLevel  = "THESEUS_LOG_LEVEL"  // trace, debug, info, warn, error
 )
