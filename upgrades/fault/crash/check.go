@@ -37,7 +37,7 @@ func (in *instance) records() ([]entry, error) {
 	if n := len(in.known); n > 0 {
 		seq = in.known[n-1].Seq
 	}
-	if n := len(raw); n == 0 || raw[n-1].Seq < seq || raw[0].Seq > seq+1 {
+	if n := len(raw); n == 0 || raw[n-1].Seq < seq || seq > 0 && raw[0].Seq > seq+1 {
 		return nil, fmt.Errorf("the journal had records up to %d and has %d others", seq, n)
 	}
 	for _, r := range raw {
