@@ -100,8 +100,15 @@ func wantSame(t *rapid.T, a, b *registry) {
 		}
 	}
 	pairs := [][2]any{
-		{a.serving, b.serving}, {a.upgrades, b.upgrades}, {a.rates, b.rates}, {a.seq, b.seq}, {a.lost, b.lost},
-		{len(a.releases), len(b.releases)}, {a.versions(), b.versions()}, {a.before(), b.before()}, {a.nextName(), b.nextName()},
+		{a.serving, b.serving},
+		{a.upgrades, b.upgrades},
+		{a.rates, b.rates},
+		{a.seq, b.seq},
+		{a.lost, b.lost},
+		{len(a.releases), len(b.releases)},
+		{a.versions(), b.versions()},
+		{a.before(), b.before()},
+		{a.nextName(), b.nextName()},
 	}
 	for i, n := range a.releases {
 		if m := b.releases[i]; n.removed {
