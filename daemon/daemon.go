@@ -196,6 +196,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 		return fmt.Errorf("recover: %w", err)
 	}
 	fault.At(fault.DaemonRecovered)
+	d.engine.Sweep()
 	for _, note := range d.notes() {
 		d.log.Warn(note)
 	}

@@ -25,7 +25,9 @@ type Journal interface {
 type Store interface {
 	Get(digest string) (release.Package, error)
 	Look(digest string) (release.Package, error) // Get without reading the binary
-	// Versions lists the packages of one service, without reading their binaries.
+	// List lists all packages that can be read, and tells of others by its error. Neither it nor Versions, which lists
+	// those of one service, reads their binaries.
+	List() ([]release.Package, error)
 	Versions(service string) ([]release.Package, error)
 	Remove(digest string) error // one that is not there is removed already
 	// Vouch is nil if somebody whom the instance trusts now has signed the package.

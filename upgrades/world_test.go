@@ -175,6 +175,12 @@ func (w *world) free() (uint64, bool) {
 	return w.memory, w.memory > 0
 }
 
+func (w *world) List() ([]release.Package, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Values(w.store)), nil
+}
+
 func (w *world) Versions(service string) (list []release.Package, err error) {
 	for _, digest := range slices.Sorted(maps.Keys(w.store)) {
 		if p := w.store[digest]; p.Name == service {

@@ -23,6 +23,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) error {
 	if s.o.Notes != nil {
 		st.Notes = s.o.Notes()
 	}
+	if s.o.Safe != nil {
+		_ = errors.As(s.o.Safe(), &st.Unsafe) // nil if it is safe
+	}
 	writeJSON(w, http.StatusOK, st)
 	return nil
 }

@@ -13,7 +13,8 @@ type Status struct {
 	State    string          `json:"state"`   // of that release: current (in probation) or permanent
 	Upgrade  *Upgrade        `json:"upgrade,omitempty"`
 	Services []ServiceStatus `json:"services"`
-	Notes    []string        `json:"notes,omitempty"` // what an operator should know, as that theseus.toml has changed
+	Notes    []string        `json:"notes,omitempty"`  // what an operator should know, as that theseus.toml has changed
+	Unsafe   *Error          `json:"unsafe,omitempty"` // why nothing is taken, built or replaced now
 }
 
 // Upgrade is one that is under way.

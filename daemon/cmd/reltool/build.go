@@ -127,6 +127,9 @@ func (t *tool) build(ctx context.Context, w wanted, key string) error {
 	if err != nil {
 		return err
 	}
+	if status.Unsafe != nil {
+		return status.Unsafe // before anything is compiled for nothing
+	}
 	picked, lost := choose(w, versions(status))
 	if lost != nil && !errors.Is(lost, errNoSources) {
 		return lost
