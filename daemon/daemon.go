@@ -277,6 +277,7 @@ func (d *Daemon) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.noteReplaced(ctx)
 	if first {
 		d.banner()
 	}

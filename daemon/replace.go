@@ -8,6 +8,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/theseusd/theseus/daemon/audit"
 	"github.com/theseusd/theseus/daemon/control"
 	"github.com/theseusd/theseus/daemon/internal/program"
 	"github.com/theseusd/theseus/daemon/keel"
@@ -191,10 +192,16 @@ func (r *replacer) by(ctx context.Context, by keel.Program, req api.ReplaceReque
 		return p, nil, fmt.Errorf("keep a copy of the daemon that runs: %w", err)
 	}
 	r.d.log.Info("another daemon is to take over", "version", by.Version, "digest", by.Digest, "by", req.By)
+	ev := api.Event{
+		Kind: audit.DaemonReplacing, From: Version, To: by.Version, By: req.By, Text: fmt.Sprintf("theseusd %s -> %s", Version, by.Version),
+	}
 	if err := r.d.keel.Replace(ctx, by, keel.Program(own)); err != nil {
+		ev.Kind, ev.Reason = audit.DaemonNotReplaced, err.Error()
+		r.d.audit.Note(ev)
 		return p, nil, r.no(codeNotReplaced, fmt.Sprintf("theseusd %s cannot take over: %s", by.Version, err),
 			"the log of theseusd may say more")
 	}
+	r.d.audit.Note(ev)
 	fault.At(fault.DaemonReleasing)
 	p = api.Replacement{By: programOf(by), State: string(keel.HandingOver)}
 	if known, err := r.d.keel.Daemons(ctx); err == nil {

@@ -18,6 +18,10 @@ const (
 	DaemonStarted = "daemon_started" // a first one, or one in the place of another
 	DaemonStopped = "daemon_stopped" // in order
 	Lost          = "lost"           // lines are missing here
+
+	DaemonReplacing   = "daemon_replacing"    // another one is to take over
+	DaemonReplaced    = "daemon_replaced"     // it has
+	DaemonNotReplaced = "daemon_not_replaced" // it has not, or not for long: the program from before is in charge
 )
 
 // Limits of a Log.

@@ -198,7 +198,7 @@ func (t *tool) about(e control.Event) string {
 	case e.To == "" && e.Service != "":
 		subject, e.Text = e.Service+" "+e.Text, ""
 	}
-	what := t.out.paint(kindInk(e.Kind), strings.TrimPrefix(e.Kind, "daemon_"))
+	what := t.out.paint(kindInk(e.Kind), strings.ReplaceAll(strings.TrimPrefix(e.Kind, "daemon_"), "_", " "))
 	if e.Took > 0 {
 		what += " after " + seconds(e.Took)
 	}

@@ -70,9 +70,9 @@ func join(by string, parts ...string) string {
 
 func kindInk(kind string) ink {
 	switch kind {
-	case "permanent", "booted", "restarted":
+	case "permanent", "booted", "restarted", "daemon_replaced":
 		return green
-	case "aborted", "rolled_back", "rolling_back", "crashed", "failed", "lost":
+	case "aborted", "rolled_back", "rolling_back", "crashed", "failed", "lost", "daemon_not_replaced":
 		return red
 	case "committed", "probation", "switching":
 		return yellow
