@@ -174,11 +174,18 @@ func rewrite(from, to string, change func([]byte) []byte) error {
 	return os.WriteFile(to, change(text), 0o644)
 }
 
+// lab is a service that most scripts do without.
+const lab = "plugins/faultlab"
+
 // setup gives a script its checkout, its instance and its environment.
 func setup(env *testscript.Env) error {
 	if err := os.CopyFS(env.WorkDir, os.DirFS(shared.checkout)); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(filepath.Join(env.WorkDir, lab)); err != nil { // for those who ask for it: see LAB
+		return err
+	}
+	env.Setenv("LAB", filepath.Join(shared.checkout, lab))
 	i := &instance{dir: filepath.Join(env.WorkDir, "i"), http: freePort(), resp: freePort()}
 	env.Values[instanceKey{}] = i
 	if err := i.configure(); err != nil {
