@@ -253,6 +253,11 @@ func stand(ts *testscript.TestScript, neg bool, args []string) {
 
 // signal sends a signal to a process that the status names.
 func signal(ts *testscript.TestScript, who string, sig syscall.Signal) (pid int) {
+	if who == "keel" { // its daemon may stand still
+		pid = instanceOf(ts).cmd.Process.Pid
+		ts.Check(syscall.Kill(pid, sig))
+		return pid
+	}
 	c, err := control.Dial(instanceOf(ts).dir)
 	ts.Check(err)
 	defer c.Close()
