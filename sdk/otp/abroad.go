@@ -151,22 +151,24 @@ const answerEvery = time.Millisecond
 func (n *Node) collect() {
 	tick := time.NewTicker(answerEvery)
 	defer tick.Stop()
-	for n.phase.now.Load() == asleep && n.Err() == nil {
-		open := n.abroad.open()
-		if len(open) == 0 {
-			return
-		}
-		for _, r := range open {
-			a := address{n.lineage.Load(), n.id, r.p.id, r.ticket}
-			if row, ok := n.ledger.answers.Get(a.key()); ok {
-				r.answer(foreign(row.Value), row.Err.err())
-			}
-		}
+	for n.phase.now.Load() == asleep && n.Err() == nil && n.collectOnce() > 0 {
 		select {
 		case <-tick.C:
 		case <-n.Done():
 		}
 	}
+}
+
+// collectOnce returns how many callers have waited.
+func (n *Node) collectOnce() int {
+	open := n.abroad.open()
+	for _, r := range open {
+		a := address{n.lineage.Load(), n.id, r.p.id, r.ticket}
+		if row, ok := n.ledger.answers.Get(a.key()); ok {
+			r.answer(foreign(row.Value), row.Err.err())
+		}
+	}
+	return len(open)
 }
 
 // MarshalCBOR makes a From one that travels.

@@ -70,6 +70,7 @@ func (n *Node) adopt(b *book) error {
 	} else {
 		n.clock = time.Now().Add(-time.Duration(b.Now))
 	}
+	n.collectOnce()
 	n.procs.begin(*b)
 	n.lazy.Store(b.Live > 0)
 	n.loading.mail, n.loading.next = b.Mail, b.Next
@@ -141,11 +142,11 @@ func (n *Node) unpack(p *process, key string, w *ward) error {
 	if w.k.restore != nil {
 		p.signals.put(&mail{do: p.restore})
 	}
-	n.procs.place(p)
 	if err := p.unpack(bag, w.messages); err != nil {
-		n.procs.remove(p)
+		p.with(func(m *more) { m.timers = nil })
 		return err
 	}
+	n.procs.place(p)
 	n.names.mu.Lock()
 	for _, name := range bag.Names {
 		n.names.unique[name] = p.pid
@@ -219,8 +220,7 @@ func (n *Node) loadAll(ctx context.Context) error {
 	for _, pid := range n.loading.mail {
 		n.find(pid)
 	}
-	bags := func(cursor uint64) ([]string, uint64) { return n.ledger.bags.Scan(cursor, scanned) }
-	return scan(ctx, bags, func(key string, pid PID) error {
+	return scan(ctx, n.ledger.scanBags, func(key string, pid PID) error {
 		bag, _, err := n.ledger.bags.Lookup(key)
 		if len(bag.Mail)+len(bag.Timers)+len(bag.Topics) > 0 {
 			n.find(pid)
@@ -257,13 +257,9 @@ func (n *Node) awaitLoaded() {
 // known is true for a process that is here, or waits in the log.
 func (n *Node) known(pid PID) bool {
 	lazy := n.lazy.Load()
-	n.procs.mu.Lock()
-	defer n.procs.mu.Unlock()
-	if n.procs.get(pid) != nil {
-		return true
-	}
-	if !lazy || !n.procs.unseenLocked(pid) {
-		return false
+	here, unseen := n.procs.knows(pid)
+	if here || !lazy || !unseen {
+		return here
 	}
 	if !n.crashed {
 		return true
@@ -298,7 +294,10 @@ func (n *Node) noteName(name Name, p *process) error {
 	if n.ledger == nil || !p.kind.persist && !n.keeping.on.Load() {
 		return nil
 	}
-	if err := n.ledger.names.Put(string(name), p.pid); err != nil {
+	n.names.mu.Lock()
+	err := n.ledger.names.Put(string(name), p.pid)
+	n.names.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	if !p.kind.persist {

@@ -205,14 +205,47 @@ func (n *Node) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	bags := func(cursor uint64) ([]string, uint64) { return n.ledger.bags.Scan(cursor, scanned) }
-	return scan(ctx, bags, func(key string, pid PID) error {
+	err := scan(ctx, n.ledger.scanBags, func(key string, pid PID) error {
 		if n.known(pid) {
 			return nil
 		}
 		_, err := n.ledger.bags.Delete(key)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return n.sweepNames(ctx)
+}
+
+func (n *Node) sweepNames(ctx context.Context) error {
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		var names []string
+		names, cursor = n.ledger.names.Scan(cursor, scanned)
+		for _, name := range names {
+			if err := n.sweepName(Name(name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (n *Node) sweepName(name Name) error {
+	pid, ok := n.ledger.names.Get(string(name))
+	if !ok || n.known(pid) {
+		return nil
+	}
+	n.names.mu.Lock()
+	defer n.names.mu.Unlock()
+	if n.names.unique[name] != 0 {
+		return nil // somebody else has it by now
+	}
+	_, err := n.ledger.names.Delete(string(name))
+	return err
 }
 
 // scan calls f with the keys of a table that are PIDs.

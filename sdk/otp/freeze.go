@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/theseusd/theseus/sdk/supervise"
 )
 
 // Freeze stops the processes between two messages and leaves all that they are in the log, for this or another version
@@ -21,12 +19,9 @@ func (h *Hosted) Freeze(ctx context.Context) error {
 	if err := h.Keep(ctx, func(uint64, uint64) {}); err != nil {
 		return err
 	}
-	ended := n.root.end(supervise.ErrHandover)
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		go n.restartRoot(ended)
-		return errors.New("otp: the root of the processes does not end")
+	if err := n.root.stop(ctx); err != nil {
+		n.root.again(n)
+		return err
 	}
 	n.stopCopier()
 	n.stopLoading()
@@ -34,7 +29,7 @@ func (h *Hosted) Freeze(ctx context.Context) error {
 	err := n.freeze(ctx)
 	if err != nil {
 		n.goOn()
-		go n.restartRoot(ended)
+		n.root.again(n)
 		return err
 	}
 	n.phase.set(asleep)
@@ -53,7 +48,7 @@ func (h *Hosted) Thaw() error {
 		return err
 	}
 	n.goOn()
-	go n.restartRoot(closed())
+	n.root.again(n)
 	return nil
 }
 

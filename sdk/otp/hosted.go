@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 
 	"github.com/theseusd/theseus/sdk/state"
 	"github.com/theseusd/theseus/sdk/supervise"
@@ -30,7 +29,7 @@ func Host(s *state.Store, version string, log *slog.Logger, o Options) (*Hosted,
 	}
 	n := New(o)
 	n.ledger, n.id = l, rand.Uint64()
-	n.root.run, n.root.failed = o.Root, make(chan error, 1)
+	n.root = newRoot(o.Root)
 	n.phase.gates, n.phase.changed = make([]gate, gateCount), make(chan struct{})
 	n.phase.now.Store(asleep)
 	n.loading.done = closed()
@@ -52,7 +51,7 @@ func (h *Hosted) Behaviours() (names []string) {
 func (h *Hosted) Run(ctx context.Context) error {
 	select {
 	case err := <-h.n.root.failed:
-		return fmt.Errorf("otp: the root of the processes has ended: %w", err)
+		return fmt.Errorf("otp: the root of the processes: %w", err)
 	case <-ctx.Done():
 		return nil
 	}
@@ -137,7 +136,10 @@ func (h *Hosted) Wake(ctx context.Context, keep bool) error {
 		return err
 	}
 	n.goOn()
-	return n.startRoot(ctx)
+	if err := n.root.start(ctx, n); err != nil {
+		return errors.Join(err, h.Freeze(ctx))
+	}
+	return nil
 }
 
 // goOn ends the sleep, or a halt.
@@ -148,7 +150,10 @@ func (n *Node) goOn() {
 	owned := n.frozen
 	n.frozen = nil
 	for _, p := range owned {
-		p.touch()
+		p.flags.Or(listed)
+	}
+	n.keeping.giveBack(owned)
+	for _, p := range owned {
 		p.yield()
 	}
 	n.keeping.mu.Lock()
@@ -178,73 +183,11 @@ func (h *Hosted) Close() {
 		lineages.CompareAndDelete(n.lineage.Load(), n)
 	}
 	n.Close()
-	n.root.end(supervise.ErrShutdown)
+	n.root.shutdown(supervise.ErrShutdown)
 }
 
 func closed() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
-}
-
-// root is what Options.Root does.
-type root struct {
-	run    func(ctx context.Context, ready func()) error
-	failed chan error
-
-	mu    sync.Mutex
-	child supervise.Child
-	ended chan struct{} // of the child
-}
-
-// startRoot returns when the root is ready.
-func (n *Node) startRoot(ctx context.Context) error {
-	r := &n.root
-	if r.run == nil {
-		return nil
-	}
-	c, err := supervise.Go(r.run)(ctx)
-	if err != nil {
-		return fmt.Errorf("otp: the root of the processes does not start: %w", err)
-	}
-	ended := make(chan struct{})
-	r.mu.Lock()
-	r.child, r.ended = c, ended
-	r.mu.Unlock()
-	c.Watch(func(reason error) {
-		defer close(ended)
-		if reason != nil && !errors.Is(reason, supervise.ErrHandover) && n.Err() == nil {
-			select {
-			case r.failed <- reason:
-			default:
-			}
-		}
-	})
-	return nil
-}
-
-// end asks the root to end; the channel is closed when it has.
-func (r *root) end(reason error) <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.child == nil {
-		return closed()
-	}
-	r.child.Shutdown(reason)
-	return r.ended
-}
-
-// restartRoot starts the root again once the one before has ended.
-func (n *Node) restartRoot(ended <-chan struct{}) {
-	select {
-	case <-ended:
-	case <-n.Done():
-		return
-	}
-	if err := n.startRoot(n); err != nil {
-		select {
-		case n.root.failed <- err:
-		default:
-		}
-	}
 }

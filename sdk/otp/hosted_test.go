@@ -112,10 +112,6 @@ type (
 		Reply[int64]
 		By int64
 	}
-	slowly struct {
-		Reply[int64]
-		For time.Duration
-	}
 )
 
 func tallyV1(more ...func(b *Behaviour[tally])) *Behaviour[tally] {

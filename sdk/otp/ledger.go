@@ -64,6 +64,8 @@ func (s statesOf[S]) scan(cursor uint64) ([]string, uint64) { return s.t.Scan(cu
 // scanned is how many keys are looked at in one go.
 const scanned = 256
 
+func (l *ledger) scanBags(cursor uint64) ([]string, uint64) { return l.bags.Scan(cursor, scanned) }
+
 // AnyBehaviour is a *Behaviour of any state.
 type AnyBehaviour interface {
 	declare(s *state.Store) (*ward, error)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/theseusd/theseus/sdk/supervise"
 )
 
 // DefaultTimeout of calls whose context has no deadline; OTP's.
@@ -50,10 +52,10 @@ type Options struct {
 	// OnCrash is told of each process that ends for another reason than normal and shutdown; it must not block.
 	OnCrash func(Crash)
 
-	// Of a node that is hosted: the behaviours whose processes it has, and what starts the first ones, as the Run of a
-	// supervisor. Root runs each time the node wakes up. It ends with the cause supervise.ErrHandover when another version is to go on.
+	// Of a node that is hosted: its behaviours, and what makes the supervisor of the first processes, if there is one. It is
+	// made and run each time the node wakes up, and ends the service if it fails.
 	Behaviours []AnyBehaviour
-	Root       func(ctx context.Context, ready func()) error
+	Root       func(n *Node) (*supervise.Supervisor, error)
 }
 
 // Crash tells of a process that failed.

@@ -147,6 +147,13 @@ func (t *table) unseen(pid PID) bool {
 	return t.unseenLocked(pid)
 }
 
+// knows is get and unseen at one instant.
+func (t *table) knows(pid PID) (here, unseen bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.get(pid) != nil, t.unseenLocked(pid)
+}
+
 func (t *table) unseenLocked(pid PID) bool {
 	slot := pid.slot()
 	if slot >= t.next {

@@ -90,8 +90,10 @@ func (p *process) tell(body any) {
 	_ = p.post(m)
 }
 
+// wake has a process run that has something to do. It is listed before whoever wakes it leaves the gate.
 func (p *process) wake() {
 	if p.word.Load() == idle && p.word.CompareAndSwap(idle, busy) {
+		p.touch()
 		go p.run()
 	}
 }

@@ -1,0 +1,129 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/theseusd/theseus/sdk/supervise"
+)
+
+// root is the supervisor of a node that is hosted. It runs while the node is awake.
+type root struct {
+	make   func(n *Node) (*supervise.Supervisor, error) // nil: there is none
+	failed chan error
+	turn   chan struct{} // held while it is started or stopped
+
+	mu     sync.Mutex
+	wanted bool // it is to be started
+	child  supervise.Child
+	ended  chan struct{} // of the child
+}
+
+func newRoot(f func(n *Node) (*supervise.Supervisor, error)) root {
+	return root{make: f, failed: make(chan error, 1), turn: make(chan struct{}, 1), ended: closed()}
+}
+
+// start returns when the root is ready; the one before has ended.
+func (r *root) start(ctx context.Context, n *Node) error {
+	if r.make == nil {
+		return nil
+	}
+	r.want(true)
+	return r.inTurn(ctx, func() error {
+		if !r.want(false) {
+			return nil
+		}
+		select {
+		case <-r.ended:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		s, err := r.make(n)
+		if err != nil {
+			return fmt.Errorf("otp: the root of the processes: %w", err)
+		}
+		c, err := supervise.Go(s.Run)(ctx)
+		if err != nil {
+			return fmt.Errorf("otp: the root of the processes does not start: %w", err)
+		}
+		r.began(c, n)
+		return nil
+	})
+}
+
+// want says whether the root is to be started, and returns what was said before.
+func (r *root) want(yes bool) (before bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, r.wanted = r.wanted, yes
+	return before
+}
+
+func (r *root) began(c supervise.Child, n *Node) {
+	ended := make(chan struct{})
+	r.mu.Lock()
+	r.child, r.ended = c, ended
+	r.mu.Unlock()
+	c.Watch(func(reason error) {
+		close(ended)
+		if !errors.Is(reason, supervise.ErrHandover) && n.Err() == nil {
+			r.fail(fmt.Errorf("it has ended: %w", orNormal(reason)))
+		}
+	})
+}
+
+func (r *root) fail(err error) {
+	select {
+	case r.failed <- err:
+	default:
+	}
+}
+
+// inTurn runs f while nobody else starts or stops the root.
+func (r *root) inTurn(ctx context.Context, f func() error) error {
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-r.turn }()
+	return f()
+}
+
+// again starts the root in the background.
+func (r *root) again(n *Node) {
+	if r.make == nil {
+		return
+	}
+	r.want(true)
+	go func() {
+		if err := r.start(n, n); err != nil && n.Err() == nil {
+			r.fail(err)
+		}
+	}()
+}
+
+// stop has the root leave its children to another one, and returns when it has.
+func (r *root) stop(ctx context.Context) error {
+	r.want(false)
+	return r.inTurn(ctx, func() error {
+		r.want(false)
+		r.shutdown(supervise.ErrHandover)
+		select {
+		case <-r.ended:
+			return nil
+		case <-ctx.Done():
+			return errors.New("otp: the root of the processes does not end")
+		}
+	})
+}
+
+func (r *root) shutdown(reason error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.child != nil {
+		r.child.Shutdown(reason)
+	}
+}
