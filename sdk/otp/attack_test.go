@@ -99,9 +99,9 @@ func TestAttackWithUpgradesAndRollbacks(t *testing.T) {
 	}
 	s.awake.Store(v1)
 	s.attack(4)
-	steps := 150
+	steps := 60
 	if testing.Short() {
-		steps = 30
+		steps = 15
 	}
 	now, other := v1, s.build("2.0.0", Options{Behaviours: []AnyBehaviour{b2}})
 	shadows := map[*ship]map[string]int32{other: tallyShadow}

@@ -41,6 +41,7 @@ type Options struct {
 // Packages are the package files that a drill needs.
 type Packages struct {
 	Visits1, Visits2, VisitsBad string    // 1.0.0, 2.0.0 and 2.0.1-bad
+	Processes1, Processes2      string    // visits 1.0.0 and 2.0.0 with a process for each user
 	Cache1, Cache2              string    // two versions that differ in nothing else
 	Key                         trust.Key // that has signed them
 }
@@ -76,6 +77,7 @@ var scenarios = []scenario{
 	{"start", start},
 	{"connections", connections},
 	{"pause", pauses},
+	{"processes", processes},
 	{"rows", rows},
 	{"bad", bad},
 	{"kill-service", killService},
@@ -102,6 +104,7 @@ type drill struct {
 	all    []*instance
 	big    *instance // with Rows rows, shared by the scenarios that look at each
 	ledger *ledger   // of big
+	verify bool      // look at every row after the pauses
 }
 
 // Run does what the options say and tells what it saw. The error is about the drill itself; whether the instance kept

@@ -18,24 +18,49 @@ const (
 
 // pauses measures the gap that a client sees at an upgrade and at a rollback, at every size.
 func pauses(ctx context.Context, d *drill) error {
-	line := Line{Name: "pause of upgrade and rollback", Figures: map[string]float64{}}
+	return d.pauses(ctx, Line{Name: "pause of upgrade and rollback", Figures: map[string]float64{}})
+}
+
+// processSizes are how many processes there are when the pause is measured, whatever the number of rows elsewhere.
+var processSizes = []int{1000, 100_000}
+
+// processes is pauses for a service whose state is in processes, each with a name. Every count is looked at afterwards.
+func processes(ctx context.Context, d *drill) error {
+	own := *d
+	own.Packages.Visits1, own.Packages.Visits2 = d.Packages.Processes1, d.Packages.Processes2
+	own.Sizes, own.report, own.big, own.Rows, own.verify = processSizes, &Report{}, nil, 0, true
+	own.Rate = min(d.Rate, processRate)
+	err := own.pauses(ctx, Line{Name: "pause with processes", Figures: map[string]float64{}})
+	d.all = own.all
+	for _, p := range own.report.Pauses {
+		p.What = "processes"
+		d.report.Pauses = append(d.report.Pauses, p)
+	}
+	d.report.Lines = append(d.report.Lines, own.report.Lines...)
+	return err
+}
+
+// processRate is how many calls a second there are beside the probe.
+const processRate = 20_000
+
+func (d *drill) pauses(ctx context.Context, line Line) error {
 	line.Goal = fmt.Sprintf("<= %.0f ms at every size, largest/smallest <= %.0f", ms(pauseGoal), ratioGoal)
 	for _, size := range d.Sizes {
 		p, err := d.pauseAt(ctx, &line, size)
 		if err != nil {
-			return fmt.Errorf("%d rows: %w", size, err)
+			return fmt.Errorf("at %d: %w", size, err)
 		}
 		d.report.Pauses = append(d.report.Pauses, p)
 		line.Figures[fmt.Sprintf("upgrade_%d_ms", size)] = p.Upgrade
 		line.Figures[fmt.Sprintf("rollback_%d_ms", size)] = p.Rollback
 		line.Missed = line.Missed || max(p.Upgrade, p.Rollback) > ms(pauseGoal)
-		d.Say(fmt.Sprintf("  %d rows: upgrade %.2f ms, rollback %.2f ms, without %.2f ms", size, p.Upgrade, p.Rollback, p.Quiet))
+		d.Say(fmt.Sprintf("  %d: upgrade %.2f ms, rollback %.2f ms, without %.2f ms", size, p.Upgrade, p.Rollback, p.Quiet))
 	}
 	first, last := d.report.Pauses[0], d.report.Pauses[len(d.report.Pauses)-1]
 	up, down := last.Upgrade/first.Upgrade, last.Rollback/first.Rollback
 	line.Figures["upgrade_ratio"], line.Figures["rollback_ratio"] = up, down
 	line.Missed = line.Missed || max(up, down) > ratioGoal
-	line.Text = fmt.Sprintf("%.2f and %.2f ms at %d rows; %d/%d rows: %.2f and %.2f",
+	line.Text = fmt.Sprintf("%.2f and %.2f ms at %d; %d/%d: %.2f and %.2f",
 		last.Upgrade, last.Rollback, last.Rows, last.Rows, first.Rows, up, down)
 	d.add(line)
 	return nil
@@ -68,6 +93,9 @@ func (d *drill) pauseAt(ctx context.Context, line *Line, size int) (p Pause, err
 	_, perr := client.stop()
 	_, rate, errs := writing.stop()
 	d.broken(line, append(errs, perr)...)
+	if d.verify {
+		d.broken(line, verify(ctx, in.http, l, shape1)...)
+	}
 	p = summary(size, samples)
 	p.Rate = rate
 	return p, err

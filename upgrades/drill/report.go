@@ -35,6 +35,7 @@ type Line struct {
 // Each is the median of the repetitions; Worst is the longest switch of all. The daemon's own figures are from the old
 // version's last request to the new one's first.
 type Pause struct {
+	What     string  `json:"what,omitempty"` // "processes", and nothing for rows
 	Rows     int     `json:"rows"`
 	Reps     int     `json:"reps"`
 	Rate     float64 `json:"writes_per_second"` // reached beside it
@@ -107,11 +108,11 @@ func (r *Report) WriteText(w io.Writer) {
 	if len(r.Pauses) > 0 {
 		fmt.Fprintf(w, "\nthe longest gap a client saw, in ms (median of the repetitions)\n")
 		fmt.Fprintf(w, "%10s %5s %9s %9s %9s %9s %9s %9s %15s %9s\n",
-			"rows", "reps", "writes/s", "upgrade", "rollback", "worst", "whole", "quiet", "the daemon says", "ready in")
+			"size", "reps", "writes/s", "upgrade", "rollback", "worst", "whole", "quiet", "the daemon says", "ready in")
 		for _, p := range r.Pauses {
 			own := fmt.Sprintf("%.2f / %.2f", p.OwnUp, p.OwnDown)
-			fmt.Fprintf(w, "%10d %5d %9.0f %9.2f %9.2f %9.2f %9.2f %9.2f %15s %8.2fs\n",
-				p.Rows, p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, own, p.Seconds)
+			fmt.Fprintf(w, "%10d %5d %9.0f %9.2f %9.2f %9.2f %9.2f %9.2f %15s %8.2fs  %s\n",
+				p.Rows, p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, own, p.Seconds, p.what())
 		}
 	}
 	fmt.Fprintf(w, "\n%s; %.0f s\n", r.Machine, r.Took)
@@ -136,11 +137,18 @@ func (r *Report) WriteMarkdown(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\nLongest gap between two answers, ms, medians:\n\n"+
-		"| rows | reps | writes/s beside it | upgrade | rollback | worst of both | upgrade to rollback | no upgrade "+
+		"| size | reps | writes/s beside it | upgrade | rollback | worst of both | upgrade to rollback | no upgrade "+
 		"| upgrade and rollback as the daemon measures | ready to switch after |\n"+
 		"|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, p := range r.Pauses {
-		fmt.Fprintf(w, "| %d | %d | %.0f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f, %.2f | %.2f s |\n",
-			p.Rows, p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, p.OwnUp, p.OwnDown, p.Seconds)
+		fmt.Fprintf(w, "| %d %s | %d | %.0f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f, %.2f | %.2f s |\n",
+			p.Rows, p.what(), p.Reps, p.Rate, p.Upgrade, p.Rollback, p.Worst, p.Whole, p.Quiet, p.OwnUp, p.OwnDown, p.Seconds)
 	}
+}
+
+func (p Pause) what() string {
+	if p.What == "" {
+		return "rows"
+	}
+	return p.What
 }

@@ -167,6 +167,9 @@ func drillPackages(ctx context.Context, dir string, by release.Signer) (p drill.
 	if err != nil {
 		return p, err
 	}
+	if err := processPackages(ctx, dir, by, &p); err != nil {
+		return p, err
+	}
 	byName := map[string]source{}
 	for _, s := range sources {
 		byName[s.String()] = s
@@ -191,6 +194,28 @@ func drillPackages(ctx context.Context, dir string, by release.Signer) (p drill.
 	}
 	p.Cache2, err = secondCache(ctx, byName["cache 1.0.0"], dir, by)
 	return p, err
+}
+
+// processPackages builds the visits that have a process for each user; their packages have names that are taken.
+func processPackages(ctx context.Context, dir string, by release.Signer, p *drill.Packages) error {
+	dir = filepath.Join(dir, "processes")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	sources, err := findSources([]string{filepath.Join("upgrades", "drill", "processes")})
+	if err != nil {
+		return &hinted{err, "run it in the checkout"}
+	}
+	for _, s := range sources {
+		path := &p.Processes1
+		if s.manifest.Version == "2.0.0" {
+			path = &p.Processes2
+		}
+		if *path, err = drillPackage(ctx, s, dir, true, by); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func drillPackage(ctx context.Context, s source, dir string, hurry bool, by release.Signer) (string, error) {
