@@ -18,6 +18,7 @@
 //   - A write that was acknowledged survives the end of the process, whatever ended it ([state.Durable] tables: a
 //     power failure as well). Two versions never write at the same time; the one that may not gets
 //     [state.ErrNotWriter].
+//   - Processes of [Setup.Node] go on in the next version, as package otp says.
 //   - Connections are handed from one version to the next between requests, so a handler never sees half of one.
 //     A handler that waits long sees context.Cause(ctx) == [serve.ErrParking] when the version is about to be
 //     released, and should end then.

@@ -131,6 +131,10 @@ func (y *yard) check(root string) error {
 	if err := y.own(); err != nil {
 		return err
 	}
+	processes := "upgrades/drill/processes"
+	if err := os.CopyFS(filepath.Join(y.checkout, "processes"), os.DirFS(filepath.Join(root, processes))); err != nil {
+		return err
+	}
 	files, err := filepath.Glob(filepath.Join(y.checkout, "plugins/visits/*/appup.toml"))
 	if err != nil {
 		return err

@@ -128,7 +128,7 @@ func (n *Node) fetch(pid PID) *process {
 // unpack gives a fetched process its baggage and its place. It runs if it has mail.
 func (n *Node) unpack(p *process, key string, w *ward) error {
 	p.flags.Store(rowed)
-	bag, ok, err := n.ledger.bags.Lookup(key)
+	bag, ok, err := n.ledger.bag(key)
 	if err != nil {
 		return err
 	}
@@ -220,12 +220,9 @@ func (n *Node) loadAll(ctx context.Context) error {
 	for _, pid := range n.loading.mail {
 		n.find(pid)
 	}
-	return scan(ctx, n.ledger.scanBags, func(key string, pid PID) error {
-		bag, _, err := n.ledger.bags.Lookup(key)
-		if len(bag.Mail)+len(bag.Timers)+len(bag.Topics) > 0 {
-			n.find(pid)
-		}
-		return err
+	return scan(ctx, keysOf(n.ledger.bags[1]), func(_ string, pid PID) error {
+		n.find(pid)
+		return nil
 	})
 }
 
@@ -306,7 +303,7 @@ func (n *Node) noteName(name Name, p *process) error {
 	p.flags.Or(bagged)
 	var bag baggage
 	p.with(func(m *more) { bag.Names = append(bag.Names, m.names...) })
-	return n.ledger.bags.Put(p.pid.key(), bag)
+	return n.ledger.putBag(p.pid.key(), bag)
 }
 
 // dropName takes a name out of the log.

@@ -40,7 +40,7 @@ func (s *sea) attack(callers int) {
 // call counts once on one process, and starts it if it is not there.
 func (s *sea) call(i int) {
 	n, name := s.awake.Load().Node(), Name(fmt.Sprint("p", i))
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // a call that is lost is seen, a slow machine is not
 	defer cancel()
 	_, err := Call(n.With(ctx), name, count{By: 1})
 	var exit *Exit

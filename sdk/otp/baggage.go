@@ -36,6 +36,9 @@ func (b *baggage) empty() bool {
 	return !b.Suspended && len(b.Mail)+len(b.Timers)+len(b.Links)+len(b.Watchers)+len(b.Names)+len(b.Topics)+len(b.Owed) == 0
 }
 
+// busy is true if the process will do something without being called: then the next version makes it at once.
+func (b *baggage) busy() bool { return len(b.Mail)+len(b.Timers)+len(b.Topics) > 0 }
+
 // pack is the baggage of a process that the caller has made busy. The mail is only whole while the node is frozen.
 func (p *process) pack(mail bool) (b baggage, err error) {
 	p.mu.Lock()

@@ -159,10 +159,9 @@ func (n *Node) writeBag(p *process, key string, mail bool) error {
 				return err
 			}
 		}
-		return n.ledger.bags.Put(key, bag)
+		return n.ledger.putBag(key, bag)
 	case p.flags.Load()&bagged != 0:
-		_, err = n.ledger.bags.Delete(key)
-		if err == nil {
+		if err = n.ledger.dropBag(key); err == nil {
 			p.flags.And(^bagged)
 		}
 	}
@@ -186,7 +185,7 @@ func (n *Node) erase(p *process) {
 		}
 	}
 	if p.flags.Load()&bagged != 0 {
-		if _, err := n.ledger.bags.Delete(key); err != nil {
+		if err := n.ledger.dropBag(key); err != nil {
 			n.ledger.log.Warn("the row of a process that has ended stays", "process", p.pid, "error", err)
 		}
 	}
@@ -205,15 +204,17 @@ func (n *Node) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	err := scan(ctx, n.ledger.scanBags, func(key string, pid PID) error {
-		if n.known(pid) {
-			return nil
+	for _, t := range n.ledger.bags {
+		err := scan(ctx, keysOf(t), func(key string, pid PID) error {
+			if n.known(pid) {
+				return nil
+			}
+			_, err := t.Delete(key)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		_, err := n.ledger.bags.Delete(key)
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	return n.sweepNames(ctx)
 }
@@ -246,6 +247,10 @@ func (n *Node) sweepName(name Name) error {
 	}
 	_, err := n.ledger.names.Delete(string(name))
 	return err
+}
+
+func keysOf(t *state.Table[baggage]) func(uint64) ([]string, uint64) {
+	return func(cursor uint64) ([]string, uint64) { return t.Scan(cursor, scanned) }
 }
 
 // scan calls f with the keys of a table that are PIDs.

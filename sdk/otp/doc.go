@@ -22,4 +22,33 @@
 //
 // Messages are plain structs, not functions, so that mail can wait while code changes. Supervision is package supervise:
 // [Child] makes a process one of its children.
+//
+// # The next version
+//
+// The node of a service (sdk.Setup.Node) is hosted: at an upgrade, at a rollback and over a stop in order its processes go
+// on in the next version, under the same PIDs.
+//
+//		version 1   awake ── Keep: rows of all, then of what changes ── Freeze ─┐
+//		                                                                        ▼ the log has all of it
+//		version 2   follows ─────────────────────────────────────────────────── awake: a process is made of its row when it
+//		                                                                               is first addressed, or has to do something
+//
+//	  - What goes on: the state, through [Behaviour].State, which has Steps as a table has; mail in its order; timers and idle
+//	    timeouts with what is left of them; links, monitors, names, topics; who waits for an answer. The exported fields of
+//	    a state travel, as in a table; what else it needs is made again in [Behaviour].Restore.
+//	  - A handler that runs is finished first, and so are those that it calls. One that does not end in time keeps the version
+//	    from letting go, and everything goes on as if nothing was.
+//	  - A caller who waits outside of processes goes on waiting, and is answered by the next version, even in the program of
+//	    the one before. (A request of package serve does not wait so long: it learns of the switch by its context.) Other calls
+//	    from outside wait while a node freezes, and get ErrAsleep in the version that is not awake.
+//	  - Without a version that may take over nothing is written. While there is one, what changes is copied every 2 ms, and
+//	    the pause carries the rest.
+//	  - After a crash there are no processes: the supervisors of [Options].Root start them afresh, as in OTP. Those of a behaviour
+//	    with Persist come back when they are addressed, with the state of their last acknowledged message and their names,
+//	    without mail, timers, links and topics; their states are written after each handler, before its answer.
+//	  - Supervisors are made anew in each version and take over, by name, the children that are there. Children that were added
+//	    to a dynamic supervisor go on too, but nobody restarts them until they are added again.
+//	  - What could not travel is refused: types of messages when the service starts, messages that the next version does not
+//	    know in its rehearsal, anything else before a version lets go. A message that a newer version had and an older one does not
+//	    know is [Unknown] there.
 package otp

@@ -21,7 +21,7 @@ type ledger struct {
 	wards   []*ward
 	byKind  map[*kind]*ward
 	books   *state.Table[book]
-	bags    *state.Table[baggage]
+	bags    [2]*state.Table[baggage] // of those who wait to be called, and of those who have something to do by themselves
 	names   *state.Table[PID]
 	answers *state.Table[answer]
 
@@ -64,7 +64,33 @@ func (s statesOf[S]) scan(cursor uint64) ([]string, uint64) { return s.t.Scan(cu
 // scanned is how many keys are looked at in one go.
 const scanned = 256
 
-func (l *ledger) scanBags(cursor uint64) ([]string, uint64) { return l.bags.Scan(cursor, scanned) }
+// bag is the baggage of a process.
+func (l *ledger) bag(key string) (bag baggage, ok bool, err error) {
+	for _, t := range l.bags {
+		if bag, ok, err = t.Lookup(key); ok {
+			break
+		}
+	}
+	return bag, ok, err
+}
+
+func (l *ledger) putBag(key string, bag baggage) error {
+	at := 0
+	if bag.busy() {
+		at = 1
+	}
+	if err := l.bags[at].Put(key, bag); err != nil {
+		return err
+	}
+	_, err := l.bags[1-at].Delete(key)
+	return err
+}
+
+func (l *ledger) dropBag(key string) error {
+	_, err := l.bags[0].Delete(key)
+	_, berr := l.bags[1].Delete(key)
+	return errors.Join(err, berr)
+}
 
 // AnyBehaviour is a *Behaviour of any state.
 type AnyBehaviour interface {
@@ -100,7 +126,8 @@ func newLedger(s *state.Store, version string, log *slog.Logger, list []AnyBehav
 		l.wards, l.byKind[w.k] = append(l.wards, w), w
 	}
 	l.books = state.NewTable(s, "processes/node", state.Schema[book]{Name: "otp.node", Check: l.checkBook})
-	l.bags = state.NewTable(s, "processes", state.Schema[baggage]{Name: "otp.process"})
+	l.bags[0] = state.NewTable(s, "processes/idle", state.Schema[baggage]{Name: "otp.process"})
+	l.bags[1] = state.NewTable(s, "processes/busy", state.Schema[baggage]{Name: "otp.process"})
 	l.names = state.NewTable(s, "processes/names", state.Schema[PID]{Name: "otp.name"})
 	l.answers = state.NewTable(s, "processes/answers", state.Schema[answer]{Name: "otp.answer"})
 	return l, nil

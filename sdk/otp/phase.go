@@ -41,9 +41,8 @@ func (n *Node) enter(s Scope) (*gate, error) {
 	if n.phase.gates == nil || s.caller() != nil {
 		return nil, nil
 	}
-	g := &n.phase.gates[rand.Uint32N(gateCount)]
 	for {
-		g.inside.Add(1)
+		g := n.gate()
 		if !n.halted() {
 			return g, nil
 		}
@@ -52,6 +51,16 @@ func (n *Node) enter(s Scope) (*gate, error) {
 			return nil, err
 		}
 	}
+}
+
+// gate lets the caller in, whatever the phase; nil if there is none.
+func (n *Node) gate() *gate {
+	if n.phase.gates == nil {
+		return nil
+	}
+	g := &n.phase.gates[rand.Uint32N(gateCount)]
+	g.inside.Add(1)
+	return g
 }
 
 func (g *gate) leave() {

@@ -110,12 +110,10 @@ func (t *table) remove(p *process) {
 func (t *table) reset() (old []*chunk) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i := range t.chunks {
-		c := t.chunks[i].Swap(nil)
-		if c == nil {
-			break
+	for i := range t.chunks[:chunksOf(t.next)] {
+		if c := t.chunks[i].Swap(nil); c != nil {
+			old = append(old, c)
 		}
-		old = append(old, c)
 	}
 	t.free, t.next, t.base, t.top = nil, 0, 0, 0
 	t.live.Store(0)
@@ -128,10 +126,10 @@ func (t *table) begin(b book) {
 	defer t.mu.Unlock()
 	t.next, t.base, t.top = b.Next, b.Top, b.Top
 	t.live.Store(b.Live)
-	for slot := uint32(0); slot < b.Next; slot += chunkSize {
-		t.chunk(slot)
-	}
 }
+
+// chunksOf is how many chunks so many places take.
+func chunksOf(places uint32) int { return int((places + chunkSize - 1) / chunkSize) }
 
 // extent is what begin of the next version wants to know.
 func (t *table) extent() (next, top uint32, live int64) {
@@ -185,10 +183,13 @@ func (t *table) free64(taken []uint64, next uint32) {
 
 // each calls f for every process, until it returns false.
 func (t *table) each(f func(*process) bool) {
-	for i := range t.chunks {
-		c := t.chunks[i].Load()
+	t.mu.Lock()
+	chunks := t.chunks[:chunksOf(t.next)]
+	t.mu.Unlock()
+	for i := range chunks {
+		c := chunks[i].Load()
 		if c == nil {
-			return
+			continue
 		}
 		for j := range c.procs {
 			if p := c.procs[j].Load(); p != nil && !f(p) {

@@ -112,11 +112,23 @@ func (p *process) run() {
 			runtime.Gosched()
 			continue
 		}
-		p.word.Store(idle)
-		if !p.work(paused) || !p.word.CompareAndSwap(idle, busy) {
+		if !p.rest(paused) {
 			return
 		}
 	}
+}
+
+// rest makes the process idle; true says that it is busy again, for something came. It is inside a gate meanwhile: whoever
+// halts the node finds it idle, or busy and listed.
+func (p *process) rest(paused bool) bool {
+	g := p.n.gate()
+	defer g.leave()
+	p.word.Store(idle)
+	if !p.work(paused) || !p.word.CompareAndSwap(idle, busy) {
+		return false
+	}
+	p.touch()
+	return true
 }
 
 // work is true if something came; anybody may ask.
