@@ -1,6 +1,9 @@
 package supervise
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Change is code_change of a supervisor: flags and specifications of another version take the place of those that
 // are there, by ID. A child whose ID stays goes on running under its new specification; one whose ID is gone goes on as
@@ -11,6 +14,15 @@ func (s *Supervisor) Change(ctx context.Context, flags Flags, specs ...ChildSpec
 	if err != nil {
 		return err
 	}
+	for {
+		err := s.changeNow(ctx, flags, list)
+		if !errors.Is(err, ErrNotRunning) {
+			return err // it has ended in this moment: what begins next begins with the new ones
+		}
+	}
+}
+
+func (s *Supervisor) changeNow(ctx context.Context, flags Flags, list []ChildSpec) error {
 	s.mu.Lock()
 	if s.now == nil {
 		defer s.mu.Unlock()
@@ -31,7 +43,9 @@ func (s *Supervisor) Change(ctx context.Context, flags Flags, specs ...ChildSpec
 }
 
 func (r *run) change(flags Flags, specs []ChildSpec) {
+	r.window.Lock()
 	r.flags = flags
+	r.window.Unlock()
 	if flags.Strategy == Dynamic {
 		return
 	}

@@ -29,12 +29,31 @@ func (m *mailbox) put(e exit) {
 	m.ring()
 }
 
+// next takes the oldest exit. Those that follow stay: what is done about this one may wait for them.
+func (m *mailbox) next() (e exit, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.queue) == 0 {
+		return e, false
+	}
+	e, m.queue = m.queue[0], m.queue[1:]
+	m.ring()
+	return e, true
+}
+
 func (m *mailbox) take() []exit {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := m.queue
 	m.queue = nil
 	return list
+}
+
+// waiting is how many exits there are.
+func (m *mailbox) waiting() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.queue)
 }
 
 // pick takes the exit of one child and leaves the others.

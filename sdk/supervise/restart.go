@@ -81,10 +81,43 @@ func (r *run) restartList(ctx context.Context, list []*child) (*child, error) {
 
 // mayRestart counts a restart as OTP does: in whole seconds, those at the very edge of the period included.
 func (r *run) mayRestart() bool {
-	now := int64(time.Since(r.began) / time.Second)
-	period := int64(r.flags.Period / time.Second)
-	r.restarts = append(slices.DeleteFunc(r.restarts, func(t int64) bool { return t < now-period }), now)
+	r.window.Lock()
+	defer r.window.Unlock()
+	r.restarts = append(r.recent(), r.second())
 	return len(r.restarts) <= r.flags.allowed()
+}
+
+// recent are the restarts within the period that ends now. The caller holds window.
+func (r *run) recent() []int64 {
+	from := r.second() - int64(r.flags.Period/time.Second)
+	return slices.DeleteFunc(slices.Clone(r.restarts), func(t int64) bool { return t < from })
+}
+
+func (r *run) second() int64 { return int64(time.Since(r.began) / time.Second) }
+
+// Restarts is how many restarts count at this moment: those within the period. It does not wait for the supervisor, which
+// may be starting a child, and is 0 unless Run is at work.
+func (s *Supervisor) Restarts() int {
+	s.mu.Lock()
+	r := s.now
+	s.mu.Unlock()
+	if r == nil {
+		return 0
+	}
+	r.window.Lock()
+	defer r.window.Unlock()
+	return len(r.recent())
+}
+
+// Waiting is how many ends of children the supervisor has not seen yet. It does not wait for it.
+func (s *Supervisor) Waiting() int {
+	s.mu.Lock()
+	r := s.now
+	s.mu.Unlock()
+	if r == nil {
+		return 0
+	}
+	return r.exits.waiting()
 }
 
 // autoShutdown ends the supervisor with its significant children, if its flags say so.

@@ -334,3 +334,22 @@ func TestExitDuringAnotherStop(t *testing.T) {
 		w.children("a:running b:terminated c:running")
 	})
 }
+
+// Two children end in one instant: the restart for the first one waits for the end of the second, which has come already.
+func TestChildrenThatFailTogether(t *testing.T) {
+	for _, strategy := range []Strategy{OneForOne, OneForAll, RestForOne} {
+		bubble(t, func(w *world) {
+			w.run(Flags{Strategy: strategy, Intensity: 5}, w.spec("a"), w.spec("b"))
+			w.wrote("+a +b")
+			w.must(w.sup.do(w.Context(), func(*run) {
+				w.kids["a"].tell <- errCrash
+				time.Sleep(time.Second)
+				w.kids["b"].tell <- errCrash
+				time.Sleep(time.Second) // both ends wait in the mailbox
+			}))
+			time.Sleep(time.Minute)
+			w.wrote("+a +b")
+			w.children("a:running b:running")
+		})
+	}
+}

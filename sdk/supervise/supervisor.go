@@ -72,10 +72,10 @@ func (s *Supervisor) begin() (*run, error) {
 }
 
 func (s *Supervisor) end(r *run) {
-	close(r.over)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.now = nil
+	s.mu.Unlock()
+	close(r.over)
 }
 
 // do runs f in the supervisor's goroutine, between two things that it does.
@@ -101,9 +101,10 @@ func (s *Supervisor) do(ctx context.Context, f func(r *run)) error {
 // run is a supervisor at work. Only its own goroutine touches it, but for the channels and the mailbox.
 type run struct {
 	flags    Flags
-	began    time.Time // seconds are counted from here
-	restarts []int64   // those within the period, in seconds
-	list     []*child  // in the order of starting
+	began    time.Time  // seconds are counted from here
+	window   sync.Mutex // of restarts, and of flags while they change: they are read from outside
+	restarts []int64    // those within the period, in seconds
+	list     []*child   // in the order of starting
 	byID     map[string]*child
 	made     uint64 // IDs
 	orphans  []orphan
@@ -135,7 +136,7 @@ func (r *run) supervise(ctx context.Context) error {
 		case call := <-r.calls:
 			call()
 		case <-r.exits.wake:
-			for _, e := range r.exits.take() {
+			if e, ok := r.exits.next(); ok {
 				r.exited(ctx, e)
 			}
 		case <-r.due():
