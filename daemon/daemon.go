@@ -336,7 +336,7 @@ func (d *Daemon) rules() watch.Rules {
 // stop ends the services in order.
 func (d *Daemon) stop() error {
 	d.engine.Close()
-	d.host.Arrange(d.engine.Order())
+	d.engine.Supervise() // also if there was no boot that said how
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownBudget)
 	defer cancel()
 	return d.host.Shutdown(ctx)

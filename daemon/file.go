@@ -20,7 +20,7 @@ import (
 )
 
 // File is theseus.toml: what the operator decides. It is read when the daemon starts, and again for each release that is
-// built: what it says of listeners, configuration and restarts is part of the release from then on. What it says of the
+// built: what it says of listeners, configuration, restarts and supervisors is part of the release from then on. What it says of the
 // drop folder (allow, upgrade, within) is read at each drop; while it has a mistake, the last good one holds.
 //
 //	[releases]
@@ -34,11 +34,17 @@ import (
 //	within  = "^1"                   # auto only to these versions; any if missing
 //	listen.http = "127.0.0.1:9000"   # instead of the manifest's address
 //	config = { greeting = "hello" }  # for the service itself
-//	restart = { intensity = 5 }      # instead of the manifest's
+//	restart = { intensity = 5 }      # instead of the manifest's; type = "transient": only after a failure
+//	shutdown = "20s"                 # for an orderly stop; or "brutal_kill", "infinity"
+//
+//	[supervisor.backend]             # see SupervisorFile
+//	strategy = "rest_for_one"
+//	children = ["cache", "visits"]
 type File struct {
-	Releases ReleasesFile           `toml:"releases"`
-	History  HistoryFile            `toml:"history"`
-	Service  map[string]ServiceFile `toml:"service"`
+	Releases   ReleasesFile              `toml:"releases"`
+	History    HistoryFile               `toml:"history"`
+	Service    map[string]ServiceFile    `toml:"service"`
+	Supervisor map[string]SupervisorFile `toml:"supervisor"`
 
 	name   string         // of the file
 	unread bool           // it has had a mistake ever since the daemon started: nothing is known of it
@@ -58,11 +64,12 @@ type HistoryFile struct {
 
 // ServiceFile is one service in theseus.toml.
 type ServiceFile struct {
-	Upgrade Upgrade           `toml:"upgrade"`
-	Within  Range             `toml:"within"`
-	Listen  map[string]string `toml:"listen"`
-	Config  map[string]any    `toml:"config"`
-	Restart appup.Restart     `toml:"restart"`
+	Upgrade  Upgrade           `toml:"upgrade"`
+	Within   Range             `toml:"within"`
+	Listen   map[string]string `toml:"listen"`
+	Config   map[string]any    `toml:"config"`
+	Restart  RestartFile       `toml:"restart"`
+	Shutdown release.Shutdown  `toml:"shutdown"`
 }
 
 // Upgrade says what becomes of a dropped package.
@@ -122,7 +129,7 @@ func Load(path string) (*File, error) {
 			return nil, err
 		}
 	}
-	return f, nil
+	return f, f.checkTree()
 }
 
 // check finds what is well-formed and yet wrong.
@@ -158,8 +165,8 @@ func checkAddress(address string) error {
 func (f *File) settings(service string) (release.Settings, error) {
 	s := f.Service[service]
 	d := release.Decisions{Listen: s.Listen}
-	if s.Restart != (appup.Restart{}) {
-		d.Restart = &s.Restart
+	if own := s.Restart.Restart; own != (appup.Restart{}) {
+		d.Restart = &own
 	}
 	if len(s.Config) > 0 {
 		var err error

@@ -91,7 +91,7 @@ func TestMistakeAtTheStartIsForgottenOnceItIsMended(t *testing.T) {
 	if !errors.As(err, &mistake) || o == nil {
 		t.Fatalf("operator %v, error %v", o, err)
 	}
-	if _, err := o.Read(nil); !errors.As(err, &mistake) {
+	if _, err := o.Read(nil, nil); !errors.As(err, &mistake) {
 		t.Errorf("a build would go on: %v", err)
 	}
 	if f, err := o.newest(); err == nil || f.Rule("visits").Auto || o.AtStart("visits") != release.NoSettings {

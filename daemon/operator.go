@@ -36,7 +36,7 @@ func newOperator(path string) (*operator, error) {
 }
 
 // Read reads the file again.
-func (o *operator) Read(known map[string][]string) (upgrades.Decided, error) {
+func (o *operator) Read(known map[string][]string, services release.Requires) (upgrades.Decided, error) {
 	f, err := Load(o.path)
 	if err != nil {
 		return upgrades.Decided{}, err
@@ -47,8 +47,14 @@ func (o *operator) Read(known map[string][]string) (upgrades.Decided, error) {
 			return d, err
 		}
 	}
+	if d.Tree, err = f.supervision().Tree(); err != nil {
+		return d, err
+	}
 	if known != nil {
 		d.Warnings, err = f.strangers(known)
+	}
+	if err == nil && services != nil {
+		err = f.inTree(f.supervision().CheckServices(services))
 	}
 	if err == nil {
 		o.mu.Lock()

@@ -48,6 +48,14 @@ func noteValue(found map[string]int, table string, e *unstable.Node) {
 	if v.Raw.Length > 0 {
 		found[path+value] = int(v.Raw.Offset)
 	}
+	if v.Kind == unstable.Array {
+		for items := v.Children(); items.Next(); {
+			note := path + "." + string(items.Node().Data) // as supervisor.backend.children.chat
+			if _, known := found[note]; !known && items.Node().Raw.Length > 0 {
+				found[note] = int(items.Node().Raw.Offset)
+			}
+		}
+	}
 	if v.Kind == unstable.InlineTable {
 		children := v.Children()
 		for children.Next() {

@@ -52,6 +52,7 @@ func (f *flight) rollBack(ctx context.Context, cause error) error {
 func (f *flight) land(ctx context.Context, s State, failure *control.Error, cause error) error {
 	f.give(ctx)
 	f.conclude(s, cause)
+	f.e.Supervise()
 	f.settled()
 	f.clear(ctx)
 	failure.Running = f.e.running()

@@ -30,8 +30,9 @@ func (e *Engine) Boot(ctx context.Context) error {
 	if damaged != nil {
 		e.log.Error("a package of the release cannot be read", "release", name, "error", damaged)
 	}
+	e.Supervise()
 	e.endStrangers(ctx, ps, f)
-	if err := e.bootAll(ctx, ps, f); err != nil {
+	if err := e.bootAll(ctx, ps, e.supervision(e.treeOf(name)), f); err != nil {
 		return fmt.Errorf("boot %s: %w", name, err)
 	}
 	if !first {
@@ -81,9 +82,9 @@ func (e *Engine) endStrangers(ctx context.Context, ps packages, f *flight) {
 // flies is true if there is a flight and it changes the service.
 func (f *flight) flies(service string) bool { return f != nil && f.has(service) }
 
-// bootAll brings up all processes at once and lets each serve as soon as it is up, and those that it requires are
-// done. One that does not come up keeps nobody else waiting.
-func (e *Engine) bootAll(ctx context.Context, ps packages, f *flight) error {
+// bootAll brings up all processes at once and lets each serve as soon as it is up, and those that it requires, or that
+// come before it under its supervisors, are done. One that does not come up keeps nobody else waiting.
+func (e *Engine) bootAll(ctx context.Context, ps packages, s release.Supervision, f *flight) error {
 	boots := map[string]*booted{}
 	for _, name := range ps.order() {
 		if !f.flies(name) {
@@ -95,7 +96,7 @@ func (e *Engine) bootAll(ctx context.Context, ps packages, f *flight) error {
 		wg.Go(func() {
 			defer close(b.done)
 			b.err = e.bring(ctx, b)
-			b.await(boots)
+			await(boots, ps.starts(s, b.pkg.Name))
 			b.err = e.serve(ctx, b)
 		})
 	}
@@ -117,12 +118,9 @@ type booted struct {
 	done chan struct{} // it serves, or does not come up
 }
 
-// await returns when all that the service requires is done.
-func (b *booted) await(boots map[string]*booted) {
-	if b.pkg.Manifest == nil {
-		return
-	}
-	for name := range b.pkg.Manifest.Requires {
+// await returns when all of these are done.
+func await(boots map[string]*booted, names []string) {
+	for _, name := range names {
 		if other := boots[name]; other != nil {
 			<-other.done
 		}

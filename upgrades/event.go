@@ -13,6 +13,7 @@ import (
 type record struct {
 	control.Event
 	Set        map[string]item            `json:"set,omitempty"`        // of a release that was built
+	Tree       release.Tree               `json:"tree,omitempty"`       // likewise
 	Plan       *control.Plan              `json:"plan,omitempty"`       // of an upgrade that was planned
 	Changes    []change                   `json:"changes,omitempty"`    // likewise
 	Before     map[string]control.Traffic `json:"before,omitempty"`     // by service: the minute before the switch

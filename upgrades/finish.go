@@ -5,6 +5,7 @@ import "context"
 // finish is what follows from the record "permanent": the new versions are the host's, write their own shape only,
 // and the old ones end. Boot does the same, should this be cut short.
 func (f *flight) finish(ctx context.Context) {
+	f.e.Supervise()
 	for _, m := range f.moves {
 		switch {
 		case m.Do == doStop:

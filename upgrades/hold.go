@@ -42,10 +42,3 @@ func (e *Engine) await(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Order lists the services of the serving release, each after those that it requires.
-func (e *Engine) Order() []string {
-	name, _ := e.bootRelease()
-	ps, _ := e.loadSome(name) // a package that cannot be read has no say
-	return ps.order()
-}

@@ -26,6 +26,9 @@ type Host interface {
 	// a dead one may be of another make than the host's own (see Gone): only its Package counts. With in nil the
 	// service is no longer wanted: nobody serves and nothing is restarted.
 	Give(service string, in Instance)
+	// Supervise says who restarts whom from now on, and in which order services start: what stops all stops them the other
+	// way round. It does not wait, and starts and stops nothing.
+	Supervise(s release.Supervision, order []string)
 }
 
 // Instance is one process of one version. Calls may be repeated: what is already so succeeds. A dead process answers

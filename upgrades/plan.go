@@ -21,7 +21,8 @@ type drawn struct {
 	changes []change
 	from    packages
 	to      packages
-	after   uint64 // upgrades begun before
+	tree    []string // how it changes
+	after   uint64   // upgrades begun before
 }
 
 // Plan says what an upgrade to a release would do, or a rollback, and changes nothing. An empty To means the newest release
@@ -65,6 +66,7 @@ func (e *Engine) drawPlan(ctx context.Context, req control.PlanRequest) (*drawn,
 	if d.changes, err = e.drawChanges(d.from, d.to, down); err != nil {
 		return nil, err
 	}
+	d.tree = e.treeChanges(e.treeOf(from), e.treeOf(to))
 	e.read(func(r *registry) { d.after = r.upgrades })
 	d.plan.Hold, d.plan.NoProbation = req.Hold, req.NoProbation
 	e.fill(ctx, d)
@@ -191,9 +193,10 @@ func digest(d *drawn) string {
 		From, To          string
 		Changes           []change
 		Steps             [][2]string
-		Hold, NoProbation bool `json:",omitempty"`
+		Hold, NoProbation bool     `json:",omitempty"`
+		Tree              []string `json:",omitempty"`
 		After             uint64
-	}{d.plan.From, d.plan.To, d.changes, names, d.plan.Hold, d.plan.NoProbation, d.after})
+	}{d.plan.From, d.plan.To, d.changes, names, d.plan.Hold, d.plan.NoProbation, d.tree, d.after})
 	if err != nil {
 		panic(fmt.Sprintf("upgrades: a plan that is no JSON: %v", err)) // plain data always is
 	}

@@ -31,6 +31,7 @@ func (e *Engine) planBack(f *flight, to string) (control.Plan, error) {
 	for _, c := range slices.Backward(changes) {
 		p.Steps = append(p.Steps, c.backSteps()...)
 	}
+	p.Steps = append(p.Steps, treeSteps(e.treeChanges(e.treeOf(f.to), e.treeOf(f.from)))...)
 	p.Steps = append(p.Steps, control.PlanStep{Name: "rolled_back", Text: orNothing(f.from) + " is permanent as before"})
 	for _, c := range changes {
 		p.Steps = append(p.Steps, c.undoSteps()...)

@@ -77,6 +77,7 @@ func (e *Engine) packagesOf(u *underway, to bool) packages {
 // resume does what the journal demands.
 func (f *flight) resume(ctx context.Context) error {
 	state := f.state()
+	f.e.Supervise()
 	for _, m := range f.moves {
 		f.find(ctx, m, state)
 	}

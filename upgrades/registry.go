@@ -31,6 +31,7 @@ type numbered struct {
 	number  int
 	status  release.Status
 	set     map[string]item
+	tree    release.Tree
 	built   time.Time
 	by      string
 	proven  bool   // was permanent once
@@ -95,7 +96,7 @@ func (r *registry) build(rec record) error {
 		return fmt.Errorf("upgrades: release %q was built where %q comes next", rec.To, want)
 	}
 	r.releases = append(r.releases, &numbered{
-		name: rec.To, number: len(r.releases) + 1, set: maps.Clone(rec.Set), built: rec.Time, by: rec.By,
+		name: rec.To, number: len(r.releases) + 1, set: maps.Clone(rec.Set), tree: rec.Tree, built: rec.Time, by: rec.By,
 	})
 	return nil
 }
@@ -267,12 +268,12 @@ func (r *registry) paid(seq uint64) {
 	}
 }
 
-// same returns the release of exactly this set that an upgrade would lead to by itself, the newest one or the one that
+// same returns the release of exactly this set and tree that an upgrade would lead to by itself, the newest one or the one that
 // serves, or nil.
-func (r *registry) same(set map[string]item) *numbered {
+func (r *registry) same(set map[string]item, tree release.Tree) *numbered {
 	newest, _ := r.newest()
 	for _, n := range []*numbered{r.find(r.serving), newest} {
-		if n != nil && maps.EqualFunc(n.set, set, item.same) {
+		if n != nil && n.tree == tree && maps.EqualFunc(n.set, set, item.same) {
 			return n
 		}
 	}
@@ -285,6 +286,14 @@ func (r *registry) set(name string) map[string]item {
 		return n.set
 	}
 	return nil
+}
+
+// tree says how the services of a release are supervised; by the root alone for "".
+func (r *registry) tree(name string) release.Tree {
+	if n := r.find(name); n != nil {
+		return n.tree
+	}
+	return ""
 }
 
 // before is the release that the serving one followed, else the newest one below it that was permanent once, or nil.

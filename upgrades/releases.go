@@ -42,9 +42,11 @@ func (e *Engine) build(ctx context.Context, pkgs []release.Package, by string, r
 		return control.Built{}, err
 	}
 	built := control.Built{From: base}
-	if built.Warnings, err = e.decide(from, to); err != nil {
+	decided, err := e.decide(from, to)
+	if err != nil {
 		return built, err
 	}
+	built.Warnings, built.Supervision = decided.Warnings, e.treeChanges(e.treeOf(base), decided.Tree)
 	if built.Changes, err = e.changes(from, to); err != nil {
 		return built, err
 	}
@@ -56,7 +58,8 @@ func (e *Engine) build(ctx context.Context, pkgs []release.Package, by string, r
 	if err := errors.Join(e.onShelf(pkgs), e.checkVersions(pkgs)); err != nil {
 		return built, err
 	}
-	built.To, built.New, err = e.number(to, base, servicesOf(built.Changes), by)
+	parts := servicesOf(built.Changes)
+	built.To, built.New, err = e.number(to, decided.Tree, record{Event: control.Event{Kind: Built, From: base, By: by, Parts: parts}})
 	return built, err
 }
 
@@ -182,17 +185,17 @@ func (e *Engine) detail(from, to release.Package) ([]string, error) {
 	return e.differ(changeOf(relup, from, to), from, to).detail(), e.worn(to)
 }
 
-// number gives a set its release, a new one unless an upgrade would lead to it already.
-func (e *Engine) number(ps packages, base string, parts []string, by string) (name string, fresh bool, err error) {
+// number gives a set and its tree a release, a new one unless an upgrade would lead to it already.
+func (e *Engine) number(ps packages, tree release.Tree, rec record) (name string, fresh bool, err error) {
 	e.quiet.Lock()
 	defer e.quiet.Unlock()
 	set := ps.set()
 	var known *numbered
-	e.read(func(r *registry) { known, name = r.same(set), r.nextName() })
+	e.read(func(r *registry) { known, name = r.same(set, tree), r.nextName() })
 	if known != nil {
 		return known.name, false, nil
 	}
-	rec := record{Event: control.Event{Kind: Built, From: base, To: name, By: by, Text: ps.text(), Parts: parts}, Set: set}
+	rec.To, rec.Text, rec.Set, rec.Tree = name, ps.text(), set, tree
 	if _, err = e.append(rec); err != nil {
 		return "", false, err
 	}

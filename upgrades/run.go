@@ -86,6 +86,7 @@ func (f *flight) run(ctx context.Context) error {
 	if err := f.switchAll(ctx); err != nil {
 		return f.giveUp(ctx, err)
 	}
+	f.e.Supervise()
 	return f.prove(ctx)
 }
 

@@ -18,7 +18,8 @@ import (
 type Operator interface {
 	// Read says what is decided now, for each service that is named there. known are the services that can be named,
 	// with the names of their listeners; what is named and not known is a warning or, if it can only be a slip, an error.
-	Read(known map[string][]string) (Decided, error)
+	// services are those of the release to come: a tree that does not fit them is an error. Nothing is compared with nil.
+	Read(known map[string][]string, services release.Requires) (Decided, error)
 	// AtStart is what was decided for a service when the daemon started: releases without settings mean this.
 	AtStart(service string) release.Settings
 }
@@ -26,24 +27,25 @@ type Operator interface {
 // Decided is what an [Operator] says.
 type Decided struct {
 	Settings map[string]release.Settings
+	Tree     release.Tree
 	Warnings []string
 }
 
 // nobody decides nothing.
 type nobody struct{}
 
-func (nobody) Read(map[string][]string) (Decided, error) { return Decided{}, nil }
-func (nobody) AtStart(string) release.Settings           { return release.NoSettings }
+func (nobody) Read(map[string][]string, release.Requires) (Decided, error) { return Decided{}, nil }
+func (nobody) AtStart(string) release.Settings                             { return release.NoSettings }
 
-// decide gives each service of a set the settings that the operator wants now, and returns the warnings.
-func (e *Engine) decide(from, to packages) ([]string, error) {
-	d, err := e.operator.Read(e.known(to))
+// decide gives each service of a set the settings that the operator wants now, and returns all that was decided.
+func (e *Engine) decide(from, to packages) (Decided, error) {
+	d, err := e.operator.Read(e.known(to), to.requires())
 	var mistake *appup.ParseError
 	if errors.As(err, &mistake) {
-		return nil, e.refuse(codeBadConfig, mistake.Error(), "correct it and build again; nothing has changed")
+		return d, e.refuse(codeBadConfig, mistake.Error(), "correct it and build again; nothing has changed")
 	}
 	if err != nil {
-		return nil, err
+		return d, err
 	}
 	for name, p := range to {
 		want := d.Settings[name]
@@ -57,7 +59,7 @@ func (e *Engine) decide(from, to packages) ([]string, error) {
 		p.Settings = want
 		to[name] = p
 	}
-	return d.Warnings, nil
+	return d, nil
 }
 
 // known are the services of all releases and of the set, with the listeners of the latter.
@@ -78,25 +80,28 @@ func (e *Engine) known(to packages) map[string][]string {
 	return all
 }
 
-// Drift names the services whose settings in the serving release are not what the operator wants now, and the newest
-// release if that has them as they are wanted.
+// Drift names the services whose settings in the serving release are not what the operator wants now, and supervision if
+// that is another one; and the newest release if that has all as it is wanted.
 func (e *Engine) Drift() (services []string, built string, err error) {
-	d, err := e.operator.Read(nil)
+	d, err := e.operator.Read(nil, nil)
 	if err != nil {
 		return nil, "", err
 	}
 	e.read(func(r *registry) {
-		services = e.drift(r.set(r.serving), d)
-		if n, _ := r.newest(); n != nil && len(e.drift(n.set, d)) == 0 {
+		services = e.drift(r.find(r.serving), d)
+		if n, _ := r.newest(); n != nil && len(e.drift(n, d)) == 0 {
 			built = n.name
 		}
 	})
 	return services, built, nil
 }
 
-// drift names the services of a set whose settings are not what is decided.
-func (e *Engine) drift(set map[string]item, d Decided) (services []string) {
-	for name, it := range set {
+// drift names the services of a release whose settings are not what is decided, and supervision.
+func (e *Engine) drift(n *numbered, d Decided) (services []string) {
+	if n == nil {
+		return nil
+	}
+	for name, it := range n.set {
 		want := d.Settings[name]
 		if want == "" {
 			want = release.NoSettings
@@ -110,8 +115,14 @@ func (e *Engine) drift(set map[string]item, d Decided) (services []string) {
 		}
 	}
 	slices.Sort(services)
+	if n.tree != d.Tree {
+		services = append(services, supervision)
+	}
 	return services
 }
+
+// supervision is what is not of one service.
+const supervision = "supervision"
 
 // decisions are the settings of a package, taken apart.
 func (e *Engine) decisions(p release.Package) release.Decisions {

@@ -22,7 +22,11 @@ func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
 		decided = decided || commit
 		list = append(list, control.PlanStep{Service: c.Service, Name: "switch", Text: switchText(c), Commit: commit})
 	}
-	if !d.plan.NoReturn && !d.plan.NoProbation {
+	list = append(list, treeSteps(d.tree)...)
+	if len(d.changes) == 0 {
+		list = append(list, control.PlanStep{Name: "switch", Text: d.plan.To + " is in charge; its services are those of " + d.plan.From, Commit: true})
+	}
+	if !d.plan.NoReturn && !d.plan.NoProbation && (len(d.changes) > 0 || d.plan.Hold) {
 		list = append(list, control.PlanStep{Name: "probation", Text: probationText(d)})
 	}
 	list = append(list, control.PlanStep{Name: "make_permanent", Text: permanentText(d)})

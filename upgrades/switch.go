@@ -15,13 +15,17 @@ func (f *flight) switchAll(ctx context.Context) error {
 	if err := f.reach(Switching, ""); err != nil {
 		return err
 	}
-	return f.each(ctx, func(ctx context.Context, m *move) error {
+	err := f.each(ctx, func(ctx context.Context, m *move) error {
 		err := f.switchOver(ctx, m)
 		if err == nil {
 			f.tellSwitched(m)
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return f.markTree()
 }
 
 func (f *flight) switchOver(ctx context.Context, m *move) error {

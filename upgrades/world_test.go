@@ -45,17 +45,21 @@ type world struct {
 
 	operator operator
 	ports    map[string]bool // that somebody else has
+
+	tree   release.Supervision // as the host was told last
+	starts []string            // in which order, likewise
 }
 
 // operator is theseus.toml.
 type operator struct {
 	now, start map[string]release.Settings
+	tree       release.Tree
 	err        error
 	warnings   []string
 }
 
-func (o *operator) Read(map[string][]string) (Decided, error) {
-	return Decided{Settings: o.now, Warnings: o.warnings}, o.err
+func (o *operator) Read(map[string][]string, release.Requires) (Decided, error) {
+	return Decided{Settings: o.now, Tree: o.tree, Warnings: o.warnings}, o.err
 }
 
 func (o *operator) AtStart(service string) release.Settings {
@@ -595,6 +599,10 @@ func (d *daemon) Take(service string) Instance {
 	return nil
 }
 
+func (d *daemon) Supervise(s release.Supervision, order []string) {
+	d.w.with(func() { d.w.tree, d.w.starts = s, order })
+}
+
 func (d *daemon) Give(service string, in Instance) {
 	a := d.next("give " + service)
 	w := d.w
@@ -853,6 +861,9 @@ func (w *world) faults(e *Engine) []string {
 		if g := w.ground(service); g.taken || g.given == nil || itemOf(*g.given) != set[service] {
 			note("%s is not the host's", service)
 		}
+	}
+	if tree, err := w.tree.Tree(); err != nil || tree != e.reg.tree(name) {
+		note("the host supervises by %q, and %s has %q", tree, name, e.reg.tree(name))
 	}
 	list = append(list, w.socketFaults(set)...)
 	return append(list, w.ledgerFaults(e)...)

@@ -14,6 +14,7 @@ import (
 const (
 	Crashed       = "crashed"        // a service died
 	Restarted     = "restarted"      // it serves again
+	Stopped       = "stopped"        // it was ended because another one has failed
 	Failed        = "failed"         // too many restarts did not help
 	DaemonStarted = "daemon_started" // a first one, or one in the place of another
 	DaemonStopped = "daemon_stopped" // in order

@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,10 +53,14 @@ type Host struct {
 	end   context.CancelFunc
 	going context.Context // of supervision; ends before life does
 	halt  context.CancelFunc
+	calm  context.Context // of orderly stops; when it ends they are by force
+	hurry context.CancelFunc
 
 	mu       sync.Mutex // of the map and order alone; never held over a call to a process
 	services map[string]*service
-	given    int
+
+	tree  *tree
+	bring func(ctx context.Context, p release.Package) (upgrades.Instance, error) // bringUp, but for tests
 }
 
 var _ upgrades.Host = (*Host)(nil)
@@ -75,7 +81,13 @@ func New(o Options) *Host {
 	}
 	life, end := context.WithCancel(context.Background())
 	going, halt := context.WithCancel(life)
-	return &Host{o: o, log: o.Logger, life: life, end: end, going: going, halt: halt, services: map[string]*service{}}
+	calm, hurry := context.WithCancel(life)
+	h := &Host{
+		o: o, log: o.Logger, life: life, end: end, going: going, halt: halt, calm: calm, hurry: hurry,
+		services: map[string]*service{},
+	}
+	h.tree, h.bring = newTree(h), h.bringUp
+	return h
 }
 
 // Close ends supervision and lets go of every process. They live on, for the next host.
@@ -89,7 +101,8 @@ func (h *Host) service(name string) *service {
 	if s == nil {
 		s = newService(h, name)
 		h.services[name] = s
-		go s.supervise(h.going)
+		h.tree.begin()
+		h.tree.nudge()
 	}
 	return s
 }
@@ -103,6 +116,13 @@ func (h *Host) all() []*service {
 		list = append(list, s)
 	}
 	return list
+}
+
+// names of all services, in order.
+func (h *Host) names() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(maps.Keys(h.services))
 }
 
 // Instances lists the live processes of a service.
@@ -119,12 +139,10 @@ func (h *Host) Take(name string) upgrades.Instance { return h.service(name).take
 
 // Give ends Take. Listeners that no process of the service and not the serving version has use for are closed.
 func (h *Host) Give(name string, in upgrades.Instance) {
-	h.mu.Lock()
-	h.given++
-	turn := h.given
-	h.mu.Unlock()
 	s := h.service(name)
-	s.give(in, turn)
+	h.tree.limit(s, in)
+	s.give(in)
+	h.tree.given(s)
 	s.tidy()
 }
 
@@ -139,20 +157,4 @@ func (h *Host) decisions(p release.Package) release.Decisions {
 		h.log.Error("settings that are none", "service", p.Name, "error", err)
 	}
 	return d
-}
-
-// Arrange says in which order services would have been given that have not been given yet.
-func (h *Host) Arrange(names []string) {
-	for _, name := range names {
-		s := h.service(name)
-		h.mu.Lock()
-		h.given++
-		turn := h.given
-		h.mu.Unlock()
-		s.mu.Lock()
-		if s.turn == 0 {
-			s.turn = turn
-		}
-		s.mu.Unlock()
-	}
 }

@@ -195,7 +195,7 @@ func TestTooManyCrashesFailTheService(t *testing.T) {
 	if !strings.Contains(s.Reason, "signal: killed") {
 		t.Errorf("reason %q", s.Reason)
 	}
-	for _, want := range []string{"crashed", "restarted", "crashed", "restarted", "crashed", "restarted", "failed"} {
+	for _, want := range []string{"crashed", "restarted", "crashed", "restarted", "crashed", "restarted", "crashed", "failed"} {
 		e := <-noted
 		if e.Kind != want || e.Service != "fake" || e.Text != "1.0.0" || (e.Kind != "restarted") != (e.Reason != "") {
 			t.Errorf("noted %+v, want %s", e, want)

@@ -3,13 +3,13 @@ package host
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/theseusd/theseus/daemon/audit"
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/supervise"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/release"
@@ -21,22 +21,17 @@ const (
 	stateRunning    = "running"
 	stateRestarting = "restarting"
 	stateFailed     = "failed"
+	stateEnded      = "ended" // by itself, and it is not to be started again
 )
 
 // restartBudget is for one start with activation: reading a long state log takes its time.
 const restartBudget = 2 * time.Minute
 
-const failedHint = "if it does not come up by itself: reltool rollback, or an upgrade to a better version"
-
-// failedRest is how long a service that failed is left alone: what it lacked, as disk space, may be there again.
-const failedRest = 30 * time.Second
-
-// service is the supervision of one service.
+// service is one service: what runs of it, and what its supervisor sees of that.
 type service struct {
 	host *Host
 	name string
-	wake chan struct{} // something below has changed
-	gate sync.Mutex    // held by a restart, so that Take waits for it
+	gate gate // held by a start and a stop of its supervisor, so that Take waits for it
 
 	ports   sync.Mutex     // held while listeners are opened for an upgrade, or closed
 	pending sync.WaitGroup // processes that an earlier daemon left and that have not answered yet
@@ -45,144 +40,156 @@ type service struct {
 	instances []*instance
 	serving   upgrades.Instance // nil if none is to serve
 	taken     bool
-	turn      int // of the last Give, for the order of stopping
 	state     string
 	reason    string
 	restarts  int
-	recent    []time.Time // restarts within the period
-	trouble   string      // why the last restart failed
+	trouble   string // why the last restart failed
+
+	home   *group // its supervisor
+	child  *child // what its supervisor watches; nil while there is none
+	loose  bool   // no supervisor has it, nor is one about to start it again
+	fresh  bool   // no supervisor has seen what was given: not even that it is dead
+	halted bool   // its supervisor stops it
+	moving bool   // from one supervisor to another: it runs on
 }
+
+// gate is a lock that may be held for minutes. A mutex would stop the virtual time of tests meanwhile.
+type gate chan struct{}
+
+func (g gate) Lock()   { g <- struct{}{} }
+func (g gate) Unlock() { <-g }
 
 // newService is taken until it is given.
 func newService(h *Host, name string) *service {
-	return &service{host: h, name: name, wake: make(chan struct{}, 1), taken: true}
+	return &service{host: h, name: name, taken: true, loose: true, gate: make(gate, 1)}
 }
 
-// supervise restarts the serving instance whenever it is dead, one for one. After too many restarts within the period
-// the service has failed, and is tried afresh every failedRest.
-func (s *service) supervise(ctx context.Context) {
-	for {
-		serving := s.watched()
-		var died <-chan struct{}
-		if serving != nil {
-			died = serving.Done()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-		case <-died:
-			s.restart(ctx, serving)
-		case <-s.rested():
-			s.afresh()
-		}
-	}
-}
-
-// rested fires when a service that failed is to be tried again; it is nil for any other.
-func (s *service) rested() <-chan time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken || s.state != stateFailed {
-		return nil
-	}
-	return time.After(failedRest)
-}
-
-// afresh forgets the restarts that did not help.
-func (s *service) afresh() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.taken && s.state == stateFailed && s.serving != nil {
-		s.state, s.recent = stateRestarting, nil
-	}
-}
-
-// watched is the instance whose death is ours to mend, or nil.
-func (s *service) watched() upgrades.Instance {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken || s.state == stateFailed {
-		return nil
-	}
-	return s.serving
-}
-
-// restart makes one attempt; the dead instance stays the serving one until it succeeds, so supervise comes again.
-func (s *service) restart(ctx context.Context, dead upgrades.Instance) {
+// start is how a supervisor starts the service: it brings a dead one up. One that runs is adopted as it is. One that is
+// taken, or was never given, is a child all the same: those who have it look after it.
+func (s *service) start(ctx context.Context, g *group) (supervise.Child, error) {
 	s.gate.Lock()
 	defer s.gate.Unlock()
-	if s.watched() != dead || ctx.Err() != nil || !s.mayRestart(dead, time.Now()) {
-		return
+	c := &child{service: s, group: g}
+	dead, err := s.bind(c)
+	if dead == nil {
+		return c, err
 	}
 	began := time.Now()
-	in, err := s.bring(ctx, dead.Package())
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	in, err := s.host.bring(ctx, dead.Package())
 	if err != nil {
-		s.trouble, s.reason = err.Error(), s.because(err)
-		s.host.log.Error("restart failed", "service", s.name, "error", err)
-		return
+		s.failed(ctx, dead.Package(), err)
+		return nil, err
 	}
-	s.serving, s.state, s.reason, s.trouble = in, stateRunning, "", ""
-	s.restarts++
-	s.host.log.Info("service restarted", "service", s.name, "pid", in.record.PID, "took", time.Since(began))
-	s.host.o.Note(control.Event{
-		Kind: audit.Restarted, Service: s.name, Text: in.pkg.Version, Took: time.Since(began).Seconds(),
-	})
+	s.restarted(c, in, time.Since(began))
+	return c, nil
 }
 
-// bring starts a version and makes it the active one.
-func (s *service) bring(ctx context.Context, p release.Package) (*instance, error) {
+// bind makes c what the supervisor watches, unless something has to be started for that: then it says what.
+func (s *service) bind(c *child) (dead upgrades.Instance, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.home != c.group {
+		return nil, supervise.ErrIgnore
+	}
+	fresh := s.fresh
+	s.fresh, s.loose, s.halted = false, false, false
+	if !s.taken && s.serving != nil && isDone(s.serving) && !fresh {
+		return s.serving, nil
+	}
+	s.child = c
+	if s.taken || s.serving == nil {
+		return nil, nil
+	}
+	if !isDone(s.serving) {
+		s.state, s.reason = stateRunning, ""
+	}
+	go s.heed(s.serving)
+	return nil, nil
+}
+
+// failed notes a start that did not work; the dead instance stays the serving one until one works.
+func (s *service) failed(ctx context.Context, p release.Package, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	s.trouble, s.reason = err.Error(), s.because(err)
+	s.mu.Unlock()
+	s.host.log.Error("restart failed", "service", s.name, "error", err)
+	s.host.o.Note(control.Event{Kind: audit.Crashed, Service: s.name, Text: p.Version, Reason: err.Error()})
+}
+
+func (s *service) restarted(c *child, in upgrades.Instance, took time.Duration) {
+	s.mu.Lock()
+	s.child, s.serving, s.state, s.reason, s.trouble = c, in, stateRunning, "", ""
+	s.restarts++
+	s.mu.Unlock()
+	go s.heed(in)
+	version := in.Package().Version
+	s.host.log.Info("service restarted", "service", s.name, "process", in.ID(), "took", took)
+	s.host.o.Note(control.Event{Kind: audit.Restarted, Service: s.name, Text: version, Took: took.Seconds()})
+}
+
+// bringUp starts a version and makes it the active one.
+func (h *Host) bringUp(ctx context.Context, p release.Package) (upgrades.Instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, restartBudget)
 	defer cancel()
-	in, err := s.host.start(ctx, p)
+	in, err := h.start(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := in.Activate(ctx, nil, false); err != nil {
-		in.kill()
+		_ = in.kill() // it is of no use, alive or not
 		return nil, err
 	}
 	return in, nil
 }
 
-// mayRestart notes a restart, or that there have been too many of them.
-func (s *service) mayRestart(dead upgrades.Instance, now time.Time) bool {
-	r := s.host.limits(dead.Package())
+// heed tells the supervisor when an instance dies.
+func (s *service) heed(in upgrades.Instance) {
+	select {
+	case <-in.Done():
+		s.died(in)
+	case <-s.host.life.Done():
+	}
+}
+
+// died hands the end of the serving instance to the supervisor, unless the service is taken: then it belongs to whoever
+// took it.
+func (s *service) died(in upgrades.Instance) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	how := s.trouble
-	if how == "" {
-		how = exitOf(dead)
+	c := s.child
+	if s.taken || s.serving != in || c == nil {
+		s.mu.Unlock()
+		return
 	}
-	s.recent = slices.DeleteFunc(s.recent, func(t time.Time) bool { return now.Sub(t) > time.Duration(r.Period) })
-	if len(s.recent) >= r.Intensity {
-		s.state = stateFailed
-		s.reason = fmt.Sprintf("%d restarts within %s did not help: %s", len(s.recent), time.Duration(r.Period), how)
-		s.host.log.Error("SERVICE FAILED: too many restarts", "again_in", failedRest, "service", s.name,
-			"version", dead.Package().Version, "reason", s.reason, "hint", failedHint)
-		s.host.o.Note(control.Event{
-			Kind: audit.Failed, Service: s.name, Text: dead.Package().Version, Reason: s.reason, Hint: failedHint,
-		})
-		return false
+	end := endOf(in)
+	if s.trouble != "" {
+		end.how = s.trouble
 	}
-	s.recent = append(s.recent, now)
-	s.state, s.reason = stateRestarting, how
-	s.host.log.Warn("service died; restarting it", "service", s.name, "version", dead.Package().Version, "how", how)
-	s.host.o.Note(control.Event{Kind: audit.Crashed, Service: s.name, Text: dead.Package().Version, Reason: how})
-	return true
+	s.child = nil
+	asked := s.halted // it was to end
+	if !asked {
+		s.state, s.reason = stateRestarting, end.how
+		if !c.group.again(s.name, end.orderly()) {
+			s.state, s.loose = stateEnded, true
+		}
+	}
+	s.mu.Unlock()
+	if !asked {
+		s.tellEnd(in, end)
+	}
+	c.end(end)
 }
 
-// limits are those of the version that died: a new one brings its own, and they go back with it.
+func (s *service) tellEnd(in upgrades.Instance, end *ended) {
+	version := in.Package().Version
+	s.host.log.Warn("service died", "service", s.name, "version", version, "how", end.how)
+	s.host.o.Note(control.Event{Kind: audit.Crashed, Service: s.name, Text: version, Reason: end.how})
+}
+
+// limits are those of a version: a new one brings its own, and they go back with it.
 func (h *Host) limits(p release.Package) appup.Restart { return h.decisions(p).Limits(p.Manifest) }
-
-func exitOf(in upgrades.Instance) string {
-	if own, ok := in.(*instance); ok {
-		return own.exit()
-	}
-	return "it did not come up"
-}
 
 func (s *service) take() upgrades.Instance {
 	s.mu.Lock()
@@ -191,7 +198,6 @@ func (s *service) take() upgrades.Instance {
 	s.pending.Wait()
 	s.gate.Lock() // a restart that is under way ends first
 	defer s.gate.Unlock()
-	s.nudge()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serving == nil || isDone(s.serving) {
@@ -200,30 +206,24 @@ func (s *service) take() upgrades.Instance {
 	return s.serving
 }
 
-func (s *service) give(in upgrades.Instance, turn int) {
+func (s *service) give(in upgrades.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.serving, s.taken, s.turn = in, false, turn
-	s.recent, s.trouble, s.reason = nil, s.reason, ""
+	s.serving, s.taken = in, false
+	s.fresh = s.loose
+	s.trouble, s.reason = s.reason, ""
 	s.state = stateRunning
 	switch {
 	case in == nil:
 		s.state = ""
 	case isDone(in):
 		s.state, s.reason = stateRestarting, s.trouble // why it did not come up, if that was noted
-		s.nudge()
+		go s.heed(in)
 		return
+	default:
+		go s.heed(in)
 	}
 	s.trouble = ""
-	s.nudge()
-}
-
-// nudge has supervise look again.
-func (s *service) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
 }
 
 // add makes an instance known.

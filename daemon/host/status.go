@@ -61,18 +61,24 @@ func (s *service) status() control.ServiceStatus {
 // main is the index of the process that serves: the active one, which during an upgrade may be another than the one
 // that was given, or that one. It is -1 if neither lives.
 func (s *service) main(answers []answer) int {
-	best := -1
-	for i, a := range answers {
-		if a.st.Role == upgrades.Active && (best < 0 || a.st.Epoch > answers[best].st.Epoch) {
-			best = i
-		}
-	}
+	best := activeOf(answers)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if best >= 0 || s.serving == nil {
 		return best
 	}
 	return slices.IndexFunc(answers, func(a answer) bool { return upgrades.Instance(a.in) == s.serving })
+}
+
+// activeOf is the index of the active process of the highest epoch, -1 if there is none.
+func activeOf(answers []answer) int {
+	best := -1
+	for i, a := range answers {
+		if a.st.Role == upgrades.Active && (best < 0 || a.st.Epoch > answers[best].st.Epoch) {
+			best = i
+		}
+	}
+	return best
 }
 
 func (a answer) fill(v *control.ServiceStatus) {
@@ -118,17 +124,15 @@ func (in *instance) listeners() map[string]string {
 	return m
 }
 
-// Shutdown stops all services in order, those given last first, and returns when every process is gone. When ctx
-// ends the rest is killed.
+// Shutdown stops all services, in the reverse order of their start, and returns when every process is gone. When ctx ends
+// the rest is killed.
 func (h *Host) Shutdown(ctx context.Context) error {
-	h.halt() // a restart that is under way ends, and nothing is restarted any more
-	services := h.all()
-	for _, s := range services {
-		s.take()
-	}
-	slices.SortFunc(services, func(a, b *service) int { return b.turn - a.turn })
+	defer context.AfterFunc(ctx, h.hurry)()
+	h.halt()
+	h.tree.ended(ctx)
 	var errs []error
-	for _, s := range services {
+	for _, s := range h.all() { // what no supervisor has: standbys
+		s.take()
 		errs = append(errs, s.stop(ctx))
 	}
 	h.end()
@@ -154,5 +158,6 @@ func (s *service) stop(ctx context.Context) error {
 func (h *Host) Alive() {
 	for _, s := range h.all() {
 		s.view()
+		h.tree.group(s.name)
 	}
 }

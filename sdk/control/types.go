@@ -123,6 +123,7 @@ type Built struct {
 	New     bool     `json:"new"` // false: this very set serves, or is the newest release
 	Changes []Change `json:"changes"`
 
+	Supervision []string `json:"supervision,omitempty"` // how the supervision tree differs, a line each
 	Warnings []string `json:"warnings,omitempty"` // of theseus.toml, as it was read for this, and of packages that were passed over
 }
 

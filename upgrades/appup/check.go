@@ -12,6 +12,9 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
+// IsName is true for what a service, and whatever stands beside services, may be called.
+func IsName(name string) bool { return nameForm.MatchString(name) }
+
 // nameForm lets NAME-VERSION be taken apart again, and is safe in the name of a file.
 var nameForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$`)
 

@@ -28,7 +28,7 @@ Sources are folders with an appup.toml: plugins/NAME and plugins/NAME/ANY below 
 Of each service the highest version is taken that is higher than the running one; NAME@VERSION takes exactly that one,
 and only so a pre-release; if nothing is named, a version that is taken with other content is passed over. What a version
 changes or takes away it has to cover: see reltool appup. theseus.toml is read again: what it says of listeners,
-configuration and restarts becomes part of the release, also if no package changes.
+configuration, restarts and supervisors becomes part of the release, also if no package changes.
 With --remove the release is without a service; its rows stay on disk. With --out the packages are only written; no
 daemon is needed, and each is compared with the next lower version in the sources.
 
@@ -139,13 +139,14 @@ func (t *tool) build(ctx context.Context, w wanted, key string) error {
 		return lost
 	}
 	built, err := t.deliver(ctx, c, picked, key, control.BuildRequest{Remove: w.remove, PassOver: len(w.names)+len(w.paths) == 0})
-	if err == nil && lost != nil && len(built.Changes) == 0 {
+	same := len(built.Changes)+len(built.Supervision) == 0
+	if err == nil && lost != nil && same {
 		err = lost // theseus.toml has not changed either
 	}
 	if err != nil {
 		return err
 	}
-	if len(built.Changes) == 0 {
+	if same {
 		built.Warnings = append(built.Warnings, raisedInCode(w)...)
 	}
 	return t.showBuilt(built)
@@ -224,7 +225,7 @@ func (t *tool) showBuilt(b control.Built) error {
 		return t.out.json(b)
 	}
 	switch {
-	case len(b.Changes) == 0:
+	case len(b.Changes)+len(b.Supervision) == 0:
 		fmt.Fprintf(t.out, "nothing to build: no source here has a higher version than what runs (%s)\n", orNothing(b.To))
 		t.hint("to build a change, raise the version in appup.toml and in main.go, or change theseus.toml")
 		return nil
@@ -234,6 +235,9 @@ func (t *tool) showBuilt(b control.Built) error {
 		fmt.Fprintf(t.out, "release built: %s\n", arrow(b.From, b.To))
 	}
 	t.showChanges(b.Changes)
+	for _, line := range b.Supervision {
+		fmt.Fprintln(t.out, "  "+line)
+	}
 	t.hint("see what it does: " + t.again("reltool upgrade"))
 	return nil
 }

@@ -1,0 +1,287 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/daemon/audit"
+	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/supervise"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// failedRest is how long a child of the root that failed is left alone: what it lacked, as disk space, may be there again.
+const failedRest = 30 * time.Second
+
+const failedHint = "if it does not come up by itself: reltool rollback, or an upgrade to a better version"
+
+// group is one supervisor: of theseus.toml, or the one that a service has for itself under the root.
+type group struct {
+	host *Host
+	name string
+	lone bool // its one child is the service of the same name
+	sup  *supervise.Supervisor
+
+	mu       sync.Mutex
+	above    string // its supervisor
+	restart  supervise.Restart
+	flags    supervise.Flags
+	changed  bool // its strategy or its children, by the last change
+	children []supervise.ChildSpec
+	members  map[string]release.Member
+	culprit  string // the child that is being restarted, by itself or with others
+	why      string
+	state    string
+	since    time.Time // of running
+	restarts int
+	resting  chan struct{} // ends a rest when it is closed; nil while there is none
+}
+
+func newGroup(h *Host, name string, lone bool) *group {
+	g := &group{host: h, name: name, lone: lone, state: stateStarting}
+	g.sup, _ = supervise.New(supervise.Flags{}) // without children there is nothing to refuse
+	return g
+}
+
+// change makes the group what it is to be, by the IDs of its children: none is started or stopped for it.
+func (g *group) change(ctx context.Context, flags supervise.Flags, children []supervise.ChildSpec) error {
+	flags.Report = g.heed
+	g.mu.Lock()
+	g.changed = g.flags.Strategy != flags.Strategy || !slices.EqualFunc(g.children, children, sameID)
+	g.flags, g.children = flags, children
+	g.mu.Unlock()
+	return g.sup.Change(ctx, flags, children...)
+}
+
+func sameID(a, b supervise.ChildSpec) bool { return a.ID == b.ID }
+
+// limit changes the restart limits alone.
+func (g *group) limit(ctx context.Context, flags supervise.Flags) error {
+	g.mu.Lock()
+	children := g.children
+	g.mu.Unlock()
+	return g.change(ctx, flags, children)
+}
+
+// heed is told by the supervisor what it acts upon.
+func (g *group) heed(r supervise.Report) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch r.Event {
+	case supervise.Exited, supervise.StartFailed:
+		g.culprit, g.why = r.ID, fmt.Sprint(r.Reason)
+		if errors.Is(r.Reason, supervise.ErrIntensity) {
+			g.why = "too many restarts did not help it"
+		}
+	case supervise.Started:
+		g.culprit = ""
+	default:
+	}
+}
+
+func (g *group) member(service string) release.Member {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.members[service]
+}
+
+// again is true if the service is started again after such an end.
+func (g *group) again(service string, orderly bool) bool { return g.member(service).Restarted(orderly) }
+
+// settle says which supervisor the group is under. No other one starts it.
+func (g *group) settle(above string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.above = above
+}
+
+func (g *group) isUnder(above string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.above == above
+}
+
+// spec is the group as a child of the supervisor above it.
+func (g *group) spec(above string, run func(ctx context.Context, ready func()) error) supervise.ChildSpec {
+	start := supervise.Go(run)
+	return supervise.ChildSpec{ID: g.name, Kind: supervise.IsSupervisor, Start: func(ctx context.Context) (supervise.Child, error) {
+		if !g.isUnder(above) {
+			return nil, supervise.ErrIgnore
+		}
+		return start(ctx)
+	}}
+}
+
+// run is a supervisor under another one.
+func (g *group) run(ctx context.Context, ready func()) error {
+	err := g.sup.Run(ctx, func() { g.up(); ready() })
+	if ctx.Err() == nil {
+		g.is(stateRestarting)
+		g.tellFailure(g.reason(err), "")
+		g.abandon(err)
+	}
+	return err
+}
+
+// abandon lets services go that are not started again with this group: whoever gives one of them starts it.
+func (g *group) abandon(err error) {
+	g.mu.Lock()
+	again := g.restart == supervise.Permanent || (g.restart == supervise.Transient && !errors.Is(err, supervise.ErrShutdown))
+	g.mu.Unlock()
+	if again {
+		return
+	}
+	g.is(stateFailed)
+	for _, name := range g.host.tree.under(g.name) {
+		s := g.host.service(name)
+		s.fail(g.blame(g.reason(err)))
+		s.mu.Lock()
+		s.loose = s.child == nil
+		s.mu.Unlock()
+	}
+}
+
+// keep is a child of the root. One that fails rests and is started again: it takes nobody else with it.
+func (g *group) keep(ctx context.Context, ready func()) error {
+	ready()
+	for {
+		err := g.sup.Run(ctx, g.up)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		rested := g.rest()
+		g.fail(g.reason(err))
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-rested:
+		case <-g.due():
+		}
+		g.afresh()
+	}
+}
+
+// due fires when a group that failed is to be started again. One that is not permanent waits for somebody to give it a
+// service.
+func (g *group) due() <-chan time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.restart != supervise.Permanent {
+		return nil
+	}
+	return time.After(failedRest)
+}
+
+func (g *group) rest() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.resting, g.state = make(chan struct{}), stateFailed
+	return g.resting
+}
+
+// rouse ends a rest.
+func (g *group) rouse() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.resting != nil {
+		close(g.resting)
+		g.resting = nil
+	}
+}
+
+func (g *group) afresh() {
+	g.mu.Lock()
+	g.resting = nil
+	g.mu.Unlock()
+	g.is(stateRestarting)
+}
+
+func (g *group) up() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state != stateStarting {
+		g.restarts++
+	}
+	g.state, g.since = stateRunning, time.Now().UTC()
+}
+
+func (g *group) is(state string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state = state
+}
+
+// reason says why the supervisor has ended by itself.
+func (g *group) reason(err error) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	how := g.why
+	if !g.lone && g.culprit != "" {
+		how = g.culprit + ": " + how
+	}
+	if errors.Is(err, supervise.ErrIntensity) {
+		return fmt.Sprintf("%d restarts within %s did not help: %s", max(g.flags.Intensity, 0), g.flags.Period, how)
+	}
+	var start *supervise.StartError
+	if errors.As(err, &start) && g.lone {
+		return fmt.Sprintf("it does not come up: %v", start.Err)
+	}
+	if errors.As(err, &start) {
+		return fmt.Sprintf("%s does not come up: %v", start.ID, start.Err)
+	}
+	return fmt.Sprint(err)
+}
+
+// fail tells that the group has failed, and its services with it.
+func (g *group) fail(reason string) {
+	version := ""
+	for _, name := range g.host.tree.under(g.name) {
+		if v, failed := g.host.service(name).fail(g.blame(reason)); failed {
+			version = v
+		}
+	}
+	g.tellFailure(reason, version)
+}
+
+func (g *group) blame(reason string) string {
+	if g.lone {
+		return reason
+	}
+	return "supervisor " + g.name + " has failed: " + reason
+}
+
+// tellFailure is for the log and the history. A supervisor under another one is started again by that.
+func (g *group) tellFailure(reason, version string) {
+	e := control.Event{Kind: audit.Failed, Service: g.name, Text: version, Reason: reason, Hint: failedHint}
+	if !g.lone {
+		e.Service, e.Text, e.Parts = "", "supervisor "+g.name, g.host.tree.under(g.name)
+	}
+	g.host.log.Error("FAILED: too many restarts", "again_in", failedRest, "what", g.name, "version", version,
+		"reason", reason, "hint", failedHint)
+	g.host.o.Note(e)
+}
+
+// fail marks a service whose supervisor has failed, unless somebody else has it or has just given it.
+func (s *service) fail(reason string) (version string, failed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken || s.serving == nil || !isDone(s.serving) {
+		return "", false
+	}
+	s.state, s.reason = stateFailed, reason
+	return s.serving.Package().Version, true
+}
+
+// because says for what this group restarts a child, "" if for nothing or for itself.
+func (g *group) because(child string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.culprit == "" || g.culprit == child {
+		return ""
+	}
+	return fmt.Sprintf("%s failed: %s", g.culprit, g.why)
+}

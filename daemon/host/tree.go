@@ -1,0 +1,458 @@
+package host
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/supervise"
+	"github.com/theseusd/theseus/upgrades"
+	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/release"
+)
+
+// tree is all supervision of a host: the root, and under it what theseus.toml declares and every other service by itself.
+//
+//	root ── backend (one_for_all) ── limits, chat     a group that is declared
+//	   └─── visits  (one_for_one) ── visits           a group of one service, with limits of its own
+//
+// One goroutine changes it, towards what was asked for last; nobody waits for a supervisor that is at work.
+type tree struct {
+	host *Host
+	root *supervise.Supervisor
+	once sync.Once
+	wake chan struct{}
+	over chan struct{} // the root has ended
+
+	mu     sync.Mutex
+	want   release.Supervision
+	order  []string // in which services start, as far as it is known
+	groups map[string]*group
+	home   map[string]string // of each service: its group
+	above  map[string]string // of each group: the one that it is in, or the root
+}
+
+func newTree(h *Host) *tree {
+	t := &tree{
+		host: h, wake: make(chan struct{}, 1), over: make(chan struct{}),
+		groups: map[string]*group{}, home: map[string]string{}, above: map[string]string{},
+	}
+	t.root, _ = supervise.New(rootFlags) // without children there is nothing to refuse
+	return t
+}
+
+// rootFlags: what is under the root fails by itself and rests. Should its goroutine panic, it is started again.
+var rootFlags = supervise.Flags{Intensity: math.MaxInt32}
+
+// Supervise says how services are supervised from now on, and in which order they start. It takes effect by the names of
+// the services and supervisors: no process is started or stopped for it. It does not wait.
+func (h *Host) Supervise(s release.Supervision, order []string) {
+	h.tree.mu.Lock()
+	h.tree.want, h.tree.order = s, slices.Clone(order)
+	h.tree.mu.Unlock()
+	h.tree.nudge()
+}
+
+// begin runs the root, once there is something to supervise.
+func (t *tree) begin() {
+	t.once.Do(func() {
+		up := make(chan struct{})
+		go func() {
+			defer close(t.over)
+			_ = t.root.Run(t.host.going, func() { close(up) }) // it ends with the host
+		}()
+		go func() {
+			select {
+			case <-up:
+				t.tend(t.host.going)
+			case <-t.host.going.Done():
+			}
+		}()
+	})
+}
+
+// ended returns when the root has stopped what is under it.
+func (t *tree) ended(ctx context.Context) {
+	t.once.Do(func() { close(t.over) })
+	select {
+	case <-t.over:
+	case <-ctx.Done():
+	}
+}
+
+func (t *tree) nudge() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *tree) tend(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.wake:
+			t.arrange(ctx)
+		}
+	}
+}
+
+// shape is a tree that is wanted: for each service its group, for each group the one above, and the order of both.
+type shape struct {
+	release.Supervision
+	order       []string // services
+	home, above map[string]string
+}
+
+// wanted draws the shape for the services that there are.
+func (t *tree) wanted() shape {
+	names := t.host.names()
+	t.mu.Lock()
+	s := shape{Supervision: t.want, order: slices.Clone(t.order), home: map[string]string{}, above: map[string]string{}}
+	t.mu.Unlock()
+	for _, name := range names {
+		if !slices.Contains(s.order, name) {
+			s.order = append(s.order, name)
+		}
+	}
+	s.order = slices.DeleteFunc(s.order, func(name string) bool { return !slices.Contains(names, name) })
+	for _, name := range s.order {
+		s.home[name] = s.Parent(name)
+		if s.home[name] == release.Root {
+			s.home[name], s.above[name] = name, release.Root
+		}
+	}
+	for name := range s.Supervisors {
+		s.above[name] = s.Parent(name)
+	}
+	return s
+}
+
+// arrange makes the tree what is wanted.
+func (t *tree) arrange(ctx context.Context) {
+	want := t.wanted()
+	fresh := t.leave(ctx, want)
+	t.raise(want)
+	for _, name := range slices.Sorted(maps.Keys(want.above)) {
+		g := t.group(name)
+		t.describe(g, want)
+		if err := g.change(ctx, t.flagsOf(name, want), t.children(g, want)); err != nil && ctx.Err() == nil {
+			t.host.log.Error("a supervisor cannot be changed", "supervisor", name, "error", err)
+		}
+	}
+	if err := t.root.Change(ctx, rootFlags, t.tops(want)...); err != nil && ctx.Err() == nil {
+		t.host.log.Error("the root cannot be changed", "error", err)
+	}
+	t.enter(ctx, want, fresh)
+}
+
+// leave takes services and groups out of where they are no longer to be. Their processes go on, unsupervised for a moment.
+// fresh are the groups that are to be started where they come to.
+func (t *tree) leave(ctx context.Context, want shape) (fresh map[string]bool) {
+	t.mu.Lock()
+	home, above := t.home, t.above
+	t.mu.Unlock()
+	fresh = map[string]bool{}
+	for name, at := range want.above {
+		fresh[name] = above[name] != at
+	}
+	for name, at := range home {
+		if want.home[name] != at {
+			t.host.service(name).settle(nil)
+			t.move(ctx, t.group(at).sup, name, name)
+		}
+	}
+	for name, at := range above {
+		if want.above[name] == at {
+			continue
+		}
+		t.group(name).settle("")
+		sup := t.root
+		if g := t.group(at); g != nil {
+			sup = g.sup
+		}
+		t.move(ctx, sup, name, t.under(name)...)
+	}
+	return fresh
+}
+
+// move takes a child from its supervisor, and leaves the services that it is or has as they are. A supervisor that does not
+// run has nothing to end.
+func (t *tree) move(ctx context.Context, sup *supervise.Supervisor, id string, services ...string) {
+	for _, name := range services {
+		t.host.service(name).move()
+	}
+	_ = sup.TerminateChild(ctx, id)
+	_ = sup.DeleteChild(ctx, id)
+	for _, name := range services {
+		t.host.service(name).loosen()
+	}
+}
+
+// raise notes where everything is, and makes the groups that are missing.
+func (t *tree) raise(want shape) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.home, t.above = want.home, want.above
+	groups := map[string]*group{}
+	for name := range want.above {
+		_, declared := want.Supervisors[name]
+		if g := t.groups[name]; g != nil && g.lone != declared {
+			groups[name] = g
+			continue
+		}
+		groups[name] = newGroup(t.host, name, !declared)
+	}
+	t.groups = groups
+	for name, at := range want.home {
+		t.host.service(name).settle(groups[at])
+	}
+	for name, at := range want.above {
+		groups[name].settle(at)
+	}
+}
+
+// describe tells a group what it has to know of its children beside their specifications.
+func (t *tree) describe(g *group, want shape) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.restart = want.Supervisors[g.name].Restart // permanent if it is lone
+	g.members = want.Services
+}
+
+func (t *tree) flagsOf(name string, want shape) supervise.Flags {
+	if sup, declared := want.Supervisors[name]; declared {
+		return sup.Flags()
+	}
+	s := t.host.service(name)
+	s.mu.Lock()
+	in := s.serving
+	s.mu.Unlock()
+	return t.host.flags(in)
+}
+
+// flags of a service's own supervisor are those of the version that is to serve.
+func (h *Host) flags(in upgrades.Instance) supervise.Flags {
+	r := appup.Restart{Intensity: appup.DefaultIntensity, Period: appup.Duration(appup.DefaultPeriod)}
+	if in != nil {
+		r = h.limits(in.Package())
+	}
+	return supervise.Flags{Intensity: r.Intensity, Period: wholeSeconds(r.Period.Std())}
+}
+
+// wholeSeconds rounds up: restarts are counted in whole seconds, as in OTP.
+func wholeSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}
+
+// children are the specifications of a group, in the order of starting.
+func (t *tree) children(g *group, want shape) (list []supervise.ChildSpec) {
+	if g.lone {
+		return []supervise.ChildSpec{t.worker(g, g.name, want)}
+	}
+	for _, name := range want.Supervisors[g.name].Children {
+		if sub := t.group(name); sub != nil && want.above[name] == g.name {
+			spec := sub.spec(g.name, sub.run)
+			spec.Restart = want.Supervisors[name].Restart
+			list = append(list, spec)
+		} else if want.home[name] == g.name {
+			list = append(list, t.worker(g, name, want))
+		}
+	}
+	return list
+}
+
+func (t *tree) worker(g *group, name string, want shape) supervise.ChildSpec {
+	s, m := t.host.service(name), want.Services[name]
+	return supervise.ChildSpec{
+		ID: name, Restart: m.Restart, Shutdown: m.Shutdown.Std(),
+		Start: func(ctx context.Context) (supervise.Child, error) { return s.start(ctx, g) },
+	}
+}
+
+// tops are the children of the root, in the order of starting.
+func (t *tree) tops(want shape) (list []supervise.ChildSpec) {
+	for _, name := range want.tops() {
+		g := t.group(name)
+		list = append(list, g.spec(release.Root, g.keep))
+	}
+	return list
+}
+
+// tops are the names of what is right under the root, in the order of starting.
+func (s shape) tops() (list []string) {
+	add := func(name string) {
+		for s.above[name] != release.Root {
+			name = s.above[name]
+		}
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	for _, service := range s.order {
+		add(s.home[service])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Supervisors)) {
+		add(name)
+	}
+	return list
+}
+
+// enter starts what is new where it is: groups from above, and services that were given while nobody had them.
+func (t *tree) enter(ctx context.Context, want shape, fresh map[string]bool) {
+	for _, name := range want.tops() {
+		_, _ = t.root.RestartChild(ctx, name) // an error means that it runs
+	}
+	for _, name := range want.deep() {
+		at := t.group(want.above[name])
+		if at != nil && (fresh[name] || slices.ContainsFunc(t.under(name), t.isLoose)) {
+			_, _ = at.sup.RestartChild(ctx, name)
+		}
+	}
+	for _, name := range want.order {
+		at, s := t.group(want.home[name]), t.host.service(name)
+		if at.isLeft(ctx, s) {
+			s.loosen()
+		}
+		if s.isLoose() {
+			_, _ = at.sup.RestartChild(ctx, name)
+		}
+	}
+}
+
+// isLeft is true for a service that was stopped with others in a group that has become another one since: those whose
+// restart would have started it may be gone.
+func (g *group) isLeft(ctx context.Context, s *service) bool {
+	g.mu.Lock()
+	changed := g.changed
+	g.mu.Unlock()
+	if !changed || !s.isDue() {
+		return false
+	}
+	info, err := g.sup.Child(ctx, s.name)
+	return err == nil && info.State == supervise.Terminated
+}
+
+// isDue is true for a service that a supervisor is to start again.
+func (s *service) isDue() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.child == nil && !s.loose
+}
+
+func (t *tree) isLoose(service string) bool { return t.host.service(service).isLoose() }
+
+// deep lists the supervisors under others, each after the one that it is in.
+func (s shape) deep() []string {
+	depth := func(name string) (n int) {
+		for ; s.above[name] != release.Root; n++ {
+			name = s.above[name]
+		}
+		return n
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(s.Supervisors)) {
+		if depth(name) > 0 {
+			list = append(list, name)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b string) int { return depth(a) - depth(b) })
+	return list
+}
+
+func (t *tree) group(name string) *group {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.groups[name]
+}
+
+// under lists the services of a group, and of those in it.
+func (t *tree) under(name string) (list []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for service, at := range t.home {
+		for ; at != release.Root && at != ""; at = t.above[at] {
+			if at == name {
+				list = append(list, service)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// limit gives a service that stands alone the restart limits of what will serve.
+func (t *tree) limit(s *service, in upgrades.Instance) {
+	g := t.group(s.name)
+	if g == nil || !g.lone || in == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.host.going, time.Second)
+	defer cancel()
+	_ = g.limit(ctx, t.host.flags(in)) // else with the next change of the tree
+}
+
+// given takes note that a service was given: what rests above it begins again.
+func (t *tree) given(s *service) {
+	t.mu.Lock()
+	at := t.home[s.name]
+	for t.above[at] != release.Root && t.above[at] != "" {
+		at = t.above[at]
+	}
+	top := t.groups[at]
+	t.mu.Unlock()
+	if top != nil {
+		top.rouse()
+	}
+	if s.isLoose() {
+		t.nudge()
+	}
+}
+
+// cause is the end of something else for which a service is to be stopped, "" if there is none.
+func (t *tree) cause(service string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	below := service
+	for at := t.home[service]; at != release.Root && at != ""; at = t.above[at] {
+		if because := t.groups[at].because(below); because != "" {
+			return because
+		}
+		below = at
+	}
+	return ""
+}
+
+// isLoose is true if the service was given and no supervisor has it.
+func (s *service) isLoose() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fresh
+}
+
+// settle says which group the service is in. No other one starts it: a group that was at work when the service left it may
+// still try to.
+func (s *service) settle(at *group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.home = at
+}
+
+// move has the service run on when its supervisor ends it.
+func (s *service) move() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moving = true
+}
+
+// loosen ends move: the service has no supervisor now, and the next one is to see what has become of it.
+func (s *service) loosen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loose = s.child == nil
+	s.fresh, s.halted, s.moving = s.loose, false, false
+}
