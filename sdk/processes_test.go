@@ -180,3 +180,19 @@ func TestBusyProcessIsNotReleased(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What waits in mailboxes has to be counted, so it is told only to who asks.
+func TestMailboxesAreCountedWhenSomebodyAsks(t *testing.T) {
+	r := guestRig(t)
+	v1 := r.open("1.0.0")
+	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	r.ask("/ada")
+	for _, asked := range []bool{true, false} {
+		reply, err := v1.Status(t.Context(), &wire.StatusRequest{Mailboxes: asked})
+		if err != nil || (reply.Mailbox != nil) != asked || reply.GetMailbox() != 0 {
+			t.Errorf("asked %v: %v, %v", asked, reply, err)
+		}
+	}
+}

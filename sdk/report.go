@@ -15,8 +15,8 @@ import (
 	"github.com/theseusd/theseus/sdk/wire"
 )
 
-// Status is cheap: counters only.
-func (rt *process) Status(context.Context, *wire.StatusRequest) (*wire.StatusReply, error) {
+// Status is cheap: counters only, but for the mailboxes, which are looked at when somebody asks for them.
+func (rt *process) Status(_ context.Context, req *wire.StatusRequest) (*wire.StatusReply, error) {
 	reply := &wire.StatusReply{Role: wire.StatusReply_Role(rt.role.Load())}
 	if reply.Role == wire.StatusReply_ROLE_STARTING {
 		return reply, nil
@@ -29,6 +29,10 @@ func (rt *process) Status(context.Context, *wire.StatusRequest) (*wire.StatusRep
 	reply.Unready = plain(s.Unready)
 	if r := s.Refused; r != nil {
 		reply.RefusedTable, reply.RefusedKey, reply.RefusedReason = r.Table, state.QuoteKey(r.Key), plain(r.Reason)
+	}
+	if node := rt.setup.node; node != nil && req.Mailboxes {
+		n := node.Node().Waiting()
+		reply.Mailbox = &n
 	}
 	t := rt.group.Meter().Traffic()
 	reply.Traffic = &wire.Traffic{Requests: t.Requests, Failures: t.Failures, P99Micros: t.P99.Microseconds()}

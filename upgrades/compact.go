@@ -33,6 +33,7 @@ type summary struct {
 type past struct {
 	Status  release.Status  `json:"status"`
 	Set     map[string]item `json:"set,omitempty"`
+	Tree    release.Tree    `json:"tree,omitempty"`
 	Built   time.Time       `json:"built,omitzero"`
 	By      string          `json:"by,omitempty"`
 	Proven  bool            `json:"proven,omitempty"`
@@ -49,7 +50,7 @@ func (r *registry) summary() summary {
 	told := map[string]bool{}
 	for _, n := range slices.Backward(r.releases) {
 		p := past{
-			Status: n.status, Set: n.set, Built: n.built, By: n.by, Proven: n.proven, After: n.after, Served: n.served,
+			Status: n.status, Set: n.set, Tree: n.tree, Built: n.built, By: n.by, Proven: n.proven, After: n.after, Served: n.served,
 			Removed: n.removed, Failed: n.failed, Aborted: n.aborted,
 		}
 		if n.removed {
@@ -84,7 +85,7 @@ func (r *registry) summed(rec record) error {
 	maps.Copy(r.seq, s.Seq)
 	for i, p := range s.Releases {
 		r.releases = append(r.releases, &numbered{
-			name: nameOf(i + 1), number: i + 1, status: p.Status, set: p.Set, built: p.Built, by: p.By, proven: p.Proven,
+			name: nameOf(i + 1), number: i + 1, status: p.Status, set: p.Set, tree: p.Tree, built: p.Built, by: p.By, proven: p.Proven,
 			after: p.After, served: p.Served, removed: p.Removed, failed: p.Failed, aborted: p.Aborted,
 		})
 	}

@@ -142,3 +142,14 @@ func TestCrashDuringAChangeOfTheTree(t *testing.T) {
 		})
 	}
 }
+
+func TestTreeOutlivesTheRecordOfItsBuild(t *testing.T) {
+	r := newRegistry()
+	must(t, r.build(record{Event: control.Event{Kind: Built, To: "v1"}, Tree: backend(supervise.OneForAll)}))
+	s := r.summary()
+	again := newRegistry()
+	must(t, again.summed(record{Summary: &s}))
+	if got := again.tree("v1"); got != backend(supervise.OneForAll) {
+		t.Errorf("the summary of the journal has the tree %q", got)
+	}
+}

@@ -30,6 +30,11 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+func (s *Server) tree(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, s.o.Services.Tree())
+	return nil
+}
+
 func (s *Server) releases(w http.ResponseWriter, _ *http.Request) error {
 	writeJSON(w, http.StatusOK, list(s.o.Engine.Releases()))
 	return nil

@@ -25,6 +25,7 @@ type endpoint struct {
 func (s *Server) endpoints() []endpoint {
 	return []endpoint{
 		{"GET", "/v1/status", "the daemon, the release that serves and its services", s.status},
+		{"GET", "/v1/tree", "who supervises whom, as it stands", s.tree},
 		{"GET", "/v1/releases", "the numbered releases, oldest first", s.releases},
 		{"GET", "/v1/history", "who did what, when, and how it ended; with ?follow a line for each event to come", s.history},
 		{"GET", "/v1/daemon", "which binary the daemon is, and how it came into charge", s.daemon},

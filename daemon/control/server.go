@@ -56,6 +56,7 @@ type Past interface {
 // Services tells what runs.
 type Services interface {
 	Services() []api.ServiceStatus
+	Tree() api.Node
 }
 
 // Store takes package files in.

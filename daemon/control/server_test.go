@@ -109,6 +109,8 @@ func (f *fake) InProgress() *api.Upgrade {
 	return &api.Upgrade{From: "v1", To: "v2", Step: "probation"}
 }
 
+func (f *fake) Tree() api.Node { return api.Node{Name: "root", State: "running"} }
+
 func (f *fake) Services() []api.ServiceStatus {
 	return []api.ServiceStatus{{Name: "visits", Version: "1.0.0"}}
 }

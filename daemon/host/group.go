@@ -57,6 +57,12 @@ func (g *group) change(ctx context.Context, flags supervise.Flags, children []su
 	return g.sup.Change(ctx, flags, children...)
 }
 
+func (g *group) isChanged() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
 func sameID(a, b supervise.ChildSpec) bool { return a.ID == b.ID }
 
 // limit changes the restart limits alone.
@@ -121,7 +127,7 @@ func (g *group) run(ctx context.Context, ready func()) error {
 	err := g.sup.Run(ctx, func() { g.up(); ready() })
 	if ctx.Err() == nil {
 		g.is(stateRestarting)
-		g.tellFailure(g.reason(err), "")
+		g.tellUp(g.reason(err))
 		g.abandon(err)
 	}
 	return err
@@ -224,7 +230,7 @@ func (g *group) reason(err error) string {
 		how = g.culprit + ": " + how
 	}
 	if errors.Is(err, supervise.ErrIntensity) {
-		return fmt.Sprintf("%d restarts within %s did not help: %s", max(g.flags.Intensity, 0), g.flags.Period, how)
+		return release.LimitText(max(g.flags.Intensity, 0), g.flags.Period) + " did not help: " + how
 	}
 	var start *supervise.StartError
 	if errors.As(err, &start) && g.lone {
@@ -254,12 +260,23 @@ func (g *group) blame(reason string) string {
 	return "supervisor " + g.name + " has failed: " + reason
 }
 
-// tellFailure is for the log and the history. A supervisor under another one is started again by that.
+// tellUp is for the log and the history, of a supervisor under another one, which decides.
+func (g *group) tellUp(reason string) {
+	g.host.log.Error("supervisor failed", "supervisor", g.name, "reason", reason)
+	g.host.o.Note(g.failure(reason))
+}
+
+func (g *group) failure(reason string) control.Event {
+	return control.Event{Kind: audit.Failed, Text: "supervisor " + g.name, Parts: g.host.tree.under(g.name), Reason: reason}
+}
+
+// tellFailure is for the log and the history, of what is right under the root.
 func (g *group) tellFailure(reason, version string) {
-	e := control.Event{Kind: audit.Failed, Service: g.name, Text: version, Reason: reason, Hint: failedHint}
+	e := control.Event{Kind: audit.Failed, Service: g.name, Text: version, Reason: reason}
 	if !g.lone {
-		e.Service, e.Text, e.Parts = "", "supervisor "+g.name, g.host.tree.under(g.name)
+		e = g.failure(reason)
 	}
+	e.Hint = failedHint
 	g.host.log.Error("FAILED: too many restarts", "again_in", failedRest, "what", g.name, "version", version,
 		"reason", reason, "hint", failedHint)
 	g.host.o.Note(e)

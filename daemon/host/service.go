@@ -43,7 +43,8 @@ type service struct {
 	state     string
 	reason    string
 	restarts  int
-	trouble   string // why the last restart failed
+	recent    []time.Time // the last of them
+	trouble   string      // why the last restart failed
 
 	home   *group // its supervisor
 	child  *child // what its supervisor watches; nil while there is none
@@ -119,10 +120,14 @@ func (s *service) failed(ctx context.Context, p release.Package, err error) {
 	s.host.o.Note(control.Event{Kind: audit.Crashed, Service: s.name, Text: p.Version, Reason: err.Error()})
 }
 
+// maxRecent is how many restarts are remembered one by one, for people to see.
+const maxRecent = 99
+
 func (s *service) restarted(c *child, in upgrades.Instance, took time.Duration) {
 	s.mu.Lock()
 	s.child, s.serving, s.state, s.reason, s.trouble = c, in, stateRunning, "", ""
 	s.restarts++
+	s.recent = append(s.recent[max(len(s.recent)-maxRecent, 0):], time.Now())
 	s.mu.Unlock()
 	go s.heed(in)
 	version := in.Package().Version

@@ -31,6 +31,7 @@ type tree struct {
 	want   release.Supervision
 	order  []string // in which services start, as far as it is known
 	groups map[string]*group
+	start  time.Time         // of the root
 	home   map[string]string // of each service: its group
 	above  map[string]string // of each group: the one that it is in, or the root
 }
@@ -59,6 +60,9 @@ func (h *Host) Supervise(s release.Supervision, order []string) {
 // begin runs the root, once there is something to supervise.
 func (t *tree) begin() {
 	t.once.Do(func() {
+		t.mu.Lock()
+		t.start = time.Now().UTC()
+		t.mu.Unlock()
 		up := make(chan struct{})
 		go func() {
 			defer close(t.over)
@@ -81,6 +85,12 @@ func (t *tree) ended(ctx context.Context) {
 	case <-t.over:
 	case <-ctx.Done():
 	}
+}
+
+func (t *tree) began() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.start
 }
 
 func (t *tree) nudge() {
@@ -142,6 +152,9 @@ func (t *tree) arrange(ctx context.Context) {
 		t.describe(g, want)
 		if err := g.change(ctx, t.flagsOf(name, want), t.children(g, want)); err != nil && ctx.Err() == nil {
 			t.host.log.Error("a supervisor cannot be changed", "supervisor", name, "error", err)
+		}
+		if g.isChanged() {
+			g.rouse() // as another one it may do better
 		}
 	}
 	if err := t.root.Change(ctx, rootFlags, t.tops(want)...); err != nil && ctx.Err() == nil {
@@ -327,10 +340,7 @@ func (t *tree) enter(ctx context.Context, want shape, fresh map[string]bool) {
 // isLeft is true for a service that was stopped with others in a group that has become another one since: those whose
 // restart would have started it may be gone.
 func (g *group) isLeft(ctx context.Context, s *service) bool {
-	g.mu.Lock()
-	changed := g.changed
-	g.mu.Unlock()
-	if !changed || !s.isDue() {
+	if !g.isChanged() || !s.isDue() {
 		return false
 	}
 	info, err := g.sup.Child(ctx, s.name)

@@ -126,7 +126,7 @@ func TestEscalation(t *testing.T) {
 		y.die("a", "signal: killed") // the second time for high: everything under it ends, in reverse order
 		y.wrote("-c -b")
 		y.states("a:failed b:failed c:failed d:running")
-		if got := y.service("b").view().Reason; got != "supervisor high has failed: 1 restarts within 5s did not help: a: signal: killed" {
+		if got := y.service("b").view().Reason; got != "supervisor high has failed: 1 restart within 5s did not help: a: signal: killed" {
 			t.Errorf("reason %q", got)
 		}
 		time.Sleep(failedRest + time.Second)

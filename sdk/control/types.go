@@ -124,7 +124,7 @@ type Built struct {
 	Changes []Change `json:"changes"`
 
 	Supervision []string `json:"supervision,omitempty"` // how the supervision tree differs, a line each
-	Warnings []string `json:"warnings,omitempty"` // of theseus.toml, as it was read for this, and of packages that were passed over
+	Warnings    []string `json:"warnings,omitempty"`    // of theseus.toml, as it was read for this, and of packages that were passed over
 }
 
 // Change is what a release does to one service. From is "" if it is new, To is "" if it goes.

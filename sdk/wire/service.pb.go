@@ -189,6 +189,7 @@ func (x *OpenReply) GetMicros() int64 {
 
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mailboxes     bool                   `protobuf:"varint,1,opt,name=mailboxes,proto3" json:"mailboxes,omitempty"` // asks for mailbox, which has to be counted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,6 +224,13 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 	return file_service_proto_rawDescGZIP(), []int{2}
 }
 
+func (x *StatusRequest) GetMailboxes() bool {
+	if x != nil {
+		return x.Mailboxes
+	}
+	return false
+}
+
 type StatusReply struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Role        StatusReply_Role       `protobuf:"varint,1,opt,name=role,proto3,enum=theseus.wire.v1.StatusReply_Role" json:"role,omitempty"`
@@ -237,7 +245,8 @@ type StatusReply struct {
 	RefusedTable  string   `protobuf:"bytes,9,opt,name=refused_table,json=refusedTable,proto3" json:"refused_table,omitempty"`
 	RefusedKey    string   `protobuf:"bytes,10,opt,name=refused_key,json=refusedKey,proto3" json:"refused_key,omitempty"` // for people: in quotes, cut if it is long
 	RefusedReason string   `protobuf:"bytes,11,opt,name=refused_reason,json=refusedReason,proto3" json:"refused_reason,omitempty"`
-	Unready       string   `protobuf:"bytes,12,opt,name=unready,proto3" json:"unready,omitempty"` // why this version could not write for long after a switch: no space; "" if it could
+	Unready       string   `protobuf:"bytes,12,opt,name=unready,proto3" json:"unready,omitempty"`        // why this version could not write for long after a switch: no space; "" if it could
+	Mailbox       *uint64  `protobuf:"varint,13,opt,name=mailbox,proto3,oneof" json:"mailbox,omitempty"` // messages that wait in the mailboxes of its processes; missing if it has none
 	Traffic       *Traffic `protobuf:"bytes,16,opt,name=traffic,proto3" json:"traffic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -355,6 +364,13 @@ func (x *StatusReply) GetUnready() string {
 		return x.Unready
 	}
 	return ""
+}
+
+func (x *StatusReply) GetMailbox() uint64 {
+	if x != nil && x.Mailbox != nil {
+		return *x.Mailbox
+	}
+	return 0
 }
 
 func (x *StatusReply) GetTraffic() *Traffic {
@@ -1244,8 +1260,9 @@ const file_service_proto_rawDesc = "" +
 	"\tOpenReply\x12 \n" +
 	"\vdescription\x18\x01 \x01(\fR\vdescription\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x16\n" +
-	"\x06micros\x18\x03 \x01(\x03R\x06micros\"\x0f\n" +
-	"\rStatusRequest\"\xd1\x05\n" +
+	"\x06micros\x18\x03 \x01(\x03R\x06micros\"-\n" +
+	"\rStatusRequest\x12\x1c\n" +
+	"\tmailboxes\x18\x01 \x01(\bR\tmailboxes\"\xfc\x05\n" +
 	"\vStatusReply\x125\n" +
 	"\x04role\x18\x01 \x01(\x0e2!.theseus.wire.v1.StatusReply.RoleR\x04role\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1b\n" +
@@ -1260,7 +1277,8 @@ const file_service_proto_rawDesc = "" +
 	" \x01(\tR\n" +
 	"refusedKey\x12%\n" +
 	"\x0erefused_reason\x18\v \x01(\tR\rrefusedReason\x12\x18\n" +
-	"\aunready\x18\f \x01(\tR\aunready\x122\n" +
+	"\aunready\x18\f \x01(\tR\aunready\x12\x1d\n" +
+	"\amailbox\x18\r \x01(\x04H\x00R\amailbox\x88\x01\x01\x122\n" +
 	"\atraffic\x18\x10 \x01(\v2\x18.theseus.wire.v1.TrafficR\atraffic\x1a7\n" +
 	"\tRowsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1272,7 +1290,9 @@ const file_service_proto_rawDesc = "" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_STARTING\x10\x01\x12\x10\n" +
 	"\fROLE_STANDBY\x10\x02\x12\x0f\n" +
-	"\vROLE_ACTIVE\x10\x03\"`\n" +
+	"\vROLE_ACTIVE\x10\x03B\n" +
+	"\n" +
+	"\b_mailbox\"`\n" +
 	"\aTraffic\x12\x1a\n" +
 	"\brequests\x18\x01 \x01(\x04R\brequests\x12\x1a\n" +
 	"\bfailures\x18\x02 \x01(\x04R\bfailures\x12\x1d\n" +
@@ -1427,6 +1447,7 @@ func file_service_proto_init() {
 	if File_service_proto != nil {
 		return
 	}
+	file_service_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -41,10 +41,11 @@ func (c *call) complete(ctx context.Context, line string) int {
 	words := strings.Split(line, " ")
 	words = slices.DeleteFunc(words[:len(words)-1], func(w string) bool { return w == "" })
 	last := line[strings.LastIndex(line, " ")+1:]
-	if len(words) > 0 && words[0] == self {
+	own := len(words) > 0 && words[0] == self
+	if own {
 		words = words[1:]
 	}
-	for _, w := range c.candidates(ctx, words, last) {
+	for _, w := range c.candidates(ctx, words, last, own) {
 		if strings.HasPrefix(w, last) {
 			fmt.Fprintln(c.out, w)
 		}
@@ -52,8 +53,16 @@ func (c *call) complete(ctx context.Context, line string) int {
 	return done
 }
 
-// candidates are the services, the verbs of the one that is named, or what may follow behind a verb.
-func (c *call) candidates(ctx context.Context, words []string, last string) []string {
+// candidates are the services, the verbs of the one that is named, or what may follow behind a verb. theseus itself has
+// a word of its own besides.
+func (c *call) candidates(ctx context.Context, words []string, last string, own bool) []string {
+	switch {
+	case own && len(words) == 0:
+		names, _ := c.services()
+		return append(names, treeCommand)
+	case own && words[0] == treeCommand:
+		return slices.DeleteFunc([]string{"--json", "--dir", "--help"}, func(w string) bool { return slices.Contains(words, w) })
+	}
 	switch len(words) {
 	case 0:
 		names, _ := c.services()

@@ -69,7 +69,7 @@ func listening(dir string) bool {
 func (c *call) usage(wrong string) int {
 	c.say(wrong)
 	if c.command == "" {
-		c.say("usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus completion bash|zsh|fish")
+		c.say("usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus tree   or   theseus completion bash|zsh|fish")
 	} else {
 		c.say("usage: " + c.command + " [--dir DIR] VERB [ARGS...]")
 	}

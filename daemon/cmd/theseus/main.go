@@ -98,6 +98,8 @@ func (c *call) own(ctx context.Context) int {
 		return c.how()
 	case len(c.args) == 0 || c.args[0] == "help":
 		return c.list(ctx)
+	case c.args[0] == treeCommand:
+		return c.tree(ctx)
 	case c.args[0] == "completion":
 		return c.completion()
 	case c.args[0] == "__complete":
@@ -117,6 +119,7 @@ func (c *call) how() int {
   theseus                          the services and their verbs
   theseus SERVICE                  the verbs of one
   theseus SERVICE VERB ARGS...     run a verb; linked under the service's command: SERVICE VERB ARGS...
+  theseus tree                     who supervises whom: states, versions, restarts (theseus tree --help)
   theseus completion bash          completion for the shell: source <(theseus completion bash)
 
   --dir DIR    the instance (default: $THESEUS_DIR, else the nearest folder above with a .theseus)

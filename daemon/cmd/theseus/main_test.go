@@ -130,7 +130,7 @@ func TestRun(t *testing.T) {
 		},
 		{
 			"a flag without its value", "theseus --dir", 2, "",
-			"theseus: --dir needs a directory\ntheseus: usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus completion bash|zsh|fish\n",
+			"theseus: --dir needs a directory\ntheseus: usage: theseus [--dir DIR] SERVICE VERB [ARGS...]   or   theseus tree   or   theseus completion bash|zsh|fish\n",
 		},
 		{
 			"nobody is there", "visits --dir " + nobody + " hit ada", 3, "",
@@ -157,7 +157,10 @@ func TestRun(t *testing.T) {
 func TestCompletionOffersServicesThenVerbs(t *testing.T) {
 	t.Setenv(control.EnvDir, instance(t))
 	for line, want := range map[string]string{
-		"theseus ":          "metricsctl\npen\nvisits\n",
+		"theseus ":          "metricsctl\npen\nvisits\ntree\n",
+		"theseus t":         "tree\n",
+		"theseus tree ":     "--json\n--dir\n--help\n",
+		"tree ":             "",
 		"theseus v":         "visits\n",
 		"theseus visits ":   "hit\ntop\n",
 		"visits t":          "top\n",
