@@ -66,10 +66,10 @@ func (s *service) halt(c *child) {
 	if in != nil {
 		ctx, cancel := c.group.shutdown(s.name)
 		defer cancel()
-		s.host.log.Info("stopping service", "service", s.name, "process", in.ID())
 		if err := in.Stop(ctx); err != nil {
 			s.host.log.Warn("a process did not stop in order", "service", s.name, "process", in.ID(), "error", err)
 		}
+		s.host.log.Info("service stopped", "service", s.name)
 		if because != "" {
 			s.host.o.Note(control.Event{Kind: audit.Stopped, Service: s.name, Text: in.Package().Version, Reason: because})
 		}

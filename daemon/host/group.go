@@ -125,8 +125,8 @@ func (g *group) spec(above string, run func(ctx context.Context, ready func()) e
 // run is a supervisor under another one.
 func (g *group) run(ctx context.Context, ready func()) error {
 	err := g.sup.Run(ctx, func() { g.up(); ready() })
+	g.is(stateRestarting)
 	if ctx.Err() == nil {
-		g.is(stateRestarting)
 		g.tellUp(g.reason(err))
 		g.abandon(err)
 	}
@@ -141,7 +141,9 @@ func (g *group) abandon(err error) {
 	if again {
 		return
 	}
-	g.is(stateFailed)
+	for _, sub := range g.host.tree.inside(g.name) {
+		sub.is(stateFailed)
+	}
 	for _, name := range g.host.tree.under(g.name) {
 		s := g.host.service(name)
 		s.fail(g.blame(g.reason(err)))
@@ -245,6 +247,9 @@ func (g *group) reason(err error) string {
 // fail tells that the group has failed, and its services with it.
 func (g *group) fail(reason string) {
 	version := ""
+	for _, sub := range g.host.tree.inside(g.name) {
+		sub.is(stateFailed)
+	}
 	for _, name := range g.host.tree.under(g.name) {
 		if v, failed := g.host.service(name).fail(g.blame(reason)); failed {
 			version = v

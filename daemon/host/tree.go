@@ -380,6 +380,20 @@ func (t *tree) group(name string) *group {
 	return t.groups[name]
 }
 
+// inside lists a group and those under it.
+func (t *tree) inside(name string) (list []*group) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for own, g := range t.groups {
+		for at := own; at != release.Root && at != ""; at = t.above[at] {
+			if at == name {
+				list = append(list, g)
+			}
+		}
+	}
+	return list
+}
+
 // under lists the services of a group, and of those in it.
 func (t *tree) under(name string) (list []string) {
 	t.mu.Lock()
