@@ -43,10 +43,10 @@ type diary struct {
 	fresh   []int // workers that were started since the last fault, in this order
 	up      []bool
 	lanes   map[string][]Event // of the workers that are drawn
-	counted []time.Duration    // restarts as the supervisor counts them
-	period  time.Duration
-	most    int // of them within the period
-	inside  int // now
+	window  func() int         // restarts within the period, as the supervisor counts them
+	counted int                // restarts
+	most    int                // of them within the period
+	inside  int                // at the last look
 	serving bool
 	gaveUp  time.Duration // 0 unless it did
 	news    chan struct{}
@@ -55,7 +55,7 @@ type diary struct {
 func newDiary(p Plan, drawn []string) *diary {
 	d := &diary{
 		began: time.Now(), index: map[string]int{}, starts: make([]int, p.Workers), exits: make([]int, p.Workers),
-		up: make([]bool, p.Workers), lanes: map[string][]Event{}, period: p.Period, news: make(chan struct{}, 1),
+		up: make([]bool, p.Workers), lanes: map[string][]Event{}, news: make(chan struct{}, 1),
 	}
 	for i, name := range p.Names {
 		d.index[name] = i
@@ -82,8 +82,10 @@ func (d *diary) note(name, what, text string) {
 
 // report is what the supervisor tells.
 func (d *diary) report(r supervise.Report) {
+	inside := d.window()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.inside, d.most = inside, max(d.most, inside)
 	i := d.index[r.ID]
 	text := ""
 	if r.Reason != nil {
@@ -113,16 +115,11 @@ func (d *diary) report(r supervise.Report) {
 	d.ring()
 }
 
-// count counts a restart as the supervisor does: in whole seconds, those at the edge of the period included. The caller
-// holds mu.
+// count counts a restart that is to follow. The caller holds mu.
 func (d *diary) count() {
-	if !d.serving {
-		return // a start that fails at the very beginning is no restart
+	if d.serving { // a start that fails at the very beginning is no restart
+		d.counted++
 	}
-	now := time.Since(d.began).Truncate(time.Second)
-	d.counted = append(d.counted, now)
-	d.inside = len(d.counted) - slices.IndexFunc(d.counted, func(t time.Duration) bool { return t >= now-d.period })
-	d.most = max(d.most, d.inside)
 }
 
 func (d *diary) ring() {

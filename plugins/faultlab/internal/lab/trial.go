@@ -78,8 +78,8 @@ func (p Plan) drawn(faults []fault) (names []string) {
 
 // run does the whole trial. An error says that it could not be done; what was seen until then is in the result.
 func (t *trial) run(ctx context.Context) error {
-	abort := context.AfterFunc(ctx, t.crew.abort)
-	defer abort()
+	forget := context.AfterFunc(ctx, t.crew.abort)
+	defer forget()
 	err := t.begin(ctx)
 	if err == nil {
 		err = t.crashes(ctx)
@@ -109,6 +109,7 @@ func (t *trial) begin(ctx context.Context) error {
 	if t.sup, err = supervise.New(flags, first...); err != nil {
 		return err
 	}
+	t.diary.window = t.sup.Restarts
 	if err := t.up(ctx); err != nil {
 		return err
 	}
@@ -322,7 +323,7 @@ func (t *trial) fill(remains Remains) {
 	r.Strategy, r.Story, r.Recovery, r.Remains = t.plan.Strategy.String(), t.story.lines, recovery(t.times), remains
 	t.diary.look(func() {
 		d := t.diary
-		r.Counted, r.InWindow, r.Escalated = len(d.counted), d.most, d.gaveUp.Seconds()
+		r.Counted, r.InWindow, r.Escalated = d.counted, d.most, d.gaveUp.Seconds()
 		for _, name := range t.plan.Names {
 			if events, drawn := d.lanes[name]; drawn {
 				r.Lanes = append(r.Lanes, Lane{Worker: name, Events: events})
