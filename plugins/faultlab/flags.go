@@ -47,7 +47,10 @@ faultlab run --crashes 40 --workers 5 --seed 7 --report lab.html`
 
 var (
 	historyFlags = []sdk.Flag{{Name: "last", Arg: "N", Short: "only so many of the newest"}, jsonFlag}
-	showFlags    = []sdk.Flag{reportFlag, jsonFlag}
+	showFlags    = []sdk.Flag{
+		{Name: "report", Arg: "FILE", Short: "write a page with timelines, of the strategies that the run was made with", Writes: true},
+		jsonFlag,
+	}
 )
 
 // planOf reads the flags of a run. What is wrong is a *sdk.UsageError.

@@ -33,8 +33,8 @@ func (l *laboratory) run(ctx context.Context, c *sdk.Call) error {
 		watch.Line = func(line string) { c.Printf("%s\n", paint(c.Colour, line)) }
 	}
 	var failed error
-	if r.Trials, failed = lab.Run(ctx, p, l.self, watch); errors.Is(failed, serve.ErrParking) {
-		failed = errors.New("this version of the lab is being released, so the run was given up: start it again")
+	if r.Trials, failed = lab.Run(ctx, p, l.self, watch); failed != nil {
+		failed = given(failed)
 	}
 	r, err = l.keep(r)
 	if err := errors.Join(failed, err); err != nil {
@@ -55,8 +55,16 @@ func (l *laboratory) enter(ctx context.Context, c *sdk.Call) error {
 	case l.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return given(context.Cause(ctx))
 	}
+}
+
+// given says in words that a run was given up for an upgrade.
+func given(err error) error {
+	if errors.Is(err, serve.ErrParking) {
+		return errors.New("this version of the lab is being released, so the run was given up: start it again")
+	}
+	return err
 }
 
 // progressEvery is how often progress is shown.

@@ -306,8 +306,7 @@ func (t *trial) unharmed() (names []string) {
 
 func (t *trial) tellEnd(unharmed []string) {
 	if t.ended {
-		t.story.tell(fmt.Sprintf("escalation after %s: all workers stopped, the parent of the supervisor decides",
-			count(t.result.Crashes, "crash")))
+		t.tellEscalation()
 		return
 	}
 	if t.plan.Escalate && t.result.Crashes == t.plan.Crashes {
@@ -316,6 +315,16 @@ func (t *trial) tellEnd(unharmed []string) {
 	}
 	t.story.unharmed(unharmed)
 	t.result.Unharmed = len(unharmed)
+}
+
+// tellEscalation says that the supervisor gave up. It may have ended because a start failed or the run was given up.
+func (t *trial) tellEscalation() {
+	gaveUp := false
+	t.diary.look(func() { gaveUp = t.diary.gaveUp > 0 })
+	if gaveUp {
+		t.story.tell(fmt.Sprintf("escalation after %s: all workers stopped, the parent of the supervisor decides",
+			count(t.result.Crashes, "crash")))
+	}
 }
 
 func (t *trial) fill(remains Remains) {
