@@ -432,9 +432,7 @@ func (t *tree) given(s *service) {
 	if top != nil {
 		top.rouse()
 	}
-	if s.isLoose() {
-		t.nudge()
-	}
+	t.nudge() // the limits are those of what serves now, also if limit came too early or not at all
 }
 
 // cause is the end of something else for which a service is to be stopped, "" if there is none.

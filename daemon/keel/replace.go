@@ -2,6 +2,7 @@ package keel
 
 import (
 	"fmt"
+	"os"
 	"syscall"
 	"time"
 
@@ -243,6 +244,9 @@ func (k *keel) replaced() {
 // goBack starts the program that was in charge before.
 func (k *keel) goBack(r *replacement, why string) {
 	k.charge, k.previous = r.charge, r.previous
+	if _, err := os.Stat(k.previous.Path); err != nil {
+		k.previous = Program{} // the daemon on trial has removed it
+	}
 	k.fail(r, why)
 	k.start()
 }

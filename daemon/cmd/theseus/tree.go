@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/theseusd/theseus/sdk/control"
 )
@@ -65,7 +62,7 @@ func (c *call) tree(ctx context.Context) int {
 	case asJSON:
 		return c.treeJSON(n)
 	}
-	c.showTree(n, isTerminal(c.out))
+	c.showTree(n, terminal(c.out))
 	return done
 }
 
@@ -92,11 +89,6 @@ func (c *call) treeJSON(n control.Node) int {
 		return c.fail(err)
 	}
 	return done
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // branches are how a tree is drawn: before a child, before the last one, and under each of them.
