@@ -111,8 +111,13 @@ func (ph *phase) empty() bool {
 	return true
 }
 
-func (n *Node) postpone(t *timer) {
+// postpone keeps a timer until the halt ends; false says that it has ended meanwhile.
+func (n *Node) postpone(t *timer) bool {
 	n.phase.mu.Lock()
 	defer n.phase.mu.Unlock()
+	if !n.halted() {
+		return false
+	}
 	n.phase.late = append(n.phase.late, t)
+	return true
 }

@@ -56,8 +56,7 @@ func (t *timer) spend() bool {
 	switch {
 	case p.more == nil || p.more.timers[t.id] != t:
 		return false
-	case p.n.halted():
-		p.n.postpone(t)
+	case p.n.halted() && p.n.postpone(t):
 		return false
 	}
 	delete(p.more.timers, t.id)
