@@ -30,11 +30,11 @@ type Said struct {
 // SaidType is the content type of an answer that comes bit by bit: a [Said] as JSON on each line.
 const SaidType = "application/x-ndjson"
 
-// Silence is how long a service may say nothing in the middle of an answer.
+// Silence is how long a service may say nothing in the middle of an answer that comes bit by bit.
 const Silence = 30 * time.Second
 
-// Do runs a verb and gives what it answers to see, as it comes. Errors are those of [Service.Call]; a service that says
-// nothing for Silence is one too.
+// Do runs a verb and gives what it answers to see, as it comes. Errors are those of [Service.Call]; a service that has
+// begun to answer bit by bit and then says nothing for Silence is one too. Else only ctx bounds how long a verb may take.
 func (s *Service) Do(ctx context.Context, verb string, in Asked, see func(Said)) error {
 	in.Stream = true
 	return s.ask(ctx, verb, in, see)
@@ -44,8 +44,8 @@ func (s *Service) ask(ctx context.Context, verb string, in Asked, see func(Said)
 	if in.Args == nil {
 		in.Args = []string{}
 	}
-	ctx, heard, stop := attentive(ctx)
-	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	res, err := send(ctx, s.http, http.MethodPost, "/verbs/"+url.PathEscape(verb), in)
 	if err != nil {
 		return err
@@ -62,13 +62,22 @@ func (s *Service) ask(ctx context.Context, verb string, in Asked, see func(Said)
 		see(Said{Out: string(text), Last: true})
 		return nil
 	}
-	for lines := json.NewDecoder(res.Body); ; {
+	silence := time.AfterFunc(Silence, func() { cancel(fmt.Errorf("no answer within %s", Silence)) })
+	defer silence.Stop()
+	return listen(ctx, verb, res.Body, func(said Said) {
+		silence.Reset(Silence)
+		see(said)
+	})
+}
+
+// listen gives each bit of an answer to hear, up to the last one.
+func listen(ctx context.Context, verb string, body io.Reader, hear func(Said)) error {
+	for lines := json.NewDecoder(body); ; {
 		var said Said
 		if err := lines.Decode(&said); err != nil {
 			return lost(ctx, err)
 		}
-		heard()
-		see(said)
+		hear(said)
 		if said.Error != "" {
 			return &VerbError{Verb: verb, Message: said.Error}
 		}
@@ -76,11 +85,4 @@ func (s *Service) ask(ctx context.Context, verb string, in Asked, see func(Said)
 			return nil
 		}
 	}
-}
-
-// attentive is a context that ends when nothing was heard for too long.
-func attentive(ctx context.Context) (_ context.Context, heard, stop func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(Silence, func() { cancel(fmt.Errorf("no answer within %s", Silence)) })
-	return ctx, func() { timer.Reset(Silence) }, func() { timer.Stop(); cancel(nil) }
 }
