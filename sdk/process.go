@@ -29,6 +29,7 @@ type process struct {
 	log     *slog.Logger
 	grpc    *grpc.Server
 	lease   lease
+	drain   time.Duration // closeDrain
 
 	mu     sync.Mutex // held for a whole change of role: they come one at a time
 	store  *state.Store
@@ -45,7 +46,7 @@ type process struct {
 var _ wire.ServiceServer = (*process)(nil)
 
 func newProcess(s Service, log *slog.Logger) *process {
-	rt := &process{service: s, log: log}
+	rt := &process{service: s, log: log, drain: closeDrain}
 	rt.setRole(wire.StatusReply_ROLE_STARTING)
 	return rt
 }

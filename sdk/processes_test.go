@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -194,5 +195,43 @@ func TestMailboxesAreCountedWhenSomebodyAsks(t *testing.T) {
 		if err != nil || (reply.Mailbox != nil) != asked || reply.GetMailbox() != 0 {
 			t.Errorf("asked %v: %v, %v", asked, reply, err)
 		}
+	}
+}
+
+// A request that does not end is cut off by a stop; what is in the processes has nothing to do with it.
+func TestProcessesAfterAStopUnderARequestThatDoesNotEnd(t *testing.T) {
+	r := newRig(t)
+	hanging, end := make(chan struct{}), make(chan struct{})
+	defer close(end)
+	r.of = func(version string) Service {
+		return Service{Name: "guests", Version: version, Setup: func(s *Setup) error {
+			visit := guestsV1(s)
+			s.HTTP("http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/hang" {
+					close(hanging)
+					<-end
+				}
+				n, err := visit(r.URL.Path)
+				fmt.Fprintf(w, "%d %v", n, err)
+			}))
+			return nil
+		}}
+	}
+	v1 := r.open("1.0.0")
+	v1.drain = 20 * time.Millisecond
+	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	r.ask("/ada")
+	r.send("/hang")
+	<-hanging
+	v1.close()
+	r.conn = nil
+	again := r.open("1.0.0")
+	if _, err := again.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask("/ada"); got != "2 <nil>" {
+		t.Errorf("after a stop: %q", got)
 	}
 }

@@ -173,7 +173,7 @@ func (rt *process) exit() {
 	os.Exit(0)
 }
 
-// closeDrain is how long requests in hand may take when the process is stopped.
+// closeDrain is how long each of requests, tasks and processes may take when the process is stopped.
 const closeDrain = 2 * time.Second
 
 // close ends what the process does, in order: requests in hand, background tasks, the log. A standby's connections
@@ -185,10 +185,7 @@ func (rt *process) close() {
 		return
 	}
 	if rt.is(wire.StatusReply_ROLE_ACTIVE) {
-		if err := rt.quiesce(context.Background(), closeDrain); err != nil && !errors.Is(err, serve.ErrBusy) {
-			rt.log.Warn("stopping with work in hand", "error", err)
-		}
-		rt.group.Hangup()
+		rt.retire()
 	}
 	rt.group.Unpair()
 	rt.procs.close()
@@ -198,4 +195,30 @@ func (rt *process) close() {
 	}
 	rt.setRole(wire.StatusReply_ROLE_STARTING)
 	rt.opened = nil
+}
+
+// retire ends the work of the active version. Requests that do not end in time are cut off; the processes are left to the
+// next start all the same.
+func (rt *process) retire() {
+	err := rt.quiesce(context.Background(), rt.drain)
+	rt.group.Hangup()
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, serve.ErrBusy) {
+		rt.log.Warn("stopping with work in hand", "error", err)
+	}
+	if err := rt.within(rt.tasks.stop); err != nil {
+		rt.log.Warn("a background task is cut off", "error", err)
+	}
+	if err := rt.within(rt.procs.freeze); err != nil {
+		rt.log.Error("the processes do not go on in the next start, but for those that persist", "error", err)
+	}
+}
+
+// within gives f a time of its own.
+func (rt *process) within(f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), rt.drain)
+	defer cancel()
+	return f(ctx)
 }
