@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -105,6 +106,9 @@ func (v Verb) answers(w http.ResponseWriter, r *http.Request, in control.Asked) 
 		return
 	}
 	text, err := v.call(r.Context(), in.Args)
+	if errors.Is(err, ErrSaid) {
+		err = errors.New(text)
+	}
 	if err != nil {
 		v.writeError(w, err)
 		return
@@ -147,7 +151,10 @@ func (v Verb) stream(w http.ResponseWriter, r *http.Request, in control.Asked) {
 		return
 	}
 	last := control.Said{Last: true}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrSaid):
+		last.Failed = true
+	case err != nil:
 		last.Error = err.Error()
 	}
 	c.tell(last)

@@ -94,6 +94,23 @@ func TestErrorsOfAVerbThatAnswersBitByBit(t *testing.T) {
 	}
 }
 
+// The command ended with 0, or complained on stderr of what stood on stdout.
+func TestAVerbThatFailsMayPrintItsAnswer(t *testing.T) {
+	client := talker(t, Verb{Name: "check", Do: func(_ context.Context, c *Call) error {
+		c.Printf("blocked\n")
+		return ErrSaid
+	}})
+	got := ""
+	err := client.Do(t.Context(), "check", control.Asked{}, func(s control.Said) { got += s.Out })
+	var failed *control.VerbError
+	if !errors.As(err, &failed) || failed.Message != "" || got != "blocked\n" {
+		t.Errorf("got %q and %#v", got, err)
+	}
+	if _, err := client.Call(t.Context(), "check"); !errors.As(err, &failed) || failed.Message != "blocked" {
+		t.Errorf("got %#v", err)
+	}
+}
+
 func TestTheContextOfAVerbEndsWithItsCaller(t *testing.T) {
 	begun, ended := make(chan bool), make(chan error, 1)
 	client := talker(t, Verb{Name: "run", Do: func(ctx context.Context, c *Call) error {

@@ -32,6 +32,10 @@ type UsageError struct{ Text string }
 
 func (e *UsageError) Error() string { return e.Text }
 
+// ErrSaid ends a verb with Do that has failed and has printed all there is to say: the command ends with 1 and prints
+// no error.
+var ErrSaid = errors.New("sdk: the verb has failed, and has said so")
+
 // Usagef makes a *UsageError.
 func Usagef(format string, args ...any) error { return &UsageError{Text: fmt.Sprintf(format, args...)} }
 

@@ -25,6 +25,7 @@ type Said struct {
 	File     []byte `json:"file,omitempty"`     // its content
 	Last     bool   `json:"last,omitempty"`     // the verb is done, or has failed
 	Error    string `json:"error,omitempty"`
+	Failed   bool   `json:"failed,omitempty"` // the verb has failed, and has printed what there is to say
 }
 
 // SaidType is the content type of an answer that comes bit by bit: a [Said] as JSON on each line.
@@ -78,7 +79,7 @@ func listen(ctx context.Context, verb string, body io.Reader, hear func(Said)) e
 			return lost(ctx, err)
 		}
 		hear(said)
-		if said.Error != "" {
+		if said.Error != "" || said.Failed {
 			return &VerbError{Verb: verb, Message: said.Error}
 		}
 		if said.Last {

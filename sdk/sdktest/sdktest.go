@@ -82,6 +82,16 @@ func (i *Instance) VerbError(name string, args ...string) error {
 	return err
 }
 
+// VerbFails calls a verb that should fail and returns what it has printed all the same.
+func (i *Instance) VerbFails(name string, args ...string) string {
+	i.t.Helper()
+	out, err := i.local.Verb(i.t.Context(), name, args...)
+	if err == nil {
+		i.t.Fatalf("%s %q did not fail: %s", name, args, out)
+	}
+	return out
+}
+
 // Health runs the service's health checks.
 func (i *Instance) Health() error { return i.local.Health(i.t.Context()) }
 
