@@ -63,12 +63,6 @@ func (s *storm) step() {
 	synctest.Wait()
 }
 
-func (s *storm) set(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f()
-}
-
 // handOver is an upgrade that takes a service, or gives it back: as it was, with another process, or dead.
 func (s *storm) handOver(name string) {
 	if !s.taken[name] {
@@ -117,7 +111,11 @@ func (s *storm) draw() sups {
 	tree := sups{}
 	for _, name := range []string{"x", "y", "z"}[:s.IntN(4)] {
 		n := 1 + s.IntN(len(names))
-		tree[name] = sup(supervise.Strategy(s.IntN(3)), s.IntN(5), names[:n]...)
+		group := sup(supervise.Strategy(s.IntN(3)), s.IntN(5), names[:n]...)
+		if s.IntN(3) == 0 {
+			group.Restart = supervise.Restart(s.IntN(3))
+		}
+		tree[name] = group
 		names = names[n:]
 		if s.IntN(2) == 0 {
 			names = append(names, name) // the next one may have it as a child
@@ -140,6 +138,18 @@ func (s *storm) calm() {
 	}
 	time.Sleep(time.Hour)
 	synctest.Wait()
+	s.mend()
+}
+
+// mend gives anew what has failed: that a supervisor which is not permanent has, somebody has to start.
+func (s *storm) mend() {
+	for _, name := range s.names {
+		if state := s.service(name).view().State; state == stateFailed || state == stateEnded {
+			s.Take(name)
+			s.Give(name, upgrades.Gone(s.pkg(name)))
+			time.Sleep(time.Minute)
+		}
+	}
 }
 
 func (s *storm) check() {
@@ -157,6 +167,7 @@ func (s *storm) check() {
 	for _, name := range s.names { // and each is restarted still
 		s.die(name, "signal: killed")
 		time.Sleep(time.Minute)
+		s.mend()
 		if h := s.hull(name); h == before[name] || isDone(h) {
 			s.Errorf("%s is not restarted", name)
 		}

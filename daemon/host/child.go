@@ -97,6 +97,9 @@ func (s *service) halting(c *child) (in upgrades.Instance, because string) {
 	if because != "" && !s.taken {
 		s.state, s.reason = stateRestarting, because
 	}
+	if s.loose && !s.taken {
+		s.state = stateEnded
+	}
 	return in, because
 }
 

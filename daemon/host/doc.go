@@ -13,7 +13,7 @@
 // Whoever has taken a service decides about its processes; supervision begins with the first Give. When things break:
 //   - the serving process dies: another of the same version takes its place at once, and by the strategy of its supervisor
 //     others are restarted with it. Past the intensity the supervisor fails. Right under the root it is tried again after a
-//     rest, and when one of its services is given.
+//     rest, if its restart type says so, and in any case when one of its services is given.
 //   - a sibling dies while a service is taken: its active process ends too, if that is the strategy, and whoever has taken
 //     it sees a crash. The death of a process of a taken service restarts nobody.
 //   - a process hangs: calls to it end with their contexts; Stop ends it by force.

@@ -17,7 +17,11 @@ import (
 // failedRest is how long a child of the root that failed is left alone: what it lacked, as disk space, may be there again.
 const failedRest = 30 * time.Second
 
-const failedHint = "if it does not come up by itself: reltool rollback, or an upgrade to a better version"
+// What to do about it: of what is tried again, and of what is not.
+const (
+	failedHint = "if it does not come up by itself: reltool rollback, or an upgrade to a better version"
+	endedHint  = "its restart type has it stay down until an upgrade or a rollback starts one of its services"
+)
 
 // group is one supervisor: of theseus.toml, or the one that a service has for itself under the root.
 type group struct {
@@ -75,6 +79,12 @@ func (g *group) limit(ctx context.Context, flags supervise.Flags) error {
 
 // heed is told by the supervisor what it acts upon.
 func (g *group) heed(r supervise.Report) {
+	if r.Event != supervise.Stopped && r.Event != supervise.StopFailed {
+		g.isAwaited() // it is at work: who is given from now on may be given to one that is ending
+	}
+	if r.Event == supervise.Ended {
+		g.host.tree.nudge() // somebody may have been given since, and is to be started again
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch r.Event {
@@ -122,38 +132,50 @@ func (g *group) spec(above string, run func(ctx context.Context, ready func()) e
 	}}
 }
 
-// run is a supervisor under another one.
+// begins is true if the group is started again after such an end, by its restart type as any other child.
+func (g *group) begins(err error) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.restart == supervise.Permanent || (g.restart == supervise.Transient && !errors.Is(err, supervise.ErrShutdown))
+}
+
+func (g *group) isTemporary() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.restart == supervise.Temporary
+}
+
+// run is a supervisor under another one, which starts it again or does not.
 func (g *group) run(ctx context.Context, ready func()) error {
 	err := g.sup.Run(ctx, func() { g.up(); ready() })
 	g.is(stateRestarting)
-	if ctx.Err() == nil {
-		g.tellUp(g.reason(err))
-		g.abandon(err)
+	if ctx.Err() != nil {
+		if g.isTemporary() {
+			g.abandon(stateEnded, "") // it was stopped with others, and is gone after that
+		}
+		return err
+	}
+	reason := g.reason(err)
+	g.tellUp(reason)
+	if !g.begins(err) {
+		g.abandon(stateFailed, g.blame(reason))
 	}
 	return err
 }
 
-// abandon lets services go that are not started again with this group: whoever gives one of them starts it.
-func (g *group) abandon(err error) {
-	g.mu.Lock()
-	again := g.restart == supervise.Permanent || (g.restart == supervise.Transient && !errors.Is(err, supervise.ErrShutdown))
-	g.mu.Unlock()
-	if again {
-		return
-	}
+// abandon lets services go that are not started again with this group: whoever gives one of them starts it, or has done so
+// while the group was ending.
+func (g *group) abandon(state, reason string) {
 	for _, sub := range g.host.tree.inside(g.name) {
-		sub.is(stateFailed)
+		sub.is(state)
 	}
 	for _, name := range g.host.tree.under(g.name) {
-		s := g.host.service(name)
-		s.fail(g.blame(g.reason(err)))
-		s.mu.Lock()
-		s.loose = s.child == nil
-		s.mu.Unlock()
+		g.host.service(name).abandon(state, reason)
 	}
 }
 
-// keep is a child of the root. One that fails rests and is started again: it takes nobody else with it.
+// keep is a child of the root. One that ends by itself rests, and is started again if it is such a child: it takes nobody else
+// with it. A service that is given ends the rest, also if it was given while the group was ending.
 func (g *group) keep(ctx context.Context, ready func()) error {
 	ready()
 	for {
@@ -162,26 +184,34 @@ func (g *group) keep(ctx context.Context, ready func()) error {
 			return context.Cause(ctx)
 		}
 		rested := g.rest()
-		g.fail(g.reason(err))
+		g.fail(err)
+		if g.isAwaited() {
+			g.rouse()
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-rested:
-		case <-g.due():
+		case <-g.due(err):
 		}
 		g.afresh()
 	}
 }
 
-// due fires when a group that failed is to be started again. One that is not permanent waits for somebody to give it a
-// service.
-func (g *group) due() <-chan time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.restart != supervise.Permanent {
+// due fires when a group that has ended is to be started again; never if that is not for it to be.
+func (g *group) due(err error) <-chan time.Time {
+	if !g.begins(err) {
 		return nil
 	}
 	return time.After(failedRest)
+}
+
+// isAwaited is true once after a service was given while the group was ending.
+func (g *group) isAwaited() (awaited bool) {
+	for _, name := range g.host.tree.under(g.name) {
+		awaited = g.host.service(name).wasGiven() || awaited
+	}
+	return awaited
 }
 
 func (g *group) rest() <-chan struct{} {
@@ -217,6 +247,14 @@ func (g *group) up() {
 	g.state, g.since = stateRunning, time.Now().UTC()
 }
 
+// beginsAgain is true from the end of the supervisor until it is up again: what it finds dead then it has to start, and does not
+// count as a failure.
+func (g *group) beginsAgain() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state == stateRestarting || g.state == stateFailed
+}
+
 func (g *group) is(state string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -245,17 +283,17 @@ func (g *group) reason(err error) string {
 }
 
 // fail tells that the group has failed, and its services with it.
-func (g *group) fail(reason string) {
-	version := ""
+func (g *group) fail(err error) {
+	reason, version := g.reason(err), ""
 	for _, sub := range g.host.tree.inside(g.name) {
 		sub.is(stateFailed)
 	}
 	for _, name := range g.host.tree.under(g.name) {
-		if v, failed := g.host.service(name).fail(g.blame(reason)); failed {
+		if v, failed := g.host.service(name).down(stateFailed, g.blame(reason)); failed {
 			version = v
 		}
 	}
-	g.tellFailure(reason, version)
+	g.tellFailure(reason, version, g.begins(err))
 }
 
 func (g *group) blame(reason string) string {
@@ -276,26 +314,18 @@ func (g *group) failure(reason string) control.Event {
 }
 
 // tellFailure is for the log and the history, of what is right under the root.
-func (g *group) tellFailure(reason, version string) {
-	e := control.Event{Kind: audit.Failed, Service: g.name, Text: version, Reason: reason}
+func (g *group) tellFailure(reason, version string, again bool) {
+	e := control.Event{Kind: audit.Failed, Service: g.name, Text: version, Reason: reason, Hint: failedHint}
 	if !g.lone {
 		e = g.failure(reason)
+		e.Hint = failedHint
 	}
-	e.Hint = failedHint
-	g.host.log.Error("FAILED: too many restarts", "again_in", failedRest, "what", g.name, "version", version,
-		"reason", reason, "hint", failedHint)
+	when := failedRest.String()
+	if !again {
+		when, e.Hint = "never by itself", endedHint
+	}
+	g.host.log.Error("FAILED", "what", g.name, "version", version, "reason", reason, "again_in", when, "hint", e.Hint)
 	g.host.o.Note(e)
-}
-
-// fail marks a service whose supervisor has failed, unless somebody else has it or has just given it.
-func (s *service) fail(reason string) (version string, failed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken || s.serving == nil || !isDone(s.serving) {
-		return "", false
-	}
-	s.state, s.reason = stateFailed, reason
-	return s.serving.Package().Version, true
 }
 
 // because says for what this group restarts a child, "" if for nothing or for itself.

@@ -50,6 +50,7 @@ type service struct {
 	child  *child // what its supervisor watches; nil while there is none
 	loose  bool   // no supervisor has it, nor is one about to start it again
 	fresh  bool   // no supervisor has seen what was given: not even that it is dead
+	given  bool   // since its supervisor was last seen at work
 	halted bool   // its supervisor stops it
 	moving bool   // from one supervisor to another: it runs on
 }
@@ -92,8 +93,8 @@ func (s *service) bind(c *child) (dead upgrades.Instance, err error) {
 	if s.home != c.group {
 		return nil, supervise.ErrIgnore
 	}
-	fresh := s.fresh
-	s.fresh, s.loose, s.halted = false, false, false
+	fresh := s.fresh && !c.group.beginsAgain()
+	s.fresh, s.given, s.loose, s.halted = false, false, false, false
 	if !s.taken && s.serving != nil && isDone(s.serving) && !fresh {
 		return s.serving, nil
 	}
@@ -215,7 +216,7 @@ func (s *service) give(in upgrades.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serving, s.taken = in, false
-	s.fresh = s.loose
+	s.fresh, s.given = s.loose, true
 	s.trouble, s.reason = s.reason, ""
 	s.state = stateRunning
 	switch {

@@ -128,6 +128,7 @@ func (in *instance) listeners() map[string]string {
 // the rest is killed.
 func (h *Host) Shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, h.hurry)()
+	h.settleTree(ctx)
 	h.halt()
 	h.tree.ended(ctx)
 	var errs []error
@@ -137,6 +138,16 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	}
 	h.end()
 	return errors.Join(errs...)
+}
+
+// settleTree has services stop in the order that was declared last, also if it was in this moment.
+func (h *Host) settleTree(ctx context.Context) {
+	if len(h.names()) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, arrangePatience)
+	defer cancel()
+	h.tree.arranged(ctx)
 }
 
 // stop ends all processes of the service, standbys too.

@@ -25,7 +25,8 @@ type tree struct {
 	root *supervise.Supervisor
 	once sync.Once
 	wake chan struct{}
-	over chan struct{} // the root has ended
+	asks chan chan struct{} // to be closed when the tree is arranged
+	over chan struct{}      // the root has ended
 
 	mu     sync.Mutex
 	want   release.Supervision
@@ -38,7 +39,7 @@ type tree struct {
 
 func newTree(h *Host) *tree {
 	t := &tree{
-		host: h, wake: make(chan struct{}, 1), over: make(chan struct{}),
+		host: h, wake: make(chan struct{}, 1), asks: make(chan chan struct{}), over: make(chan struct{}),
 		groups: map[string]*group{}, home: map[string]string{}, above: map[string]string{},
 	}
 	t.root, _ = supervise.New(rootFlags) // without children there is nothing to refuse
@@ -80,7 +81,7 @@ func (t *tree) begin() {
 
 // ended returns when the root has stopped what is under it.
 func (t *tree) ended(ctx context.Context) {
-	t.once.Do(func() { close(t.over) })
+	t.once.Do(func() { close(t.over) }) // it never began
 	select {
 	case <-t.over:
 	case <-ctx.Done():
@@ -107,39 +108,28 @@ func (t *tree) tend(ctx context.Context) {
 			return
 		case <-t.wake:
 			t.arrange(ctx)
+		case arranged := <-t.asks:
+			t.arrange(ctx)
+			close(arranged)
 		}
 	}
 }
 
-// shape is a tree that is wanted: for each service its group, for each group the one above, and the order of both.
-type shape struct {
-	release.Supervision
-	order       []string // services
-	home, above map[string]string
-}
+// arrangePatience is how long a stop waits for the tree, whose order it goes by. A supervisor may be at work for minutes.
+const arrangePatience = time.Second
 
-// wanted draws the shape for the services that there are.
-func (t *tree) wanted() shape {
-	names := t.host.names()
-	t.mu.Lock()
-	s := shape{Supervision: t.want, order: slices.Clone(t.order), home: map[string]string{}, above: map[string]string{}}
-	t.mu.Unlock()
-	for _, name := range names {
-		if !slices.Contains(s.order, name) {
-			s.order = append(s.order, name)
-		}
+// arranged returns when the tree is what was wanted last, or ctx has ended.
+func (t *tree) arranged(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case t.asks <- done:
+	case <-ctx.Done():
+		return
 	}
-	s.order = slices.DeleteFunc(s.order, func(name string) bool { return !slices.Contains(names, name) })
-	for _, name := range s.order {
-		s.home[name] = s.Parent(name)
-		if s.home[name] == release.Root {
-			s.home[name], s.above[name] = name, release.Root
-		}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
-	for name := range s.Supervisors {
-		s.above[name] = s.Parent(name)
-	}
-	return s
 }
 
 // arrange makes the tree what is wanted.
@@ -171,16 +161,16 @@ func (t *tree) leave(ctx context.Context, want shape) (fresh map[string]bool) {
 	t.mu.Unlock()
 	fresh = map[string]bool{}
 	for name, at := range want.above {
-		fresh[name] = above[name] != at
+		fresh[name] = above[name] != at || !t.keeps(name, want)
 	}
 	for name, at := range home {
-		if want.home[name] != at {
+		if want.home[name] != at || !t.keeps(at, want) {
 			t.host.service(name).settle(nil)
 			t.move(ctx, t.group(at).sup, name, name)
 		}
 	}
 	for name, at := range above {
-		if want.above[name] == at {
+		if want.above[name] == at && t.keeps(name, want) {
 			continue
 		}
 		t.group(name).settle("")
@@ -191,6 +181,12 @@ func (t *tree) leave(ctx context.Context, want shape) (fresh map[string]bool) {
 		t.move(ctx, sup, name, t.under(name)...)
 	}
 	return fresh
+}
+
+// keeps is true if a group stays the one that it is: a service may have got the name of a supervisor, or the other way round.
+func (t *tree) keeps(name string, want shape) bool {
+	g := t.group(name)
+	return g != nil && g.lone == want.isLone(name)
 }
 
 // move takes a child from its supervisor, and leaves the services that it is or has as they are. A supervisor that does not
@@ -213,12 +209,9 @@ func (t *tree) raise(want shape) {
 	t.home, t.above = want.home, want.above
 	groups := map[string]*group{}
 	for name := range want.above {
-		_, declared := want.Supervisors[name]
-		if g := t.groups[name]; g != nil && g.lone != declared {
-			groups[name] = g
-			continue
+		if groups[name] = t.groups[name]; groups[name] == nil || groups[name].lone != want.isLone(name) {
+			groups[name] = newGroup(t.host, name, want.isLone(name))
 		}
-		groups[name] = newGroup(t.host, name, !declared)
 	}
 	t.groups = groups
 	for name, at := range want.home {
@@ -296,25 +289,6 @@ func (t *tree) tops(want shape) (list []supervise.ChildSpec) {
 	return list
 }
 
-// tops are the names of what is right under the root, in the order of starting.
-func (s shape) tops() (list []string) {
-	add := func(name string) {
-		for s.above[name] != release.Root {
-			name = s.above[name]
-		}
-		if !slices.Contains(list, name) {
-			list = append(list, name)
-		}
-	}
-	for _, service := range s.order {
-		add(s.home[service])
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Supervisors)) {
-		add(name)
-	}
-	return list
-}
-
 // enter starts what is new where it is: groups from above, and services that were given while nobody had them.
 func (t *tree) enter(ctx context.Context, want shape, fresh map[string]bool) {
 	for _, name := range want.tops() {
@@ -337,42 +311,7 @@ func (t *tree) enter(ctx context.Context, want shape, fresh map[string]bool) {
 	}
 }
 
-// isLeft is true for a service that was stopped with others in a group that has become another one since: those whose
-// restart would have started it may be gone.
-func (g *group) isLeft(ctx context.Context, s *service) bool {
-	if !g.isChanged() || !s.isDue() {
-		return false
-	}
-	info, err := g.sup.Child(ctx, s.name)
-	return err == nil && info.State == supervise.Terminated
-}
-
-// isDue is true for a service that a supervisor is to start again.
-func (s *service) isDue() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.child == nil && !s.loose
-}
-
 func (t *tree) isLoose(service string) bool { return t.host.service(service).isLoose() }
-
-// deep lists the supervisors under others, each after the one that it is in.
-func (s shape) deep() []string {
-	depth := func(name string) (n int) {
-		for ; s.above[name] != release.Root; n++ {
-			name = s.above[name]
-		}
-		return n
-	}
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(s.Supervisors)) {
-		if depth(name) > 0 {
-			list = append(list, name)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b string) int { return depth(a) - depth(b) })
-	return list
-}
 
 func (t *tree) group(name string) *group {
 	t.mu.Lock()
@@ -447,34 +386,4 @@ func (t *tree) cause(service string) string {
 		below = at
 	}
 	return ""
-}
-
-// isLoose is true if the service was given and no supervisor has it.
-func (s *service) isLoose() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fresh
-}
-
-// settle says which group the service is in. No other one starts it: a group that was at work when the service left it may
-// still try to.
-func (s *service) settle(at *group) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.home = at
-}
-
-// move has the service run on when its supervisor ends it.
-func (s *service) move() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.moving = true
-}
-
-// loosen ends move: the service has no supervisor now, and the next one is to see what has become of it.
-func (s *service) loosen() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.loose = s.child == nil
-	s.fresh, s.halted, s.moving = s.loose, false, false
 }

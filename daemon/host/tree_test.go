@@ -150,6 +150,46 @@ func TestShutdownIsTheReverseOfTheStart(t *testing.T) {
 	})
 }
 
+// As after theseusd --stop, or a SIGTERM in the course of the boot: nothing was arranged when the stop comes.
+func TestShutdownGoesByATreeThatWasJustDeclared(t *testing.T) {
+	inYard(t, func(y *yard) {
+		for _, name := range []string{"a", "b", "c"} {
+			y.Give(name, y.launch(name))
+		}
+		y.clear()
+		y.Supervise(release.Supervision{Supervisors: sups{"s": sup(supervise.OneForOne, 1, "c", "a")}}, []string{"b", "c", "a"})
+		if err := y.Shutdown(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		y.wrote("-a -c -b")
+	})
+}
+
+func TestShutdownDoesNotWaitForASupervisorAtWork(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a", "b")
+		y.slow["a"] = time.Hour
+		y.die("a", "signal: killed")
+		y.Supervise(release.Supervision{Supervisors: sups{"s": sup(supervise.OneForOne, 1, "a", "b")}}, nil)
+		began := time.Now()
+		if err := y.Shutdown(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > arrangePatience {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+func TestShutdownOfNothing(t *testing.T) {
+	inYard(t, func(y *yard) {
+		began := time.Now()
+		if err := y.Shutdown(context.Background()); err != nil || time.Since(began) > 0 {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
+}
+
 func TestShutdownTimes(t *testing.T) {
 	inYard(t, func(y *yard) {
 		y.serve("a", "b", "c")
@@ -310,4 +350,55 @@ func TestSlowStartHoldsUpNobodyUnderTheRoot(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		y.wrote("+a")
 	})
+}
+
+// A name that was a service and becomes a supervisor, or the other way round, leaves nobody unsupervised.
+func TestNameThatChangesItsKind(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		kinds  [2]sups
+		when   string // in the first tree, b dies
+		change string // and in the second
+	}{
+		{"right under the root", [2]sups{nil, {"a": sup(supervise.OneForAll, 9, "b", "c")}}, "+b", "-c +b +c"},
+		{"and back", [2]sups{{"a": sup(supervise.OneForAll, 9, "b", "c")}, nil}, "-c +b +c", "+b"},
+		{
+			"under another one",
+			[2]sups{{"x": sup(supervise.OneForOne, 9, "a", "b")}, {"x": sup(supervise.OneForOne, 9, "a"), "a": sup(supervise.OneForAll, 9, "b", "c")}},
+			"+b", "-c +b +c",
+		},
+		{
+			"and back there",
+			[2]sups{{"x": sup(supervise.OneForOne, 9, "a"), "a": sup(supervise.OneForAll, 9, "b", "c")}, {"x": sup(supervise.OneForOne, 9, "a", "b")}},
+			"-c +b +c", "+b",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inYard(t, func(y *yard) {
+				y.serve("b", "c")
+				isService := func(tree sups) bool { _, declared := tree["a"]; return !declared }
+				for i, want := range []string{c.when, c.change} {
+					if tree := c.kinds[i]; isService(tree) {
+						y.declare(tree, nil)
+						y.serve("a")
+					} else {
+						y.declare(tree, nil)
+						if y.hull("a") != nil {
+							y.Take("a") // the release has it no more
+							y.hull("a").end("exit status 0")
+							y.Give("a", nil)
+						}
+					}
+					y.clear()
+					y.die("b", "signal: killed")
+					y.wrote(want)
+					time.Sleep(time.Minute)
+					if isService(c.kinds[i]) {
+						y.die("a", "signal: killed")
+						y.wrote("+a")
+					}
+				}
+			})
+		})
+	}
 }

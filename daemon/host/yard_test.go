@@ -140,6 +140,13 @@ func (h *hull) end(how string) {
 	}
 }
 
+// set changes how the services of the yard behave.
+func (y *yard) set(f func()) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	f()
+}
+
 func (y *yard) clear() {
 	y.mu.Lock()
 	defer y.mu.Unlock()

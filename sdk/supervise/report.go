@@ -13,9 +13,10 @@ const (
 	Stopped                  // a child ended because the supervisor wanted it to
 	StopFailed               // so it was, but it was killed or failed on the way
 	GaveUp                   // too many restarts: the supervisor ends
+	Ended                    // a child ended by itself, and is not started again
 )
 
-var events = [...]string{"started", "start_failed", "exited", "stopped", "stop_failed", "gave_up"}
+var events = [...]string{"started", "start_failed", "exited", "stopped", "stop_failed", "gave_up", "ended"}
 
 func (e Event) String() string { return name(events[:], e) }
 

@@ -22,6 +22,7 @@ func (r *run) exited(ctx context.Context, e exit) {
 		return
 	}
 	r.drop(c)
+	r.report(Report{Event: Ended, ID: c.spec.ID, Reason: e.reason, Uptime: time.Since(c.started)})
 	r.autoShutdown(c)
 }
 

@@ -33,10 +33,13 @@ func TestRestartTypes(t *testing.T) {
 					default:
 						w.children("a:terminated")
 					}
-					if again || name == "abnormal" {
+					switch {
+					case again:
 						w.reported("exited a")
-					} else {
-						w.reported()
+					case name == "abnormal":
+						w.reported("exited a", "ended a")
+					default:
+						w.reported("ended a")
 					}
 				})
 			})
