@@ -101,6 +101,9 @@ func (rt *process) Activate(ctx context.Context, req *wire.ActivateRequest) (*wi
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
+	if err := rt.setup.isReady(); err != nil {
+		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.store.Release())
+	}
 	if err := rt.procs.wake(ctx, req.Paired); err != nil {
 		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.store.Release())
 	}

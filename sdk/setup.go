@@ -26,6 +26,7 @@ type Setup struct {
 	listeners []listener
 	verbs     []Verb
 	checks    []func(context.Context) error
+	ready     []func() error
 	tasks     []func(context.Context) error
 	node      *otp.Hosted // nil if the service has no processes
 	errs      []error
@@ -64,8 +65,11 @@ func (s *Setup) HTTPServer(name string, srv *http.Server) {
 }
 
 // RESP answers Redis' protocol on the listener of that name.
-func (s *Setup) RESP(name string, h resp.Handler) {
-	s.listen(name, func(g *serve.Group, ln net.Listener) { g.Stream(name, ln, resp.Serve(h)) })
+func (s *Setup) RESP(name string, h resp.Handler) { s.RESPServer(name, resp.Server{Handle: h}) }
+
+// RESPServer is RESP for a service that pushes messages to its clients, as subscriptions do.
+func (s *Setup) RESPServer(name string, srv resp.Server) {
+	s.listen(name, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) })
 }
 
 // Stream gives each connection of the listener to handle, for protocols of one's own.
@@ -99,6 +103,18 @@ func (s *Setup) Verb(v Verb) {
 // Health adds a check; nil means healthy. It is asked about once a second during a probation. A check
 // that takes longer than its context allows counts as failed.
 func (s *Setup) Health(check func(context.Context) error) { s.checks = append(s.checks, check) }
+
+// Ready calls f each time this version is about to serve: it may write its tables, and no request has come yet. It is for
+// what is read from the tables once, and must be quick, since the clients wait. If it fails the version does not serve.
+func (s *Setup) Ready(f func() error) { s.ready = append(s.ready, f) }
+
+// isReady is all that the service does before it serves.
+func (s *Setup) isReady() (err error) {
+	for _, f := range s.ready {
+		err = errors.Join(err, f())
+	}
+	return err
+}
 
 // Go runs f while this version is the active one: its context ends when the version is released or stopped, and
 // then f must return. If f returns an error of its own the process ends, and the daemon restarts it.

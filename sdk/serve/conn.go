@@ -374,6 +374,8 @@ func (g *Group) rest(l *link) {
 	}
 	if l.spoken() {
 		g.worded[l] = struct{}{}
+	}
+	if g.sift(l) || l.spoken() {
 		g.rouse()
 	} else if g.phase == serving {
 		g.watchIdle(l.door)
@@ -385,6 +387,7 @@ func (g *Group) rouse() {
 	if g.phase != serving {
 		return
 	}
+	g.resumeEarly()
 	for l := range g.worded {
 		g.idle.remove(l)
 		go g.wake(l).run()

@@ -27,6 +27,7 @@ type door struct {
 	also   []*port     // guarded by the group's turn
 	http   *httpDoor   // one of the two
 	handle func(*Conn) //
+	early  Early
 	open   sync.Once
 }
 

@@ -40,6 +40,7 @@ type Group struct {
 	park      *park                 // of the phase parked
 	idle      *idleSet              // connections without a goroutine
 	worded    map[*link]struct{}    // those of them that have unread or unsent bytes
+	early     map[*link]struct{}    // those whose handler wants them before they speak
 	strangers map[*link]struct{}    // those of listeners that are not here
 	leaving   *leaving              // what was handed over; nil at first
 	armed     uint64                // how often
@@ -66,7 +67,7 @@ func NewGroup(o Options) *Group {
 	}
 	g := &Group{
 		log: o.Logger, limit: o.Limit,
-		doors: map[string]*door{}, links: map[*link]struct{}{}, live: map[liveConn]struct{}{}, worded: map[*link]struct{}{}, strangers: map[*link]struct{}{},
+		doors: map[string]*door{}, links: map[*link]struct{}{}, live: map[liveConn]struct{}{}, worded: map[*link]struct{}{}, early: map[*link]struct{}{}, strangers: map[*link]struct{}{},
 		idle: newIdleSet(),
 	}
 	g.reopenParking()
@@ -86,6 +87,12 @@ func (g *Group) HTTP(name string, ln net.Listener, srv *http.Server) {
 // panics on another kind of listener and on a name used twice.
 func (g *Group) Stream(name string, ln net.Listener, handle func(*Conn)) {
 	g.addDoor(name, ln).handle = handle
+}
+
+// StreamEarly is Stream for a handler that has something to say to clients that do not speak: see Early.
+func (g *Group) StreamEarly(name string, ln net.Listener, handle func(*Conn), early Early) {
+	d := g.addDoor(name, ln)
+	d.handle, d.early = handle, early
 }
 
 func (g *Group) addDoor(name string, ln net.Listener) *door {

@@ -126,6 +126,7 @@ type waking struct {
 func (g *Group) wake(l *link) *waking {
 	w := &waking{g: g, l: l, c: l.door.liveConn(l), quiet: !l.spoken()}
 	delete(g.worded, l)
+	delete(g.early, l)
 	l.unread, l.unsent = nil, nil
 	g.live[w.c] = struct{}{}
 	return w

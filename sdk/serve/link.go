@@ -62,6 +62,7 @@ func (g *Group) forget(l *link) {
 	l.dropped = true
 	delete(g.links, l)
 	delete(g.worded, l)
+	delete(g.early, l)
 	delete(g.strangers, l)
 	if l.fd >= 0 {
 		g.idle.remove(l)

@@ -130,6 +130,7 @@ func (g *Group) serve() {
 	g.phase = serving
 	g.armed++
 	g.startCollect()
+	g.resumeEarly()
 	g.rouse()
 	for _, d := range g.doors {
 		d.start()

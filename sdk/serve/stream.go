@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ type Conn struct {
 
 	wmu sync.Mutex // one write at a time
 	// Guarded by the gate's lock.
+	before   []byte    // what the handler has used and wants to read again elsewhere, ahead of held
 	held     []byte    // what the handler has read and not used, while it waits
 	out      []byte    // written by the handler, not taken by the client yet
 	reading  bool      // in Read: the handler has to be asked what it holds
@@ -28,6 +30,10 @@ type Conn struct {
 	kicked   bool      // a park has spoilt it
 	closing  bool      // the handler has returned
 	offered  bool      // by Handover
+	pushing  bool      // a goroutine sends what Push left in out
+
+	// Value is the handler's own, for as long as this process serves the connection.
+	Value any
 }
 
 func newConn(d *door, l *link) *Conn {
@@ -222,7 +228,7 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.nc.(syscall.Con
 func (c *Conn) Close() error { return c.close() }
 
 func (c *Conn) words() (unread, unsent []byte, ok bool) {
-	return append(bytes.Clone(c.held), c.in...), c.out, true
+	return slices.Concat(c.before, c.held, c.in), c.out, true
 }
 
 // interrupt wakes a handler out of a Read and a write that waits for a slow client.
@@ -304,7 +310,9 @@ func (c *Conn) endSend(rest []byte, err error) bool {
 			return false
 		}
 	}
-	c.out = append(c.out, rest...)
+	if len(rest) > 0 {
+		c.out = append(bytes.Clone(rest), c.out...) // what was pushed meanwhile comes after it
+	}
 	c.writing = false
 	if c.waiting {
 		c.atRest()

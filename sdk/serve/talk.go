@@ -389,6 +389,7 @@ func (p *pair) about(f frame) error {
 		p.g.drop(l, closeQuietly)
 	case kindSession:
 		l.session = append([]byte(nil), data...)
+		p.g.sift(l)
 	case kindUnread:
 		l.unread = append(l.unread, data...)
 		p.g.worded[l] = struct{}{}

@@ -32,6 +32,7 @@ func (s *Store) Activate(ctx context.Context, shadows map[string]int32) (Activat
 		return Activation{Epoch: s.epoch()}, s.setShadows(shadows)
 	}
 	s.yieldFenced()
+	s.dropPassing()
 	s.refused.Store(nil)
 	if err := s.prepareEpoch(shadows); err != nil {
 		return Activation{}, err
@@ -162,13 +163,31 @@ func (s *Store) publishEpoch(prev id, before uint64) error {
 // Release gives the right to write back: it fences the log and the store is a follower from its final tail on. Writes
 // in other goroutines end with ErrNotWriter. On a follower it does nothing.
 func (s *Store) Release() error {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	if s.w.active != nil {
-		s.w.active.commit().Or(uint64(fenced))
-		s.depose()
+	if s.giveUp() {
+		s.dropPassing()
 	}
 	return nil
+}
+
+// giveUp fences the log if this store writes it.
+func (s *Store) giveUp() bool {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if s.w.active == nil {
+		return false
+	}
+	s.w.active.commit().Or(uint64(fenced))
+	s.depose()
+	return true
+}
+
+// dropPassing empties the tables whose rows end with the right to write.
+func (s *Store) dropPassing() {
+	for _, t := range s.all() {
+		if t.passing {
+			t.clear()
+		}
+	}
 }
 
 // yieldFenced makes a store that was fenced by another process the follower that it is.

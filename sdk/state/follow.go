@@ -156,6 +156,9 @@ func (s *Store) replay(ctx context.Context, g *segment, off, end uint64) (n, to 
 
 // apply indexes a record that was read from the log.
 func (t *rows) apply(r record, location, now uint64) {
+	if t.passing { // rows of another process, or of an earlier life of this one
+		return
+	}
 	key := view(r.key())
 	sh, tag := t.hash(key)
 	sh.mu.Lock()

@@ -25,6 +25,8 @@ type rows struct {
 	opaque  bool
 	check   func(key string, value []byte) error // of rows in this version
 	checked bool                                 // the schema has a Check
+	ended   func(key []byte)                     // is told of rows that expire
+	passing bool                                 // the rows end with the process that wrote them
 
 	shadows atomic.Pointer[[]int]
 	expired atomic.Uint64

@@ -25,6 +25,10 @@ type TableOption func(*rows)
 // power. Without it they survive the end of the process alone. A reader may see a row before its writer is told.
 var Durable TableOption = func(t *rows) { t.durable = true }
 
+// Passing makes the rows of the table end when the process that wrote them ends or gives the right to write away: the
+// next one begins without any, and neither an upgrade nor a start takes longer for them.
+var Passing TableOption = func(t *rows) { t.passing = true }
+
 // NewTable makes the table of that name. It panics if the name is taken, empty or longer than 255 bytes, if the steps
 // of the schema are no chain, or if the log was read already: these are mistakes in the program.
 func NewTable[V any](r Registrar, name string, s Schema[V], opts ...TableOption) *Table[V] {

@@ -97,6 +97,9 @@ func (t *rows) sweepShard(sh *shard, now uint64) (n uint64) {
 			break
 		}
 		if i := sh.index.find(sh.deadlines.pop().slot); i >= 0 {
+			if t.ended != nil {
+				t.ended(t.store.grid.record(locationOf(sh.index.slots[i])).key())
+			}
 			t.drop(sh, i)
 			n++
 		}

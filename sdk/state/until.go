@@ -13,3 +13,17 @@ func (t *Table[V]) PutUntil(key string, v V, at time.Time) error {
 	_, err := t.rows.remove(key)
 	return err
 }
+
+// LookupUntil is Lookup that tells also when the row is gone, in milliseconds since 1970; 0 is never.
+func (t *Table[V]) LookupUntil(key string) (v V, until int64, ok bool, err error) {
+	m, ok := t.rows.read(key)
+	if !ok {
+		return v, 0, false, nil
+	}
+	v, _, err = t.present(key, m)
+	return v, int64(m.expiry), true, err
+}
+
+// Ended has f told of each row that this process removes because it has expired. The key is valid for the length of
+// the call; f must be quick, and must not use the table.
+func Ended(f func(key []byte)) TableOption { return func(t *rows) { t.ended = f } }

@@ -14,14 +14,21 @@ import (
 // an Array, Map or Set and as many as it announces. Replies are collected and sent together when no further command
 // has arrived yet. A Conn belongs to its handler's goroutine.
 type Conn struct {
+	// Value is the handler's own, for as long as this process serves the connection.
+	Value any
+
 	c       *serve.Conn
 	proto   int
 	session []byte
 	out     []byte
 	closing bool
 	failed  error
+	dirty   bool // the session that travels is an older one
 
 	failures int // that the meter does not know of yet
+
+	hold hold
+	push push
 }
 
 // Proto is the version of the protocol that the client speaks: 2, or 3 after SetProto(3).
@@ -33,28 +40,25 @@ func (c *Conn) SetProto(proto int) error {
 	if proto != 2 && proto != 3 {
 		return errProto
 	}
-	c.proto = proto
-	return c.keep()
+	c.proto, c.dirty = proto, true
+	c.push.speaks(proto)
+	return nil
 }
 
 // Session is what SetSession left, in this version of the service or in one before.
 func (c *Conn) Session() []byte { return c.session }
 
-// SetSession keeps what later versions have to know of the connection, such as its name or its user.
+// MaxSession is the most bytes a session may have.
+const MaxSession = serve.MaxSession - sessionHead
+
+// SetSession keeps what later versions have to know of the connection, such as its name or its user: at most MaxSession
+// bytes, more is an error. It is meant for small things.
 func (c *Conn) SetSession(b []byte) error {
-	c.session = append([]byte(nil), b...)
-	return c.keep()
-}
-
-// keep makes protocol and session travel with the connection.
-func (c *Conn) keep() error { return c.c.SetSession(append([]byte{byte(c.proto)}, c.session...)) }
-
-// recall is the other end of keep.
-func (c *Conn) recall() {
-	c.proto = 2
-	if s := c.c.Session(); len(s) > 0 {
-		c.proto, c.session = int(s[0]), s[1:]
+	if len(b) > MaxSession {
+		return errSession
 	}
+	c.session, c.dirty = append([]byte(nil), b...), true
+	return nil
 }
 
 // Close ends the connection once the replies so far are sent.
@@ -73,6 +77,10 @@ func (c *Conn) RemoteAddr() net.Addr { return c.c.RemoteAddr() }
 const flushSize = 64 << 10
 
 func (c *Conn) spill() {
+	if c.hold.muted {
+		c.out = c.out[:c.hold.mark]
+		return
+	}
 	if len(c.out) >= flushSize {
 		c.flush()
 	}
@@ -143,6 +151,9 @@ func (c *Conn) WriteArray(n int) { c.out = redcon.AppendArray(c.out, n) }
 
 // WriteMap announces n pairs of replies that follow, key and value in turn; RESP2 sees an array of 2n.
 func (c *Conn) WriteMap(n int) { c.aggregate('%', n, 2*n) }
+
+// WritePush announces a message of n parts that is no reply to a command; RESP2 sees an array.
+func (c *Conn) WritePush(n int) { c.aggregate('>', n, n) }
 
 // WriteSet announces n replies that follow; RESP2 sees an array.
 func (c *Conn) WriteSet(n int) { c.aggregate('~', n, n) }

@@ -11,5 +11,9 @@
 // replies, the protocol's version and the handler's session ([Conn.SetSession]) travel with the connection; the client
 // does not notice. Only the command in hand is waited for: one that blocks watches [Conn.Parking].
 //
+// A service that pushes messages is a [Server]: a connection with [Conn.Pushing] is known to the next version before that
+// answers its first command, so no message is lost in between, and [Conn.Push] never waits for a client. Commands that
+// are only remembered until a later one, as in a transaction, go along with [Conn.Hold].
+//
 // A client that does not read its replies is waited for, and nobody else is; its connection is handed over like others.
 package resp

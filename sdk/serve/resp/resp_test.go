@@ -57,6 +57,10 @@ type two struct {
 var patient = serve.Options{Limit: 20 * time.Second}
 
 func newTwo(t testing.TB) *two {
+	return newTwoOf(t, Server{Handle: testHandler("v1")}, Server{Handle: testHandler("v2")})
+}
+
+func newTwoOf(t testing.TB, now, next Server) *two {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -66,8 +70,8 @@ func newTwo(t testing.TB) *two {
 	twin, err := net.FileListener(f)
 	must(t, err)
 	f.Close()
-	w.now.Stream("resp", ln, Serve(testHandler("v1")))
-	w.next.Stream("resp", twin, Serve(testHandler("v2")))
+	now.Stream(w.now, "resp", ln)
+	next.Stream(w.next, "resp", twin)
 	must(t, w.now.Arm())
 	path := filepath.Join(t.TempDir(), "pair")
 	must(t, w.now.Pair(t.Context(), path, true))

@@ -3,6 +3,7 @@ package resp
 import (
 	"bytes"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/theseusd/theseus/sdk/serve"
@@ -12,21 +13,56 @@ import (
 // are valid until the handler returns. QUIT never gets here.
 type Handler func(c *Conn, args [][]byte)
 
-var errProto = errors.New("resp: the protocol is 2 or 3")
+var (
+	errProto   = errors.New("resp: the protocol is 2 or 3")
+	errSession = errors.New("resp: the session is too large")
+)
+
+// A Server is a Handler with what it has to know of a connection's life.
+type Server struct {
+	Handle Handler
+	// Resume is told of a connection with Pushing(true) that came from another process, before any command is answered
+	// here: Session, Value and Push may be used. It must be quick.
+	Resume func(c *Conn)
+	// Closed is told that such a connection is not served here any more: it has ended, or was handed over.
+	Closed func(c *Conn)
+}
 
 // Serve makes a handler of connections, for serve.Group.Stream, out of a handler of commands.
-func Serve(h Handler) func(*serve.Conn) {
-	return func(sc *serve.Conn) {
-		l := &loop{sc: sc, h: h, c: Conn{c: sc}}
-		l.c.recall()
-		l.run()
+func Serve(h Handler) func(*serve.Conn) { return Server{Handle: h}.serve }
+
+// Stream serves the connections of a listener.
+func (s Server) Stream(g *serve.Group, name string, ln net.Listener) {
+	g.StreamEarly(name, ln, s.serve, serve.Early{Wanted: wantsPushes, Resume: s.early})
+}
+
+func (s Server) early(sc *serve.Conn, session []byte) { sc.Value = s.loop(sc, session) }
+
+func (s Server) loop(sc *serve.Conn, session []byte) *loop {
+	l := &loop{sc: sc, s: s, c: Conn{c: sc}}
+	l.c.recall(session)
+	if l.c.push.on && s.Resume != nil {
+		s.Resume(&l.c)
+	}
+	return l
+}
+
+func (s Server) serve(sc *serve.Conn) {
+	l, ok := sc.Value.(*loop)
+	if !ok {
+		l = s.loop(sc, sc.Session())
+	}
+	sc.Value = nil
+	l.run()
+	if l.c.push.on && s.Closed != nil {
+		s.Closed(&l.c)
 	}
 }
 
 // A loop serves one connection. The bytes of buf from pos on are read and not used.
 type loop struct {
 	sc     *serve.Conn
-	h      Handler
+	s      Server
 	c      Conn
 	parser parser
 	buf    []byte
@@ -43,13 +79,14 @@ const (
 func (l *loop) run() {
 	m := l.sc.Meter()
 	for began := m.Now(); l.answered(m, began); began = m.Now() {
-		l.c.flush()
+		l.c.settle()
 		l.makeRoom()
 		n, err := l.sc.ReadMore(l.buf[l.pos:], l.buf[len(l.buf):cap(l.buf)])
 		if err != nil || l.c.failed != nil {
 			return
 		}
 		l.buf = l.buf[:len(l.buf)+n]
+		l.c.push.begin()
 	}
 }
 
@@ -78,8 +115,9 @@ func (l *loop) commands() bool {
 		if l.leaving() {
 			return false
 		}
+		raw := l.buf[l.pos : l.pos+n]
 		l.pos += n
-		if len(args) > 0 && !l.command(args) {
+		if len(args) > 0 && !l.command(args, raw) {
 			return false
 		}
 	}
@@ -94,20 +132,26 @@ func (l *loop) leaving() bool {
 		return false
 	}
 	l.c.flush()
+	l.c.keep()
 	if l.c.failed == nil {
-		l.sc.Handover(l.buf[l.pos:], nil)
+		l.c.push.leave(func(unsent []byte) { l.sc.Handover(l.buf[l.pos:], unsent) })
 	}
 	return true
 }
 
 // command answers one command; false says that the connection ends.
-func (l *loop) command(args [][]byte) bool {
+func (l *loop) command(args [][]byte, raw []byte) bool {
+	if l.c.replays() {
+		l.again(args, raw)
+		return true
+	}
 	l.count++
 	if len(args[0]) == 4 && bytes.EqualFold(args[0], []byte("QUIT")) {
 		l.c.WriteOK()
 		l.c.Close()
 	} else {
-		l.h(&l.c, args)
+		l.s.Handle(&l.c, args)
+		l.c.heldBack(raw)
 	}
 	if l.c.closing {
 		l.c.flush()
