@@ -30,22 +30,31 @@ func (n *Node) reset() {
 func retire(old []*chunk) {
 	for _, c := range old {
 		for i := range c.procs {
-			p := c.procs[i].Load()
-			if p == nil {
-				continue
+			if p := c.procs[i].Load(); p != nil {
+				p.retire()
 			}
-			p.ended.Store(true)
-			p.mu.Lock()
-			if m := p.more; m != nil {
-				for _, t := range m.timers {
-					t.stop()
-				}
-				if m.cancel != nil {
-					m.cancel(ErrAsleep)
-				}
-			}
-			p.more = nil
-			p.mu.Unlock()
+		}
+	}
+}
+
+func (p *process) retire() {
+	p.ended.Store(true)
+	p.mu.Lock()
+	m := p.more
+	p.more = nil
+	p.mu.Unlock()
+	if m == nil {
+		return
+	}
+	for _, t := range m.timers {
+		t.stop()
+	}
+	if m.cancel != nil {
+		m.cancel(ErrAsleep)
+	}
+	for _, w := range m.watchers {
+		if w.tell != nil {
+			w.tell(ErrAsleep)
 		}
 	}
 }
