@@ -76,7 +76,8 @@ func TestPlanIsShown(t *testing.T) {
 		"plan-path": func(p *control.Plan, _ *screen) {
 			p.Paths = map[string][]string{"visits": {"1.0.0", "1.1.0", "2.0.0"}, "cache": {"1.0.0", "1.1.0"}}
 		},
-		"plan-down": func(p *control.Plan, _ *screen) { p.Down, p.Path = true, []string{"v3", "v2", "v1"} },
+		"plan-one-row": func(p *control.Plan, _ *screen) { p.Rows = 1 },
+		"plan-down":    func(p *control.Plan, _ *screen) { p.Down, p.Path = true, []string{"v3", "v2", "v1"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, s := plan, screen{}
@@ -341,6 +342,9 @@ func TestNumbers(t *testing.T) {
 		{count(999), "999"},
 		{count(1000), "1,000"},
 		{count(12345678), "12,345,678"},
+		{several(0, "row migrates", "rows migrate"), "0 rows migrate"},
+		{several(1, "row migrates", "rows migrate"), "1 row migrates"},
+		{several(2000, "crash", "crashes"), "2,000 crashes"},
 	} {
 		if tc[0] != tc[1] {
 			t.Errorf("got %q, want %q", tc[0], tc[1])

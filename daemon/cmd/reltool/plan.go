@@ -97,7 +97,7 @@ func (t *tool) showCommit(p control.Plan) {
 func (t *tool) showCost(p control.Plan) {
 	rows := "no rows migrate"
 	if p.Rows > 0 {
-		rows = fmt.Sprintf("about %s rows migrate", count(p.Rows))
+		rows = "about " + several(p.Rows, "row migrates", "rows migrate")
 	}
 	probation := "no probation"
 	switch {

@@ -83,3 +83,11 @@ func count(n uint64) string {
 	}
 	return s
 }
+
+// several counts things: "1 row", "2,000 rows"; words are one of them and more.
+func several(n uint64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + more
+}

@@ -19,23 +19,16 @@ func (t *tool) showTrials(u *control.Upgrade) {
 }
 
 func traffic(v control.Traffic) string {
-	requests := count(v.Requests) + " requests"
-	switch v.Requests {
-	case 0:
+	if v.Requests == 0 {
 		return "no requests"
-	case 1:
-		requests = "1 request"
 	}
 	failed := strconv.FormatFloat(100*float64(v.Failures)/float64(v.Requests), 'g', 3, 64)
-	return fmt.Sprintf("%s, %s%% failed, p99 %s", requests, failed, seconds(v.P99))
+	return fmt.Sprintf("%s, %s%% failed, p99 %s", several(v.Requests, "request", "requests"), failed, seconds(v.P99))
 }
 
 func crashes(n int) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return ""
-	case 1:
-		return "; 1 crash"
 	}
-	return fmt.Sprintf("; %d crashes", n)
+	return "; " + several(uint64(n), "crash", "crashes")
 }
