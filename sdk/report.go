@@ -42,10 +42,13 @@ func (rt *process) Status(_ context.Context, req *wire.StatusRequest) (*wire.Sta
 // healthWait bounds all checks of one round.
 const healthWait = time.Second
 
-// Health asks every check of the active version. A standby is healthy: it serves nobody.
+// Health asks every check of the active version, and whether its log takes writes. A standby is healthy: it serves nobody.
 func (rt *process) Health(ctx context.Context, _ *wire.HealthRequest) (*wire.HealthReply, error) {
 	if !rt.is(wire.StatusReply_ROLE_ACTIVE) {
 		return &wire.HealthReply{Ok: true}, nil
+	}
+	if err := rt.store.Broken(); err != nil {
+		return &wire.HealthReply{Reason: err.Error()}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthWait)
 	defer cancel()

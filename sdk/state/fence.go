@@ -47,7 +47,7 @@ func (s *Store) Activate(ctx context.Context, shadows map[string]int32) (Activat
 
 // prepareEpoch does all that can fail before anybody is disturbed.
 func (s *Store) prepareEpoch(shadows map[string]int32) error {
-	if err := errors.Join(s.poisoned(), s.readable()); err != nil {
+	if err := errors.Join(s.Broken(), s.readable()); err != nil {
 		return err
 	}
 	if err := s.prepareSpare(); err != nil && !s.mayBegin() {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -161,7 +162,8 @@ func (t *rows) group(b []byte, r row) ([]byte, error) {
 	r.table, r.shadows = t.name, byte(len(older))
 	b = r.append(b)
 	for _, v := range older {
-		value, rest, err := t.steps.down(r.key, r.version, v, r.value, r.rest)
+		own := bytes.Clone(r.value) // the row may lie in the log, and a Step may write into what it is given
+		value, rest, err := t.steps.down(r.key, r.version, v, own, r.rest)
 		if err != nil {
 			return b, err
 		}

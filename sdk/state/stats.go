@@ -1,5 +1,7 @@
 package state
 
+import "cmp"
+
 // Stats is a moment of a store.
 type Stats struct {
 	Epoch    uint64 // of the last segment known here
@@ -7,7 +9,7 @@ type Stats struct {
 	Segments int
 	Rows     map[string]uint64 // by table, those not known to this program among them
 	Shadows  map[string]int32  // the older versions that are written besides, by table
-	Unready  string            // why this process could not write for long after a switch: no space left for the log
+	Unready  string            // why this process could not write for long after a switch: no space left, or see Broken
 	Refused  *Refusal          // the first write that an older version could not hold, since these are written
 }
 
@@ -33,7 +35,7 @@ func (s *Store) Stats() Stats {
 func (s *Store) unready() error {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	return s.w.unready
+	return cmp.Or(s.w.poison, s.w.unready)
 }
 
 // size returns the bytes and the number of the segments.

@@ -21,7 +21,8 @@ type AnyStep interface {
 // Down returns as rest: it is kept beside the row and given to Up when the row comes back, so that down and up is the
 // identity. Rest is nil for a row that never was of the newer version.
 //
-// Both run while the row's part of the table is locked: they must not use the table, and should be quick.
+// Both run while the row's part of the table is locked: they must not use the table, and should be quick. The bytes that
+// they are given are their own.
 type Step[Old, New any] struct {
 	From  int
 	Up    func(key string, old Old, rest []byte) (New, error)

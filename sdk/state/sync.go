@@ -26,7 +26,7 @@ func (s *Store) waitSynced(end uint64) error {
 			y.cond.Wait()
 			continue
 		}
-		if err := s.poisoned(); err != nil {
+		if err := s.Broken(); err != nil {
 			return err
 		}
 		y.running = true
@@ -43,7 +43,8 @@ func (s *Store) waitSynced(end uint64) error {
 	return nil
 }
 
-func (s *Store) poisoned() error {
+// Broken is why this process writes nothing any more, whatever it is asked to write, and nil if it may: a sync has failed.
+func (s *Store) Broken() error {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	return s.w.poison
@@ -70,6 +71,7 @@ func (s *Store) poisonIf(err error) error {
 	if err == nil {
 		return nil
 	}
+	s.o.Logger.Error("a sync of the state log failed: nothing is written any more", "error", err)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	s.w.poison = fmt.Errorf("state: a sync failed, nothing is written any more: %w", err)
