@@ -118,8 +118,8 @@ func (c *Client) Beat(ctx context.Context, alive func()) error {
 	defer tick.Stop()
 	for {
 		alive()
-		if err := send(c.conn, request{Op: opBeat}, -1); err != nil {
-			return fmt.Errorf("%w: %w", ErrLost, err)
+		if err := c.send(request{Op: opBeat}); errors.Is(err, ErrLost) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -134,8 +134,8 @@ func (c *Client) Beat(ctx context.Context, alive func()) error {
 func (c *Client) call(ctx context.Context, req request) (answered, error) {
 	ch := c.expect(&req)
 	defer c.forget(req.ID, ch)
-	if err := send(c.conn, req, -1); err != nil {
-		return answered{}, fmt.Errorf("%w: %w", ErrLost, err)
+	if err := c.send(req); err != nil {
+		return answered{}, err
 	}
 	select {
 	case r := <-ch:
@@ -148,6 +148,15 @@ func (c *Client) call(ctx context.Context, req request) (answered, error) {
 	case <-ctx.Done():
 		return answered{}, context.Cause(ctx)
 	}
+}
+
+// send is ErrLost only if the keel is gone: one that is stopped for a while reads nothing.
+func (c *Client) send(req request) error {
+	err := send(c.conn, req, -1)
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errTooLong) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrLost, err)
 }
 
 func (c *Client) expect(req *request) chan answered {

@@ -428,7 +428,13 @@ func TestKilledKeelIsNoticedAndReplaced(t *testing.T) {
 func TestListenersAreKeptApart(t *testing.T) {
 	var l listeners
 	defer l.closeAll()
-	sock := filepath.Join(t.TempDir(), "a.sock")
+	dir := t.TempDir()
+	sock, file, link, foreign := filepath.Join(dir, "a.sock"), filepath.Join(dir, "data"), filepath.Join(dir, "link"), filepath.Join(dir, "foreign")
+	somebody, err := net.Listen("unix", foreign)
+	if err = errors.Join(err, os.WriteFile(file, []byte("precious"), 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	defer somebody.Close()
 	first, err := l.open(Address{"a", "http", "tcp", "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -457,6 +463,18 @@ func TestListenersAreKeptApart(t *testing.T) {
 	} {
 		if err := c.want(l.open(c.a)); err != nil {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	for name, path := range map[string]string{"another's unix socket": sock, "a file": file, "a link": link, "somebody's": foreign} {
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err := l.open(Address{"b", "http", "unix", path}); err == nil {
+			t.Errorf("%s was taken: %+v", name, h)
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is gone: %v", name, err)
 		}
 	}
 	l.retain("a", []Address{{"a", "verbs", "unix", sock}})

@@ -141,7 +141,7 @@ const lookupTime = 5 * time.Second
 
 func listen(a Address) (held, error) {
 	if a.Network == "unix" {
-		if err := os.Remove(a.Address); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := vacate(a.Address); err != nil {
 			return held{}, err
 		}
 	}
@@ -155,6 +155,27 @@ func listen(a Address) (held, error) {
 	}
 	defer ln.Close()
 	return hold(a, ln)
+}
+
+// vacate takes away the file of a socket at which nobody listens any more. Whatever else has that name stays.
+func vacate(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSocket == 0:
+		return fmt.Errorf("listen unix %s: there is something else of that name", path)
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		conn.Close()
+	}
+	if !errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Errorf("listen unix %s: %w", path, unix.EADDRINUSE)
+	}
+	return os.Remove(path)
 }
 
 // hold duplicates the descriptor out of the runtime's hands.

@@ -127,6 +127,8 @@ func (k *keel) reply(m message, r reply, fd int) {
 	}
 }
 
+var errTooLong = errors.New("message too long")
+
 // send writes one packet, with a descriptor if fd is not negative.
 func send(conn *net.UnixConn, v any, fd int) error {
 	text, err := json.Marshal(v)
@@ -134,7 +136,7 @@ func send(conn *net.UnixConn, v any, fd int) error {
 		return err
 	}
 	if len(text) > maxMessage {
-		return errors.New("message too long")
+		return errTooLong
 	}
 	var rights []byte
 	if fd >= 0 {

@@ -182,6 +182,9 @@ func (c *candidate) again(p Package) (Package, error) {
 	if c.store.Vouch(p) == nil && p.Seq >= c.meta.Seq {
 		return p, nil
 	}
+	if err := c.checkBefore(p.Manifest); err != nil {
+		return Package{}, err
+	}
 	c.store.admit.Lock()
 	defer c.store.admit.Unlock()
 	for _, name := range contents[:2] {
@@ -220,6 +223,11 @@ func (c *candidate) checkManifest() error {
 		return reject("%s is of %s %s, and %s of %s %s", metaFile, c.meta.Name, c.meta.Version, manifestFile, m.Name, m.Version)
 	}
 	c.pack.Name, c.pack.Version, c.pack.Manifest = m.Name, m.Version, m
+	return c.checkBefore(m)
+}
+
+// checkBefore checks what package.json tells of earlier versions, which is no part of what the digest names.
+func (c *candidate) checkBefore(m *appup.Manifest) error {
 	if _, err := parseBefore(m, c.meta.Before); err != nil {
 		return &RejectError{Reason: metaFile + ": " + err.Error(), Hint: makeHint, Err: err}
 	}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -82,5 +83,23 @@ func TestPredecessorsHaveLimitedRoom(t *testing.T) {
 	p, err := drop(t, store(t), "visits-3.0.0.tpk", text)
 	if err != nil || len(p.Before) != 8 || p.Before[0].Version != "1.19.0" {
 		t.Errorf("%d predecessors, %v", len(p.Before), err)
+	}
+}
+
+// The same files with a package.json that cannot be used are refused, and what is in the store stays as it is: it may serve.
+func TestAnotherSignatureOfTheSameFilesDamagesNothing(t *testing.T) {
+	s := store(t)
+	p, err := drop(t, s, "any", good("visits", "1.0.0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := goodParts("visits", "1.0.0").meta("visits", "1.0.0", func(m *meta) { m.Seq++; m.Before = []string{"no manifest"} })
+	_, err = drop(t, s, "any", again.bytes())
+	var no *RejectError
+	if !errors.As(err, &no) || !strings.Contains(no.Reason, "an earlier version") {
+		t.Errorf("refused: %v", err)
+	}
+	if _, err := s.Get(p.Digest); err != nil {
+		t.Errorf("what serves would not start again: %v", err)
 	}
 }
