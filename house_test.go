@@ -56,7 +56,7 @@ var borders = []struct {
 	reason  string
 }{
 	{goPlugin, []string{"sdk", "sdk/wire", "daemon/host"}, "plugins are started in daemon/host and served by sdk"},
-	{fsnotify, []string{"daemon/watch"}, "one package watches folders"},
+	{fsnotify, []string{"sdk/watch"}, "one package watches folders"},
 	{natsClient, []string{"sdk/cluster"}, "one package talks to the bus"},
 	{natsServer, []string{"plugins/bus"}, "the bus is a service"},
 	{cobraCommand, []string{"daemon/cmd"}, "command lines end in daemon/cmd"},

@@ -108,7 +108,7 @@ func (rt *process) Activate(ctx context.Context, req *wire.ActivateRequest) (*wi
 		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.store.Release())
 	}
 	if err := rt.group.Arm(); err != nil {
-		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.within(rt.procs.freeze), rt.store.Release())
+		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.procs.freeze(ctx), rt.store.Release())
 	}
 	fault.At(fault.Armed)
 	rt.tasks.start()

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	kernel "github.com/theseusd/theseus/sdk/watch"
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
@@ -126,17 +127,18 @@ func (f *Folder) loop(ctx context.Context, src *source) error {
 	}
 }
 
-// note takes one event and says whether there is something to handle.
-func (f *Folder) note(ctx context.Context, src source, e event) bool {
-	if e.overflow {
+// note takes one event and says whether there is something to handle. That a file is written to is no news, since it is
+// looked at again anyway until nobody touches it.
+func (f *Folder) note(ctx context.Context, src source, e kernel.Event) bool {
+	if e.Lost {
 		f.Logger.Warn("the kernel has dropped events of the folder; reading it again", "dir", f.Dir)
 		f.rescan(ctx, src)
 		return false
 	}
-	if !ours(e.name) {
+	if !e.Come || !ours(e.Name) {
 		return false
 	}
-	f.come[e.name] = false
+	f.come[e.Name] = false
 	return true
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	kernel "github.com/theseusd/theseus/sdk/watch"
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
@@ -256,16 +257,16 @@ func TestFolderThatWasReplacedIsWatchedAgain(t *testing.T) {
 }
 
 // silent is a source that tells nothing by itself.
-type silent struct{ events chan event }
+type silent struct{ events chan kernel.Event }
 
-func (s *silent) Events() <-chan event { return s.events }
-func (s *silent) Err() error           { return nil }
-func (s *silent) Ensure() error        { return nil }
-func (s *silent) Close() error         { return nil }
+func (s *silent) Events() <-chan kernel.Event { return s.events }
+func (s *silent) Err() error                  { return nil }
+func (s *silent) Ensure() error               { return nil }
+func (s *silent) Close() error                { return nil }
 
 // inBubble runs a folder without a kernel, in virtual time that begins at the real one.
 func inBubble(t *testing.T, f *Folder) *silent {
-	src := &silent{events: make(chan event)}
+	src := &silent{events: make(chan kernel.Event)}
 	probe := filepath.Join(t.TempDir(), "probe")
 	put(t, probe, "") // the clock of the file system is not the bubble's
 	info, err := os.Stat(probe)
@@ -359,7 +360,7 @@ func TestNothingIsTakenWhileTheInstanceIsUnsafe(t *testing.T) {
 		}
 		put(t, filepath.Join(f.Dir, "visits-1.0.0.tpk"), "")
 		src := inBubble(t, f)
-		src.events <- event{name: "visits-1.0.0.tpk"}
+		src.events <- kernel.Event{Name: "visits-1.0.0.tpk", Come: true}
 		time.Sleep(3 * DefaultEvery)
 		synctest.Wait()
 		if got := k.all(); got != "" {
@@ -385,7 +386,7 @@ func TestOverflowReadsTheFolderAtOnce(t *testing.T) {
 		synctest.Wait()
 		put(t, filepath.Join(dir, "visits-1.0.0.tpk"), "")
 		time.Sleep(3 * time.Second)
-		src.events <- event{overflow: true}
+		src.events <- kernel.Event{Lost: true}
 		synctest.Wait()
 		if got := k.all(); got != "visits-1.0.0.tpk" {
 			t.Fatalf("got %q", got)
@@ -397,7 +398,7 @@ func TestWithoutTheKernelTheFolderIsStillRead(t *testing.T) {
 	for name, open := range map[string]func() (source, error){
 		"it never told": func() (source, error) { return nil, errors.New("too many watches") },
 		"it ended": func() (source, error) {
-			src := &silent{events: make(chan event)}
+			src := &silent{events: make(chan kernel.Event)}
 			close(src.events)
 			return src, nil
 		},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -18,33 +17,19 @@ const (
 	maxAsks = 32   // limits at once
 )
 
+// What a caller has done wrong.
 var (
-	errKey  = fmt.Errorf("a key has 1 to %d bytes", maxKey)
-	errAsks = fmt.Errorf("a call names 1 to %d limits", maxAsks)
-	errBack = errors.New("there is no such lease")
+	errKey   = fmt.Errorf("a key has 1 to %d bytes", maxKey)
+	errAsks  = fmt.Errorf("a call names 1 to %d limits", maxAsks)
+	errLease = errors.New("there is no such lease")
+	errKind  = errors.New("only a concurrency limit has leases")
 )
-
-// ask is one limit that a call wants to pass.
-type ask struct {
-	policy policy
-	key    string
-	cost   int64
-}
-
-// row is the key of its row.
-func (a ask) row() string { return a.policy.name + "\x00" + a.key }
-
-// answer is what became of an ask.
-type answer struct {
-	limit.Decision
-	ask   ask
-	lease uint64 // of a concurrency limit that allowed something
-}
 
 // limiter is the tables and what makes a call over several rows atomic: whoever changes a row holds its lock.
 type limiter struct {
 	tables   tables
 	policies *policies
+	blocked  blocked
 	clock    *limit.Clock
 	locks    [256]sync.Mutex
 	seed     maphash.Seed
@@ -58,25 +43,42 @@ func (l *limiter) slot(row string) uint8 { return uint8(maphash.String(l.seed, r
 
 // check asks for all limits at once: either all of them allow it and each is charged, or none is. With look nothing is
 // charged, and the answers are those that a charge would have got.
-func (l *limiter) check(asks []ask, look bool) (answers []answer, allowed bool, err error) {
+func (l *limiter) check(asks []ask, look bool) (verdict, error) {
 	if len(asks) == 0 || len(asks) > maxAsks {
-		return nil, false, errAsks
+		return verdict{}, errAsks
 	}
 	for _, a := range asks {
-		if a.key == "" || len(a.key) > maxKey {
-			return nil, false, errKey
+		if err := checkKey(a.key); err != nil {
+			return verdict{}, err
 		}
 	}
-	defer l.lock(asks)()
-	c := charge{l: l, now: l.clock.Now()}
-	allowed, err = c.take(asks)
-	if err == nil && !allowed {
-		err = c.lookAgain()
+	v, err := l.decide(asks, look)
+	if err == nil && !look {
+		l.blocked.note(v)
 	}
-	if err == nil && allowed && !look {
+	return v, err
+}
+
+func (l *limiter) decide(asks []ask, look bool) (verdict, error) {
+	unlock := l.lock(asks)
+	defer unlock()
+	c := charge{l: l, now: l.clock.Now()}
+	allowed, err := c.take(asks)
+	switch {
+	case err != nil:
+	case !allowed:
+		err = c.lookAgain()
+	case !look:
 		err = c.write()
 	}
-	return c.answers, allowed, err
+	return verdict{allowed, c.answers}, err
+}
+
+func checkKey(key string) error {
+	if key == "" || len(key) > maxKey {
+		return errKey
+	}
+	return nil
 }
 
 // lock locks the rows of all asks, always in the same order. The function that it returns unlocks them.
@@ -102,86 +104,63 @@ func (l *limiter) lock(asks []ask) (unlock func()) {
 	}
 }
 
-// charge is one call at one instant, under the locks of its rows.
-type charge struct {
-	l       *limiter
-	now     int64
-	answers []answer
-	rows    []pending
+// refund gives back what a call has cost.
+func (l *limiter) refund(a ask) error {
+	return l.change(a, func(row []byte, now int64) ([]byte, int64, error) {
+		return a.rule.Refund(nil, row, now, a.cost)
+	})
 }
 
-// pending is a row as it is to be written.
-type pending struct {
-	row   string
-	next  []byte
-	until int64
+// release ends a lease of a concurrency limit.
+func (l *limiter) release(a ask, lease uint64) error {
+	return l.lease(a, lease, limit.Policy.Release)
 }
 
-// take decides about each ask, as if those before it were charged already.
-func (c *charge) take(asks []ask) (allowed bool, err error) {
-	allowed = true
-	for _, a := range asks {
-		id := rand.Uint64()
-		row := a.row()
-		before, err := c.read(a, row)
-		if err != nil {
-			return false, err
-		}
-		next, until, d, err := a.policy.Take(nil, before, c.now, a.cost, id)
-		if err != nil {
-			return false, err
-		}
-		if a.policy.Algorithm != limit.Concurrency || !d.Allowed || a.cost == 0 {
-			id = 0
-		}
-		c.answers = append(c.answers, answer{d, a, id})
-		c.rows = append(c.rows, pending{row, next, until})
-		allowed = allowed && d.Allowed
+// renew lets a lease begin anew.
+func (l *limiter) renew(a ask, lease uint64) error {
+	return l.lease(a, lease, limit.Policy.Renew)
+}
+
+type leaseChange func(p limit.Policy, dst, row []byte, now int64, id uint64) ([]byte, int64, bool, error)
+
+func (l *limiter) lease(a ask, id uint64, do leaseChange) error {
+	if a.rule.Algorithm != limit.Concurrency {
+		return errKind
 	}
-	return allowed, nil
+	return l.change(a, func(row []byte, now int64) ([]byte, int64, error) {
+		next, until, found, err := do(a.rule.Policy, nil, row, now, id)
+		if err == nil && !found {
+			err = errLease
+		}
+		return next, until, err
+	})
 }
 
-// read is the row of an ask: as an ask before it will leave it, or as it lies in the table.
-func (c *charge) read(a ask, row string) ([]byte, error) {
-	for i := len(c.rows) - 1; i >= 0; i-- {
-		if c.rows[i].row == row && c.answers[i].ask.policy.Algorithm == a.policy.Algorithm {
-			return c.rows[i].next, nil
-		}
+// change writes the row of an ask anew.
+func (l *limiter) change(a ask, f func(row []byte, now int64) (next []byte, until int64, err error)) error {
+	if err := checkKey(a.key); err != nil {
+		return err
 	}
-	before, _, err := c.l.tables[a.policy.Algorithm].Lookup(row)
-	return before, err
+	unlock := l.lock([]ask{a})
+	defer unlock()
+	table, row := l.tables[a.rule.Algorithm], a.row()
+	before, _, err := table.Lookup(row)
+	if err != nil {
+		return err
+	}
+	next, until, err := f(before, l.clock.Now())
+	if err != nil {
+		return err
+	}
+	return table.PutUntil(row, next, time.Unix(0, until))
 }
 
-// lookAgain corrects the answers of limits that would have allowed it: they are not charged after all.
-func (c *charge) lookAgain() error {
-	for i := range c.answers {
-		a := &c.answers[i]
-		if !a.Allowed {
-			continue
-		}
-		before, _, err := c.l.tables[a.ask.policy.Algorithm].Lookup(a.ask.row())
-		if err != nil {
-			return err
-		}
-		_, _, d, err := a.ask.policy.Take(nil, before, c.now, 0, 0)
-		if err != nil {
-			return err
-		}
-		a.Decision, a.lease = d, 0
+// reset forgets what a key has used, and tells whether there was something.
+func (l *limiter) reset(a ask) (bool, error) {
+	if err := checkKey(a.key); err != nil {
+		return false, err
 	}
-	return nil
-}
-
-// write puts the rows in the log. If the log takes no more, those before the error stay charged.
-func (c *charge) write() error {
-	for i, p := range c.rows {
-		a := c.answers[i].ask
-		if a.cost == 0 || !c.answers[i].Allowed {
-			continue
-		}
-		if err := c.l.tables[a.policy.Algorithm].PutUntil(p.row, p.next, time.Unix(0, p.until)); err != nil {
-			return err
-		}
-	}
-	return nil
+	unlock := l.lock([]ask{a})
+	defer unlock()
+	return l.tables[a.rule.Algorithm].Delete(a.row())
 }

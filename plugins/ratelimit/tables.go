@@ -6,7 +6,7 @@ import (
 )
 
 // tables hold what was used, one for each algorithm. The key of a row is the policy's name, a zero byte and the key that
-// was asked for; a row expires when it says no more than no row would.
+// was asked for; a row expires when it says no more than no row would. Its layout is that of package limit.
 type tables [len(tableNames)]*state.Table[[]byte]
 
 var tableNames = [...]string{
@@ -15,7 +15,7 @@ var tableNames = [...]string{
 
 func newTables(r state.Registrar) (t tables) {
 	for i, name := range tableNames {
-		t[i] = state.NewTable(r, name, rows(name))
+		t[i] = state.NewTable(r, name, state.Schema[[]byte]{Name: name, Version: 1})
 	}
 	return t
 }

@@ -30,31 +30,22 @@ func (n *Node) reset() {
 func retire(old []*chunk) {
 	for _, c := range old {
 		for i := range c.procs {
-			if p := c.procs[i].Load(); p != nil {
-				p.retire()
+			p := c.procs[i].Load()
+			if p == nil {
+				continue
 			}
-		}
-	}
-}
-
-func (p *process) retire() {
-	p.ended.Store(true)
-	p.mu.Lock()
-	m := p.more
-	p.more = nil
-	p.mu.Unlock()
-	if m == nil {
-		return
-	}
-	for _, t := range m.timers {
-		t.stop()
-	}
-	if m.cancel != nil {
-		m.cancel(ErrAsleep)
-	}
-	for _, w := range m.watchers {
-		if w.tell != nil {
-			w.tell(ErrAsleep)
+			p.ended.Store(true)
+			p.mu.Lock()
+			if m := p.more; m != nil {
+				for _, t := range m.timers {
+					t.stop()
+				}
+				if m.cancel != nil {
+					m.cancel(ErrAsleep)
+				}
+			}
+			p.more = nil
+			p.mu.Unlock()
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"time"
 
 	"github.com/theseusd/theseus/sdk/state"
 	"github.com/theseusd/theseus/sdk/supervise"
@@ -115,8 +114,7 @@ func (n *Node) stopCopier() {
 
 // Wake makes the processes run here; the store is the writer. They are those that this node has put to sleep, if nobody
 // else was awake since; those that another version has put to sleep; or, after a crash, those that persist. Then the root
-// is started. With keep they are copied all the while: there is somebody who may take over. If the root does not start, the
-// processes are put to sleep again, as they are, for the version before.
+// is started. With keep they are copied all the while: there is somebody who may take over.
 func (h *Hosted) Wake(ctx context.Context, keep bool) error {
 	n := h.n
 	if !n.halted() {
@@ -139,18 +137,9 @@ func (h *Hosted) Wake(ctx context.Context, keep bool) error {
 	}
 	n.goOn()
 	if err := n.root.start(ctx, n); err != nil {
-		return errors.Join(err, h.undo(ctx))
+		return errors.Join(err, h.Freeze(ctx))
 	}
 	return nil
-}
-
-// undoing is how long a Wake that has failed may take to put the processes to sleep again.
-const undoing = 2 * time.Second
-
-func (h *Hosted) undo(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoing)
-	defer cancel()
-	return h.Freeze(ctx)
 }
 
 // goOn ends the sleep, or a halt.

@@ -18,10 +18,9 @@ type Ref uint64
 
 // watcher is told of the end of a process, as a message or as a call.
 type watcher struct {
-	ref    Ref
-	by     PID
-	tell   func(reason error)
-	parent bool // a supervisor
+	ref  Ref
+	by   PID
+	tell func(reason error)
 }
 
 func (w watcher) notify(n *Node, pid PID, reason error) {

@@ -2,7 +2,6 @@ package otp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -93,52 +92,41 @@ func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
 func Child[S any](n *Node, b *Behaviour[S], arg any, options ...Option) supervise.Start {
 	return func(context.Context) (supervise.Child, error) {
 		if n.ledger != nil {
-			p, err := n.unsupervised(b.seal(), options)
-			if p != nil || err != nil {
-				return &child{p: p, found: true}, err
+			if p, err := n.orphan(b.seal(), options); p != nil || err != nil {
+				return (*child)(p), err
 			}
 		}
 		p, err := start(n, b.seal(), arg, options)
 		if err != nil {
 			return nil, err
 		}
-		return &child{p: p}, nil
+		return (*child)(p), nil
 	}
 }
 
 // PIDOf is the process of a child that [Child] started, 0 for any other.
 func PIDOf(c supervise.Child) PID {
 	if own, ok := c.(*child); ok {
-		return own.p.pid
+		return own.pid
 	}
 	return 0
 }
 
 // child is a process in the eyes of its supervisor.
-type child struct {
-	p     *process
-	found bool // it was there before its supervisor
-}
+type child process
 
 var _ supervise.Child = (*child)(nil)
 
-func (c *child) Watch(f func(reason error)) { c.p.watch(watcher{tell: f, parent: true}) }
-func (c *child) Kill()                      { c.p.kill() }
+func (c *child) Watch(f func(reason error)) { (*process)(c).watch(watcher{tell: f}) }
+func (c *child) Kill()                      { (*process)(c).kill() }
 
 func (c *child) Shutdown(reason error) {
-	if c.mayGoOn(reason) {
-		c.p.release(reason)
+	p := (*process)(c)
+	if reason == supervise.ErrHandover && p.n.ledger != nil {
+		p.release(reason)
 		return
 	}
-	c.p.shutdown(orNormal(reason))
-}
-
-// mayGoOn is true if only the supervisor goes.
-func (c *child) mayGoOn(reason error) bool {
-	if errors.Is(reason, supervise.ErrHandover) {
-		return c.p.n.ledger != nil
-	}
-	return c.found && errors.Is(reason, supervise.ErrAborted)
+	p.shutdown(orNormal(reason))
 }
 
 // release has the process go on without its supervisors.
@@ -146,10 +134,10 @@ func (p *process) release(reason error) {
 	var told []watcher
 	p.with(func(m *more) {
 		m.watchers = slices.DeleteFunc(m.watchers, func(w watcher) bool {
-			if w.parent {
+			if w.tell != nil {
 				told = append(told, w)
 			}
-			return w.parent
+			return w.tell != nil
 		})
 	})
 	for _, w := range told {
@@ -157,8 +145,8 @@ func (p *process) release(reason error) {
 	}
 }
 
-// unsupervised is the process that a child would be, if it is there and has no supervisor.
-func (n *Node) unsupervised(k *kind, options []Option) (*process, error) {
+// orphan is the process that a child would be, if it is there and has no supervisor.
+func (n *Node) orphan(k *kind, options []Option) (*process, error) {
 	var o starting
 	for _, option := range options {
 		option(&o)
@@ -177,7 +165,7 @@ func (n *Node) unsupervised(k *kind, options []Option) (*process, error) {
 	}
 	supervised := false
 	p.with(func(m *more) {
-		supervised = slices.ContainsFunc(m.watchers, func(w watcher) bool { return w.parent })
+		supervised = slices.ContainsFunc(m.watchers, func(w watcher) bool { return w.tell != nil })
 	})
 	if supervised {
 		return nil, nil

@@ -149,3 +149,14 @@ type Decision struct {
 
 // Never is the Retry of a call that costs more than there can be.
 const Never time.Duration = math.MaxInt64
+
+// Window is the time in which a key that is used up has all of it again; 0 for a concurrency limit.
+func (p Policy) Window() time.Duration {
+	switch p.Algorithm {
+	case GCRA:
+		return time.Duration(p.interval() * p.Burst)
+	case Concurrency:
+		return 0
+	}
+	return p.Per
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
+)
+
+// charge is one call at one instant, under the locks of its rows.
+type charge struct {
+	l       *limiter
+	now     int64
+	answers []answer
+	rows    []pending
+}
+
+// pending is a row as it is to be written.
+type pending struct {
+	row   string
+	next  []byte
+	until int64
+}
+
+// take decides about each ask, as if those before it were charged already.
+func (c *charge) take(asks []ask) (allowed bool, err error) {
+	allowed = true
+	c.answers, c.rows = make([]answer, 0, len(asks)), make([]pending, 0, len(asks))
+	for _, a := range asks {
+		if err := c.takeOne(a); err != nil {
+			return false, err
+		}
+		allowed = allowed && !c.answers[len(c.answers)-1].blocks()
+	}
+	return allowed, nil
+}
+
+func (c *charge) takeOne(a ask) error {
+	row := a.row()
+	before, err := c.read(a, row)
+	if err != nil {
+		return err
+	}
+	lease := uint64(0)
+	if a.rule.Algorithm == limit.Concurrency {
+		lease = max(rand.Uint64(), 1)
+	}
+	next, until, d, err := a.rule.Take(nil, before, c.now, a.cost, lease)
+	if err != nil {
+		return err
+	}
+	if !d.Allowed || a.cost == 0 {
+		lease = 0
+	}
+	c.answers = append(c.answers, answer{d, a, lease})
+	c.rows = append(c.rows, pending{row, next, until})
+	return nil
+}
+
+// read is the row of an ask: as an ask before it will leave it, or as it lies in the table.
+func (c *charge) read(a ask, row string) ([]byte, error) {
+	for i := len(c.rows) - 1; i >= 0; i-- {
+		if c.rows[i].row == row && c.answers[i].ask.rule.Algorithm == a.rule.Algorithm {
+			return c.rows[i].next, nil
+		}
+	}
+	before, _, err := c.l.tables[a.rule.Algorithm].Lookup(row)
+	return before, err
+}
+
+// lookAgain corrects the answers of limits that would have allowed it: they are not charged after all.
+func (c *charge) lookAgain() error {
+	for i := range c.answers {
+		a := &c.answers[i]
+		if !a.Allowed || a.ask.cost == 0 {
+			continue
+		}
+		before, _, err := c.l.tables[a.ask.rule.Algorithm].Lookup(a.ask.row())
+		if err != nil {
+			return err
+		}
+		_, _, d, err := a.ask.rule.Take(nil, before, c.now, 0, 0)
+		if err != nil {
+			return err
+		}
+		a.Decision, a.lease = d, 0
+	}
+	return nil
+}
+
+// write puts the rows in the log. If the log takes no more, those before the error stay charged.
+func (c *charge) write() error {
+	for i, p := range c.rows {
+		a := c.answers[i].ask
+		if a.cost == 0 || !c.answers[i].Allowed {
+			continue
+		}
+		if err := c.l.tables[a.rule.Algorithm].PutUntil(p.row, p.next, time.Unix(0, p.until)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

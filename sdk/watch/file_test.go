@@ -1,0 +1,56 @@
+package watch
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// However a file is replaced, whoever watches it looks again.
+func TestFileIsLookedAtWhenItIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "policies.toml")
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("policies.toml", "0")
+	ctx, stop := context.WithCancel(t.Context())
+	seen, ended := make(chan string, 100), make(chan bool)
+	go func() {
+		defer close(ended)
+		File(ctx, path, func() {
+			text, _ := os.ReadFile(path)
+			seen <- string(text)
+		})
+	}()
+	until := func(want string, change func()) {
+		t.Helper()
+		late := time.After(10 * time.Second)
+		for again := time.NewTicker(200 * time.Millisecond); ; { // the first change may come before the watch
+			change()
+			select {
+			case text := <-seen:
+				if text == want {
+					again.Stop()
+					return
+				}
+			case <-again.C:
+			case <-late:
+				t.Fatalf("nobody looked at %q", want)
+			}
+		}
+	}
+	until("written", func() { write("policies.toml", "written") })
+	until("renamed", func() {
+		write("other", "renamed")
+		if err := os.Rename(filepath.Join(dir, "other"), path); err != nil {
+			t.Fatal(err)
+		}
+	})
+	stop()
+	<-ended
+}
