@@ -15,7 +15,7 @@ func (d *Daemon) adopt(ctx context.Context) error {
 	if len(d.engine.Releases()) > 0 {
 		return nil
 	}
-	if err := d.safe(); err != nil {
+	if err := d.takes(); err != nil {
 		return err
 	}
 	paths, err := filepath.Glob(filepath.Join(d.paths.Releases, "*.tpk"))

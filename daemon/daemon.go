@@ -84,7 +84,7 @@ func New(cfg Config) (d *Daemon, err error) {
 		}
 		d.log.Error("theseusd would not start like this", "error", err) // but services must not go without a daemon
 	}
-	if d.file, err = newOperator(d.paths.Config); err != nil {
+	if d.file, err = newOperator(d.paths.Config, d.paths.Kept); err != nil {
 		if cfg.Beside {
 			return nil, err
 		}
@@ -321,7 +321,7 @@ func (d *Daemon) bootAgain(ctx context.Context, err error) error {
 func (d *Daemon) folder() *watch.Folder {
 	log := slogger(d.log.Named("releases"))
 	policy := &watch.Policy{Store: d.store, Engine: d.engine, Read: d.rules, Logger: log}
-	return &watch.Folder{Dir: d.paths.Releases, Handle: policy.Handle, Safe: d.safe, Logger: log}
+	return &watch.Folder{Dir: d.paths.Releases, Handle: policy.Handle, Safe: d.takes, Logger: log}
 }
 
 // rules are the operator's for the drop folder, as they are now.

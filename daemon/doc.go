@@ -10,5 +10,6 @@
 //     was under way.
 //   - the keel is killed: the daemon stops the services in order and ends.
 //   - a service does not come up: the daemon runs nevertheless, and shows it as failed.
-//   - theseus.toml has a mistake: the daemon does not start, and says where the mistake is.
+//   - theseus.toml has a mistake: theseusd does not start, and says where the mistake is. A daemon that comes back in an instance
+//     does: services run as their release says, nothing is built, and the drop folder goes by the last good file.
 package daemon

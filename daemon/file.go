@@ -21,7 +21,8 @@ import (
 
 // File is theseus.toml: what the operator decides. It is read when the daemon starts, and again for each release that is
 // built: what it says of listeners, configuration, restarts and supervisors is part of the release from then on. What it says of the
-// drop folder (allow, upgrade, within) is read at each drop; while it has a mistake, the last good one holds.
+// drop folder (allow, upgrade, within) is read at each drop; while it has a mistake, the last good one holds, in a daemon that is
+// started meanwhile too. If there was none, nothing is taken.
 //
 //	[releases]
 //	allow = ["visits", "cache"]      # what the drop folder takes; every service if missing
@@ -47,7 +48,7 @@ type File struct {
 	Supervisor map[string]SupervisorFile `toml:"supervisor"`
 
 	name   string         // of the file
-	unread bool           // it has had a mistake ever since the daemon started: nothing is known of it
+	unread bool           // it has a mistake, and none without one is known: nothing is allowed
 	text   []byte         // as it was read
 	places map[string]int // of the keys in it, as in service.visits.listen.http
 }
@@ -179,7 +180,7 @@ func (f *File) settings(service string) (release.Settings, error) {
 
 // Allows is for the drop folder.
 func (f *File) Allows(service string) bool {
-	return f.Releases.Allow == nil || slices.Contains(f.Releases.Allow, service)
+	return !f.unread && (f.Releases.Allow == nil || slices.Contains(f.Releases.Allow, service))
 }
 
 // Rule is for the drop folder.

@@ -86,7 +86,7 @@ func TestMistakeAtTheStartIsForgottenOnceItIsMended(t *testing.T) {
 		}
 	}
 	write("[[[ half of a line")
-	o, err := newOperator(path)
+	o, err := newOperator(path, filepath.Join(t.TempDir(), "theseus.toml"))
 	var mistake *appup.ParseError
 	if !errors.As(err, &mistake) || o == nil {
 		t.Fatalf("operator %v, error %v", o, err)
@@ -94,12 +94,63 @@ func TestMistakeAtTheStartIsForgottenOnceItIsMended(t *testing.T) {
 	if _, err := o.Read(nil, nil); !errors.As(err, &mistake) {
 		t.Errorf("a build would go on: %v", err)
 	}
-	if f, err := o.newest(); err == nil || f.Rule("visits").Auto || o.AtStart("visits") != release.NoSettings {
+	if f, err := o.newest(); err == nil || f.Rule("visits").Auto || f.Allows("visits") || o.AtStart("visits") != release.NoSettings {
 		t.Error("something was decided by a file that cannot be read")
 	}
+	if err := o.known(); !errors.As(err, &mistake) {
+		t.Errorf("the drop folder would take something: %v", err)
+	}
 	write("releases.allow = [\"visits\"]\nservice.visits.upgrade = \"auto\"")
-	if f, err := o.newest(); err != nil || !f.Rule("visits").Auto || !f.Allows("visits") || f.Allows("cache") {
+	if f, err := o.newest(); err != nil || !f.Rule("visits").Auto || !f.Allows("visits") || f.Allows("cache") || o.known() != nil {
 		t.Error("the file that was mended does not count")
+	}
+}
+
+// A daemon that crashes while theseus.toml has a mistake is followed by one that knows what was allowed.
+func TestTheLastGoodFileHoldsForTheNextDaemonToo(t *testing.T) {
+	dir := t.TempDir()
+	path, kept := filepath.Join(dir, "theseus.toml"), filepath.Join(dir, "kept")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("releases.allow = [\"visits\"]")
+	o, err := newOperator(path, kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("releases.allow = [\"cache\"]\nservice.cache.config = { a = 1 }")
+	if _, err := o.newest(); err != nil {
+		t.Fatal(err)
+	}
+	write("releases.allow = [")
+	next, err := newOperator(path, kept)
+	if err == nil {
+		t.Error("the mistake is not told")
+	}
+	if f, err := next.newest(); err == nil || !f.Allows("cache") || f.Allows("visits") || next.known() != nil {
+		t.Errorf("it goes by %+v", f)
+	}
+	if got := next.AtStart("cache"); got != `{"config":{"a":1}}` {
+		t.Errorf("at start: %s", got)
+	}
+}
+
+// The disk may refuse what is to be kept: that is told, and tried again.
+func TestAFileThatCannotBeKept(t *testing.T) {
+	dir := t.TempDir()
+	path, kept := filepath.Join(dir, "theseus.toml"), filepath.Join(dir, "none", "theseus.toml")
+	o, err := newOperator(path, kept)
+	if err != nil || o.unkept() == nil {
+		t.Fatalf("%v, %v", err, o.unkept())
+	}
+	if err := os.Mkdir(filepath.Dir(kept), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.newest(); err != nil || o.unkept() != nil {
+		t.Errorf("%v, %v", err, o.unkept())
 	}
 }
 
@@ -112,7 +163,7 @@ func TestTheDropFolderGoesByTheFileAsItIs(t *testing.T) {
 		}
 	}
 	write("releases.allow = [\"visits\"]")
-	o, err := newOperator(path)
+	o, err := newOperator(path, filepath.Join(t.TempDir(), "theseus.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}

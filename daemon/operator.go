@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,24 +17,64 @@ import (
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
-// operator is theseus.toml as the engine and the drop folder see it.
+// operator is theseus.toml as the engine and the drop folder see it. What was read without a mistake is kept beside the journal: a
+// daemon that starts on a mistake goes by that.
 type operator struct {
-	path  string
-	start *File // as it was when the daemon started
+	path, kept string
+	start      *File // as it was when the daemon started, or was kept before
 
 	mu   sync.Mutex
 	last *File // as it was read last without a mistake
+	lost error // why the last one is not kept
 }
 
 var _ upgrades.Operator = (*operator)(nil)
 
-// newOperator returns an operator in any case: with an error it is one that decides nothing yet.
-func newOperator(path string) (*operator, error) {
+// newOperator returns an operator in any case: with an error it is one that decides nothing yet but what the kept file says.
+func newOperator(path, kept string) (*operator, error) {
+	o := &operator{path: path, kept: kept}
 	f, err := Load(path)
 	if err != nil {
-		f = &File{name: filepath.Base(path), unread: true}
+		f = loadKept(kept)
+	} else {
+		o.keep(f)
 	}
-	return &operator{path: path, start: f, last: f}, err
+	o.start, o.last = f, f
+	return o, err
+}
+
+// loadKept returns what was good once. If there is none the file is one of which nothing is known.
+func loadKept(path string) *File {
+	if _, err := os.Stat(path); err == nil {
+		if f, err := Load(path); err == nil {
+			return f
+		}
+	}
+	return &File{name: filepath.Base(path), unread: true}
+}
+
+// keep writes a good file down, unless it is there already. The caller holds mu, or nobody else knows o yet.
+func (o *operator) keep(f *File) {
+	if o.last != nil && o.lost == nil && bytes.Equal(o.last.text, f.text) && !o.last.unread {
+		return
+	}
+	o.lost = replaceFile(o.kept, f.text)
+}
+
+func replaceFile(path string, text []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// accept makes a good file the last one.
+func (o *operator) accept(f *File) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keep(f)
+	o.last = f
 }
 
 // Read reads the file again.
@@ -57,9 +99,7 @@ func (o *operator) Read(known map[string][]string, services release.Requires) (u
 		err = f.inTree(f.supervision().CheckServices(services))
 	}
 	if err == nil {
-		o.mu.Lock()
-		o.last = f
-		o.mu.Unlock()
+		o.accept(f)
 	}
 	return d, err
 }
@@ -76,12 +116,28 @@ func (o *operator) AtStart(service string) release.Settings {
 // newest reads the file for the drop folder. With an error it is the file as it was read last without a mistake.
 func (o *operator) newest() (*File, error) {
 	f, err := Load(o.path)
+	if err == nil {
+		o.accept(f)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err == nil {
-		o.last = f
-	}
 	return o.last, err
+}
+
+// known is nil if there is a theseus.toml without a mistake, or was one before: else nobody knows what the operator allows.
+func (o *operator) known() error {
+	f, err := o.newest()
+	if !f.unread {
+		return nil
+	}
+	return fmt.Errorf("what theseus.toml allows is not known, as it has had a mistake ever since this daemon was started here: %w", err)
+}
+
+// unkept says why another daemon would not know the last good file, nil if it would.
+func (o *operator) unkept() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lost
 }
 
 // strangers lists what the file names and nobody knows: services, and listeners of those that are there. It is an error
@@ -137,7 +193,7 @@ func (d *Daemon) notes() []string {
 	var mistake *appup.ParseError
 	switch {
 	case errors.As(err, &mistake):
-		return []string{"theseus.toml has a mistake, which the next build will refuse: " + mistake.Short()}
+		return []string{"theseus.toml has a mistake, which the next build will refuse: " + mistake.Short() + d.meanwhile()}
 	case err != nil:
 		return []string{"theseus.toml cannot be read: " + err.Error()}
 	case len(drift) > 0 && built != "":
@@ -146,4 +202,12 @@ func (d *Daemon) notes() []string {
 		return []string{fmt.Sprintf("theseus.toml has changed (%s): reltool build", strings.Join(drift, ", "))}
 	}
 	return nil
+}
+
+// meanwhile says by what the drop folder goes while theseus.toml has a mistake.
+func (d *Daemon) meanwhile() string {
+	if d.file.known() != nil {
+		return "; until it is mended the drop folder takes nothing"
+	}
+	return "; until it is mended the drop folder goes by the last good one"
 }

@@ -16,6 +16,7 @@ import (
 type Paths struct {
 	Dir      string // absolute, without symbolic links
 	Config   string // theseus.toml; may be missing
+	Kept     string // theseus.toml as it was last without a mistake
 	Releases string // the drop folder
 	Private  string // all below is ours alone
 	Run      string // sockets, records, lock
@@ -57,7 +58,7 @@ func Prepare(dir string) (Paths, error) {
 func pathsOf(dir string) Paths {
 	private := filepath.Join(dir, control.Private)
 	return Paths{
-		Dir: dir, Config: filepath.Join(dir, "theseus.toml"), Releases: filepath.Join(dir, "releases"),
+		Dir: dir, Config: filepath.Join(dir, "theseus.toml"), Kept: filepath.Join(private, "theseus.toml"), Releases: filepath.Join(dir, "releases"),
 		Private: private, Run: control.RunDir(dir), State: filepath.Join(private, "state"),
 		Store: filepath.Join(private, "store"), Journal: filepath.Join(private, "journal"),
 		Audit: filepath.Join(private, "audit.jsonl"), Incoming: control.Incoming(dir),

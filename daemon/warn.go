@@ -37,6 +37,9 @@ func (d *Daemon) findWorries() []string {
 	if err := d.paths.Check(); err != nil {
 		list = append(list, "no package is taken and nothing is built: "+withHint(err))
 	}
+	if err := d.file.unkept(); err != nil {
+		list = append(list, "theseus.toml cannot be kept for a daemon that is started while it has a mistake: "+err.Error())
+	}
 	signers := d.signers()
 	ids := make([]trust.ID, 0, len(signers))
 	for _, s := range signers {
@@ -72,6 +75,14 @@ func (d *Daemon) safe() error {
 		no.Hint = unsafe.Hint
 	}
 	return no
+}
+
+// takes says why the drop folder takes nothing, nil if it does.
+func (d *Daemon) takes() error {
+	if err := d.safe(); err != nil {
+		return err
+	}
+	return d.file.known()
 }
 
 type signer struct {

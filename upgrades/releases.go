@@ -22,7 +22,7 @@ import (
 func (e *Engine) Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (control.Built, error) {
 	built, err := e.build(ctx, pkgs, by, remove)
 	if err != nil {
-		e.discard(pkgs)
+		e.Discard(pkgs)
 	}
 	return built, err
 }

@@ -68,8 +68,8 @@ func (e *Engine) Taken(p release.Package) *release.RejectError {
 	return no
 }
 
-// discard takes packages that no release has from the store: a build that was refused leaves nothing behind.
-func (e *Engine) discard(pkgs []release.Package) {
+// Discard takes packages that no release has from the store: a build that was refused leaves nothing behind.
+func (e *Engine) Discard(pkgs []release.Package) {
 	e.shelf.Lock()
 	defer e.shelf.Unlock()
 	for _, p := range pkgs {

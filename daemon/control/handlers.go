@@ -99,11 +99,16 @@ func (s *Server) build(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// add takes packages in, and says which it passed over.
+// add takes packages in, all or none, and says which it passed over.
 func (s *Server) add(ctx context.Context, in api.BuildRequest) (pkgs []release.Package, passed []string, err error) {
+	defer func() {
+		if err != nil {
+			s.o.Engine.Discard(pkgs)
+		}
+	}()
 	for _, path := range in.Packages {
 		if !filepath.IsAbs(path) {
-			return nil, nil, &api.Error{Code: "bad_request", Message: fmt.Sprintf("packages: %q is no absolute path", path)}
+			return pkgs, nil, &api.Error{Code: "bad_request", Message: fmt.Sprintf("packages: %q is no absolute path", path)}
 		}
 		p, err := s.o.Store.Add(ctx, path)
 		var no *release.RejectError
@@ -112,7 +117,7 @@ func (s *Server) add(ctx context.Context, in api.BuildRequest) (pkgs []release.P
 			continue
 		}
 		if err != nil {
-			return nil, nil, badPackage(path, err)
+			return pkgs, nil, badPackage(path, err)
 		}
 		pkgs = append(pkgs, p)
 	}

@@ -37,6 +37,7 @@ const (
 // Engine is what the server asks of upgrades. A rehearsal ends with ctx; Upgrade, Commit and Rollback go on when ctx ends, and never wait for emit.
 type Engine interface {
 	Build(ctx context.Context, pkgs []release.Package, by string, remove ...string) (api.Built, error)
+	Discard(pkgs []release.Package)
 	Plan(ctx context.Context, r api.PlanRequest) (api.Plan, error)
 	Rehearse(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error
 	Upgrade(ctx context.Context, r api.UpgradeRequest, emit func(api.Event)) error

@@ -23,8 +23,11 @@ import (
 
 // fake is an engine, a store and a host that do as they are told.
 type fake struct {
-	built   []release.Package
-	by      string
+	built []release.Package
+	by    string
+
+	discarded []release.Package
+
 	request api.UpgradeRequest
 	events  []api.Event
 	err     error
@@ -53,6 +56,8 @@ func (f *fake) Build(_ context.Context, pkgs []release.Package, by string, _ ...
 	f.built, f.by = pkgs, by
 	return api.Built{From: "v1", To: "v2", New: true}, f.err
 }
+
+func (f *fake) Discard(pkgs []release.Package) { f.discarded = pkgs }
 
 func (f *fake) Plan(_ context.Context, r api.PlanRequest) (api.Plan, error) {
 	return api.Plan{To: r.To, Hold: r.Hold, Digest: "d"}, f.err
@@ -216,6 +221,18 @@ func TestBadPackageIsRefusedWithTheReason(t *testing.T) {
 	}
 	if f.built != nil {
 		t.Error("a release was built of the good one")
+	}
+}
+
+// What came before a bad package does not stay in the store.
+func TestPackagesOfARefusedBuildAreTakenOutAgain(t *testing.T) {
+	for _, last := range []string{"/a/bad", "/a/taken", "relative"} {
+		f := &fake{}
+		c, _ := serve(t, f)
+		_, err := c.Build(t.Context(), api.BuildRequest{Packages: []string{"/a/1", "/a/2", last}})
+		if err == nil || len(f.discarded) != 2 || f.discarded[0].Version != "1" {
+			t.Errorf("%s: %v, discarded %v", last, err, f.discarded)
+		}
 	}
 }
 
