@@ -38,7 +38,7 @@ const Silence = 30 * time.Second
 // begun to answer bit by bit and then says nothing for Silence is one too. Else only ctx bounds how long a verb may take.
 func (s *Service) Do(ctx context.Context, verb string, in Asked, see func(Said)) error {
 	in.Stream = true
-	return s.ask(ctx, verb, in, see)
+	return s.ended(s.ask(ctx, verb, in, see))
 }
 
 func (s *Service) ask(ctx context.Context, verb string, in Asked, see func(Said)) error {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -37,6 +38,27 @@ type UsageError struct {
 
 func (e *UsageError) Error() string { return e.Message }
 
+// LostError is a service that ended in the middle of its answer. What it was asked for may be done. It matches ErrLost.
+type LostError struct {
+	Service string // as it was called
+	Err     error
+}
+
+func (e *LostError) Error() string {
+	return e.Service + " ended before it had answered; what it was asked for may be done, or not"
+}
+
+// Unwrap makes the error ErrLost and its cause.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// ended names the service that was lost, where the error is that.
+func (s *Service) ended(err error) error {
+	if errors.Is(err, ErrLost) {
+		return &LostError{s.name, err}
+	}
+	return err
+}
+
 // DialService returns a client of the service that answers to name, or to the command name, in the instance that
 // Find finds. The first call connects.
 func DialService(dir, name string) (*Service, error) {
@@ -54,7 +76,7 @@ func DialService(dir, name string) (*Service, error) {
 func (s *Service) Verbs(ctx context.Context) (verbs []describe.Verb, version string, err error) {
 	res, err := send(ctx, s.http, http.MethodGet, "/verbs", nil)
 	if err != nil {
-		return nil, "", err
+		return nil, "", s.ended(err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -62,17 +84,18 @@ func (s *Service) Verbs(ctx context.Context) (verbs []describe.Verb, version str
 		return nil, "", &e.Error
 	}
 	if err := json.NewDecoder(res.Body).Decode(&verbs); err != nil {
-		return nil, "", lost(ctx, err)
+		return nil, "", s.ended(lost(ctx, err))
 	}
 	_, version, _ = strings.Cut(res.Header.Get("Server"), "/")
 	return verbs, version, nil
 }
 
-// Call runs a verb and returns its answer. A verb that fails is a *VerbError, a wrong call a *UsageError.
+// Call runs a verb and returns its answer. A verb that fails is a *VerbError, a wrong call a *UsageError, and a service
+// that ends in between a *LostError.
 func (s *Service) Call(ctx context.Context, verb string, args ...string) (string, error) {
 	var text strings.Builder
 	err := s.ask(ctx, verb, Asked{Args: args}, func(said Said) { text.WriteString(said.Out) })
-	return text.String(), err
+	return text.String(), s.ended(err)
 }
 
 // refusal is the error that a service answered with.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,7 @@ func (c *call) fail(err error) int {
 	var dial *control.DialError
 	var wrong *control.UsageError
 	var verb *control.VerbError
+	var gone *control.LostError
 	switch {
 	case errors.As(err, &dial):
 		return c.notThere(dial)
@@ -25,10 +27,51 @@ func (c *call) fail(err error) int {
 	case errors.As(err, &verb):
 		c.say(verb.Message)
 		c.say(verb.Hint)
+	case errors.As(err, &gone):
+		c.say(gone.Error())
+		c.say("now: " + c.now())
 	default:
 		c.say(err.Error())
 	}
 	return failed
+}
+
+// now says what has become of a service that ended, once another process of it answers; not for long.
+func (c *call) now() string {
+	ctx, stop := context.WithTimeout(context.Background(), listTime)
+	defer stop()
+	if s, err := control.DialService(c.dir, c.command); err == nil {
+		_, _, _ = s.Verbs(ctx) // it waits for whoever serves next
+	}
+	ctx, stop = context.WithTimeout(context.Background(), listTime)
+	defer stop()
+	d, err := control.Dial(c.dir)
+	if err != nil {
+		return err.Error()
+	}
+	defer d.Close()
+	st, err := d.Status(ctx)
+	if err != nil {
+		return "it is not known, as the daemon does not say: " + err.Error()
+	}
+	for _, s := range st.Services {
+		if s.Command == c.command || s.Name == c.command {
+			return standing(s)
+		}
+	}
+	return "no service has the command " + c.command
+}
+
+// standing is one service as it stands, in a line.
+func standing(s control.ServiceStatus) string {
+	text := fmt.Sprintf("%s %s is %s", s.Name, s.Version, s.State)
+	if s.PID > 0 {
+		text += fmt.Sprintf(", pid %d", s.PID)
+	}
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	return text + "; what happened: reltool history --service " + s.Name
 }
 
 // wrongVerb says how the verb is to be called.

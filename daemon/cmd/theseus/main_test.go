@@ -247,3 +247,34 @@ func TestVerbsWithFlags(t *testing.T) {
 		t.Errorf("the mode of a file that is replaced: %v %v", info.Mode(), err)
 	}
 }
+
+// A service that dies under a verb is not called the daemon, and what runs now is said.
+func TestServiceThatDiesUnderAVerb(t *testing.T) {
+	dir := empty(t)
+	listen(t, dir, "lab.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/verbs/run":
+			w.Header().Set("Content-Type", control.SaidType)
+			_ = json.NewEncoder(w).Encode(control.Said{Out: "begun\n"})
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		case "/verbs/stop":
+			panic(http.ErrAbortHandler)
+		}
+		fmt.Fprint(w, "[]")
+	}))
+	listen(t, dir, "control.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(control.Status{Services: []control.ServiceStatus{
+			{Name: "faultlab", Command: "lab", Version: "1.0.0", State: "restarting", Reason: "signal: killed"},
+		}})
+	}))
+	const want = "lab: lab ended before it had answered; what it was asked for may be done, or not\n" +
+		"lab: now: faultlab 1.0.0 is restarting: signal: killed; what happened: reltool history --service faultlab\n"
+	for verb, said := range map[string]string{"run": "begun\n", "stop": ""} {
+		var out, errs strings.Builder
+		code := run(t.Context(), []string{"lab", "--dir", dir, verb}, &out, &errs)
+		if code != failed || out.String() != said || errs.String() != want {
+			t.Errorf("%s: %d\n%q\n%q\nwant %q", verb, code, out.String(), errs.String(), want)
+		}
+	}
+}

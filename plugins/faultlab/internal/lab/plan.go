@@ -52,7 +52,7 @@ const (
 	MaxWorkers   = 10_000
 	MaxPrograms  = 64 // processes of the operating system at once
 	MaxCrashes   = 1000
-	MaxIntensity = 1000
+	MaxIntensity = MaxCrashes * (1 + Refusals) // as many as the crashes may need
 	MaxPeriod    = time.Hour
 	maxName      = 32 // bytes
 )
@@ -205,7 +205,7 @@ func (p *Plan) checkCounts() error {
 	switch {
 	case p.Crashes < 1 || p.Crashes > MaxCrashes && !p.Escalate:
 		return fmt.Errorf("%d crashes: want 1 to %d", p.Crashes, MaxCrashes)
-	case p.Intensity < supervise.NoRestarts || p.Intensity > MaxIntensity*(1+Refusals):
+	case p.Intensity < supervise.NoRestarts || p.Intensity > MaxIntensity:
 		return fmt.Errorf("an intensity of %d: want 0 to %d restarts", p.Intensity, MaxIntensity)
 	case p.Period < time.Second || p.Period > MaxPeriod || p.Period%time.Second != 0:
 		return fmt.Errorf("a period of %s: want whole seconds, as OTP counts, from 1s to %s", p.Period, MaxPeriod)

@@ -28,6 +28,7 @@ func TestWrongPlansAreRefused(t *testing.T) {
 		{"too few names", Plan{Names: []string{"A"}, Workers: 2}, "1 names for 2 workers"},
 		{"a victim who is not there", Plan{Victim: "Z"}, "no worker is called Z: there are A, B"},
 		{"an intensity below zero", Plan{Intensity: -2}, "an intensity of -2"},
+		{"an intensity above all crashes", Plan{Intensity: 3001}, "an intensity of 3001: want 0 to 3000 restarts"},
 		{"too many crashes", Plan{Crashes: 1_000_000}, "1000000 crashes: want 1 to 1000"},
 		{"half a second", Plan{Period: 500 * time.Millisecond}, "a period of 500ms: want whole seconds"},
 		{"a broken second", Plan{Period: 1500 * time.Millisecond}, "a period of 1.5s: want whole seconds"},
