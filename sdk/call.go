@@ -20,6 +20,7 @@ type Call struct {
 	Colour bool     // what is printed goes to a terminal that shows colours
 
 	flags  map[string]string
+	execs  bool            // the client runs commands
 	files  map[string]bool // flags that name files, if the client writes any
 	mu     sync.Mutex
 	say    func(control.Said) error
@@ -47,6 +48,18 @@ func (c *Call) Write(flag string, content []byte) error {
 		return Usagef("--%s: this client writes no files", flag)
 	}
 	c.tell(control.Said{Flag: flag, File: content})
+	return nil
+}
+
+// Exec has the client run the command that the person has written behind a `--`, with the person's own terminal, files and
+// rights, once the verb is done. Then the client calls the verb report, with args and behind them --exit CODE --took
+// DURATION, and ends with the code of the command. A command that could not be started, or that a signal has ended, has the
+// code that a shell gives it.
+func (c *Call) Exec(report string, args ...string) error {
+	if !c.execs {
+		return Usagef("this client runs no commands")
+	}
+	c.tell(control.Said{Exec: &control.Exec{Verb: report, Args: args}})
 	return nil
 }
 
@@ -124,7 +137,7 @@ func (v Verb) stream(w http.ResponseWriter, r *http.Request, in control.Asked) {
 		v.writeError(w, err)
 		return
 	}
-	c := &Call{Args: words, Colour: in.Colour, flags: flags, files: map[string]bool{}}
+	c := &Call{Args: words, Colour: in.Colour, flags: flags, execs: in.Execs, files: map[string]bool{}}
 	began := false
 	out := json.NewEncoder(w)
 	c.say = func(s control.Said) error {

@@ -32,13 +32,14 @@ type instanceKey struct{}
 
 // instance is the theseusd of one script.
 type instance struct {
-	dir        string
-	http, resp string // addresses
-	cmd        *exec.Cmd
-	ended      chan error
-	load       *loader
-	flooded    int // requests of flood that were taken
-	pids       map[string]int
+	dir         string
+	http, resp  string // addresses of visits and of the cache
+	limits, rls string // of ratelimit, for Redis clients and for Envoy
+	cmd         *exec.Cmd
+	ended       chan error
+	load        *loader
+	flooded     int // requests of flood that were taken
+	pids        map[string]int
 }
 
 func instanceOf(ts *testscript.TestScript) *instance {
@@ -61,7 +62,10 @@ func (i *instance) configure() error {
 	if _, err := keys.Add(shared.key); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("service.cache.listen.resp = %q\nservice.visits.listen.http = %q\n", i.resp, i.http)
+	text := fmt.Sprintf("service.cache.listen.resp = %q\nservice.visits.listen.http = %q\n", i.resp, i.http) +
+		fmt.Sprintf("service.ratelimit.listen.resp = %q\nservice.ratelimit.listen.http = %q\n", i.limits, freePort()) +
+		fmt.Sprintf("service.ratelimit.config.policies = %q\n", filepath.Join(i.dir, "policies.toml")) +
+		fmt.Sprintf("service.breaker.listen.http = %q\n", freePort())
 	return os.WriteFile(filepath.Join(i.dir, "theseus.toml"), []byte(text), 0o644)
 }
 

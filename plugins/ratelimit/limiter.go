@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 // Bounds of one call.
@@ -30,13 +31,13 @@ type limiter struct {
 	tables   tables
 	policies *policies
 	blocked  blocked
-	clock    *limit.Clock
+	clock    *clock.Clock
 	locks    [256]sync.Mutex
 	seed     maphash.Seed
 }
 
 func newLimiter(t tables, p *policies) *limiter {
-	return &limiter{tables: t, policies: p, clock: limit.NewClock(nil), seed: maphash.MakeSeed()}
+	return &limiter{tables: t, policies: p, clock: clock.New(nil), seed: maphash.MakeSeed()}
 }
 
 func (l *limiter) slot(row string) uint8 { return uint8(maphash.String(l.seed, row)) }

@@ -15,6 +15,7 @@ type Asked struct {
 	Args   []string `json:"args"`
 	Stream bool     `json:"stream,omitempty"` // the answer may come bit by bit, as [Said]
 	Colour bool     `json:"colour,omitempty"` // it goes to a terminal that shows colours
+	Execs  bool     `json:"execs,omitempty"`  // the client knows [Exec]
 }
 
 // Said is one bit of an answer. One without anything is a sign of life.
@@ -26,6 +27,14 @@ type Said struct {
 	Last     bool   `json:"last,omitempty"`     // the verb is done, or has failed
 	Error    string `json:"error,omitempty"`
 	Failed   bool   `json:"failed,omitempty"` // the verb has failed, and has printed what there is to say
+	Exec     *Exec  `json:"exec,omitempty"`   // what the client does once the verb is done
+}
+
+// Exec has the client run the command that the person has written behind a `--`, and then call a verb that is told how it
+// went: with Args, and behind them --exit CODE --took DURATION.
+type Exec struct {
+	Verb string   `json:"verb"`
+	Args []string `json:"args"`
 }
 
 // SaidType is the content type of an answer that comes bit by bit: a [Said] as JSON on each line.

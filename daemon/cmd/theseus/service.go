@@ -56,7 +56,7 @@ func (c *call) do(ctx context.Context, s *control.Service, words []string, all f
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &display{call: c, files: all, stop: stop}
-	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out)}, d.see)
+	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out), Execs: true}, d.see)
 	d.end()
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what came could not be shown
@@ -66,6 +66,9 @@ func (c *call) do(ctx context.Context, s *control.Service, words []string, all f
 	}
 	if err != nil {
 		return c.fail(err)
+	}
+	if d.exec != nil {
+		return c.exec(ctx, s, d.exec)
 	}
 	return done
 }

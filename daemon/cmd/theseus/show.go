@@ -18,6 +18,7 @@ type display struct {
 	files    files
 	stop     context.CancelCauseFunc // of the call, when nothing more can be shown
 	progress bool                    // a line of progress is on the terminal
+	exec     *control.Exec           // what is to be done when the verb is
 	broken   bool                    // nothing more can be shown
 	open     bool                    // what was printed last has no end of a line
 }
@@ -26,6 +27,8 @@ func (d *display) see(s control.Said) {
 	var err error
 	switch {
 	case d.broken:
+	case s.Exec != nil:
+		d.exec = s.Exec
 	case s.Flag != "":
 		err = d.files.write(s.Flag, s.File)
 	case s.Out != "":

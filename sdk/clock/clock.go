@@ -1,4 +1,5 @@
-package limit
+// Package clock has a wall clock that never goes back, for services whose rows say until when something holds.
+package clock
 
 import (
 	"sync"
@@ -6,7 +7,8 @@ import (
 )
 
 // Clock is a wall clock that never goes back. When the wall clock is set back it goes on at its own pace; when that is
-// set forward it follows.
+// set forward it follows. The next process begins with the wall clock as it is: who reads a row there must not believe
+// in a time that lies too far ahead.
 type Clock struct {
 	mu   sync.Mutex
 	last time.Time // with its monotonic reading
@@ -14,8 +16,8 @@ type Clock struct {
 	wall func() time.Time
 }
 
-// NewClock returns a clock over wall; time.Now if nil.
-func NewClock(wall func() time.Time) *Clock {
+// New returns a clock over wall; time.Now if nil.
+func New(wall func() time.Time) *Clock {
 	if wall == nil {
 		wall = time.Now
 	}
