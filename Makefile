@@ -24,7 +24,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -p=$(P) -buildvcs=false)
 export CGO_ENABLED ?= 0
 
 BINARIES := theseusd reltool theseus
-COMMANDS := breaker cache faultlab ratelimit visits# links to theseus, one for each service's command
+COMMANDS := breaker cache chatctl faultlab ratelimit visits# links to theseus, one for each service's command
 TOOL     := go tool -modfile=$(CURDIR)/tools.mod
 STARTED  := $(shell date +%s)
 
@@ -45,7 +45,7 @@ run: build ## Build all, start theseusd with every service in the foreground (DI
 		bin/reltool init "$$dir" >/dev/null
 	else
 		bin/reltool init "$$dir"
-		bin/reltool build --dir "$$dir" --out "$$dir/releases" visits@1.0.0 breaker cache faultlab ratelimit
+		bin/reltool build --dir "$$dir" --out "$$dir/releases" visits@1.0.0 breaker cache chat faultlab ratelimit
 	fi
 	exec bin/theseusd --dir "$$dir"
 

@@ -84,7 +84,7 @@ func (y *yard) build(dir string) error {
 	if err := run(root, "go", "build", "-ldflags", "-X "+versionVariable+"=0.2.0", "-o", y.next, "./daemon/cmd/theseusd"); err != nil {
 		return err
 	}
-	for _, link := range []string{"visits", "cache", "faultlab", "ratelimit", "breaker"} {
+	for _, link := range []string{"visits", "cache", "chatctl", "faultlab", "ratelimit", "breaker"} {
 		if err := os.Symlink("theseus", filepath.Join(y.bin, link)); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (y *yard) build(dir string) error {
 	if y.key, err = trust.Of(dir).Generate(); err != nil {
 		return err
 	}
-	for _, versions := range [][]string{{"visits@1.0.0", "cache", "faultlab", "ratelimit", "breaker"}, {"visits@2.0.0"}, {"visits@2.0.1-bad"}} {
+	for _, versions := range [][]string{{"visits@1.0.0", "cache", "chat", "faultlab", "ratelimit", "breaker"}, {"visits@2.0.0"}, {"visits@2.0.1-bad"}} {
 		args := append([]string{"--dir", dir, "build", "--out", y.packages}, versions...)
 		if err := run(y.checkout, filepath.Join(y.bin, "reltool"), args...); err != nil {
 			return err
@@ -122,7 +122,7 @@ var (
 
 // check copies the services out, with short probations of the good ones, and a go.mod that leads back here.
 func (y *yard) check(root string) error {
-	for _, name := range []string{"visits", "cache", "faultlab", "ratelimit", "breaker"} {
+	for _, name := range []string{"visits", "cache", "chat", "faultlab", "ratelimit", "breaker"} {
 		from, to := filepath.Join(root, "plugins", name), filepath.Join(y.checkout, "plugins", name)
 		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 			return err
@@ -178,9 +178,8 @@ func rewrite(from, to string, change func([]byte) []byte) error {
 	return os.WriteFile(to, change(text), 0o644)
 }
 
-// lab is a service that most scripts do without.
 // apart are services whose source is in a script only if that copies it from $PLUGINS, since a build makes all there is.
-var apart = []string{"faultlab", "ratelimit", "breaker"}
+var apart = []string{"chat", "faultlab", "ratelimit", "breaker"}
 
 // setup gives a script its checkout, its instance and its environment.
 func setup(env *testscript.Env) error {

@@ -1,0 +1,222 @@
+package room
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Member is somebody who can be in rooms: a client, or a person at a terminal. Its methods must not wait.
+type Member interface {
+	Who() Who
+	Enter(Entered)   // the room has let it in
+	Hear(e *Event)   // in a room that it is in
+	Wants(Kind) bool // so much of the rest may be told to it
+}
+
+// Who is what others see of a member.
+type Who struct {
+	Client string `json:"client"` // one of a kind
+	User   string `json:"user"`
+	Info   []byte `json:"info,omitempty"` // JSON
+}
+
+// Entered is how a member comes into a room.
+type Entered struct {
+	Room      string
+	Call      uint32
+	Epoch     string
+	Offset    uint64 // of the last message
+	Missed    []Entry
+	Recovered bool // Missed is all that was missed
+}
+
+// Kind of an event.
+type Kind uint8
+
+// What happens in a room. Each kind is a bit, so that members can name several.
+const (
+	Said   Kind = 1 << iota // a message; its offset is 0 if it is not kept
+	Joined                  // Who came in
+	Left                    // Who went
+)
+
+// Event is what members of a room are told.
+type Event struct {
+	Room string
+	Kind Kind
+	Entry
+	Who Who
+
+	frames [4]atomic.Pointer[[]byte]
+}
+
+// Frame is the event in one of four forms, made by the first who wants it so.
+func (e *Event) Frame(form int, encode func(*Event) []byte) []byte {
+	if b := e.frames[form].Load(); b != nil {
+		return *b
+	}
+	b := encode(e)
+	e.frames[form].Store(&b)
+	return b
+}
+
+// notice is a message by the room itself. It is not kept.
+func notice(room, text string) *Event {
+	return &Event{Room: room, Kind: Said, Entry: Entry{Message: Message{Data: noticeData(text), At: now()}}}
+}
+
+func noticeData(text string) []byte {
+	return append([]byte(`{"type":"notice",`), Say(text)[1:]...)
+}
+
+// Audience is all members, and who of them is in which room. It knows nothing of the rooms' processes, so their crashes
+// change nothing here.
+type Audience struct {
+	mu      sync.RWMutex
+	members map[string]Member
+	rooms   map[string]*circle
+}
+
+// circle is the members of one room. It stays when they have gone.
+type circle struct {
+	mu   sync.RWMutex
+	list []Member
+	at   map[Member]int
+}
+
+// NewAudience has nobody.
+func NewAudience() *Audience {
+	return &Audience{members: map[string]Member{}, rooms: map[string]*circle{}}
+}
+
+// Add makes a member known.
+func (a *Audience) Add(m Member) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.members[m.Who().Client] = m
+}
+
+// Remove forgets a member who has left all rooms.
+func (a *Audience) Remove(m Member) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if client := m.Who().Client; a.members[client] == m {
+		delete(a.members, client)
+	}
+}
+
+// Members is how many there are.
+func (a *Audience) Members() int {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return len(a.members)
+}
+
+func (a *Audience) member(client string) Member {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.members[client]
+}
+
+// Each calls f with every member.
+func (a *Audience) Each(f func(Member)) {
+	a.mu.RLock()
+	list := make([]Member, 0, len(a.members))
+	for _, m := range a.members {
+		list = append(list, m)
+	}
+	a.mu.RUnlock()
+	for _, m := range list {
+		f(m)
+	}
+}
+
+func (a *Audience) circle(room string) *circle {
+	a.mu.RLock()
+	c := a.rooms[room]
+	a.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c = a.rooms[room]; c == nil {
+		c = &circle{at: map[Member]int{}}
+		a.rooms[room] = c
+	}
+	return c
+}
+
+// Join brings a member into a room. Unless it is quiet the others are told.
+func (a *Audience) Join(room string, m Member, quiet bool) {
+	c := a.circle(room)
+	c.mu.Lock()
+	if _, in := c.at[m]; !in {
+		c.at[m] = len(c.list)
+		c.list = append(c.list, m)
+	}
+	c.mu.Unlock()
+	if !quiet {
+		a.Tell(&Event{Room: room, Kind: Joined, Who: m.Who()})
+	}
+}
+
+// Leave takes a member out of a room. Unless it is quiet the others are told.
+func (a *Audience) Leave(room string, m Member, quiet bool) {
+	if a.circle(room).drop(m) && !quiet {
+		a.Tell(&Event{Room: room, Kind: Left, Who: m.Who()})
+	}
+}
+
+// drop removes a member, and is true if it was there.
+func (c *circle) drop(m Member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, in := c.at[m]
+	if !in {
+		return false
+	}
+	last := len(c.list) - 1
+	c.list[i] = c.list[last]
+	c.at[c.list[i]] = i
+	c.list[last] = nil
+	c.list = c.list[:last]
+	delete(c.at, m)
+	return true
+}
+
+// Tell tells an event to the members of its room who want it.
+func (a *Audience) Tell(e *Event) {
+	c := a.circle(e.Room)
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, m := range c.list {
+		if m.Wants(e.Kind) {
+			m.Hear(e)
+		}
+	}
+}
+
+// Size is how many members are in a room.
+func (a *Audience) Size(room string) int {
+	c := a.circle(room)
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.list)
+}
+
+// Here lists who is in a room, by user.
+func (a *Audience) Here(room string) (list []Who) {
+	c := a.circle(room)
+	c.mu.RLock()
+	for _, m := range c.list {
+		list = append(list, m.Who())
+	}
+	c.mu.RUnlock()
+	slices.SortFunc(list, func(a, b Who) int {
+		return strings.Compare(a.User+"\x00"+a.Client, b.User+"\x00"+b.Client)
+	})
+	return list
+}

@@ -1,0 +1,183 @@
+package room
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/state"
+)
+
+// Keep is how many messages of a room are kept at least.
+const Keep = 10_000
+
+// step is how many messages come between two notes of where a history begins and ends.
+const step = 64
+
+// Errors of rooms.
+var (
+	ErrNoRoom  = errors.New("there is no such room")
+	ErrExists  = errors.New("the room is there already")
+	ErrName    = errors.New("the name of a room has 1 to 64 letters, digits, and _ . : -")
+	ErrNoEntry = errors.New("there is no such message")
+)
+
+// Log is the history of all rooms.
+type Log struct {
+	rooms    *state.Table[Room]
+	messages *state.Table[Message]
+	keep     uint64
+}
+
+// NewLog keeps the rooms in the service's state log.
+func NewLog(r state.Registrar) *Log {
+	return &Log{state.NewTable(r, "rooms", Schema), state.NewTable(r, "messages", MessageSchema), Keep}
+}
+
+var nameOf = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
+
+// Create makes a room.
+func (l *Log) Create(room string) error {
+	if !nameOf.MatchString(room) {
+		return fmt.Errorf("%q: %w", room, ErrName)
+	}
+	_, err := l.rooms.Update(room, func(r Room, ok bool) (Room, error) {
+		if ok {
+			return r, ErrExists
+		}
+		return Room{Epoch: rand.Text()[:8], Created: now(), First: 1}, nil
+	})
+	return err
+}
+
+// now is the time as it is kept.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// Names lists the rooms.
+func (l *Log) Names() (names []string, err error) {
+	err = l.rooms.Range(func(name string, _ Room) bool { names = append(names, name); return true })
+	slices.Sort(names)
+	return names, err
+}
+
+// Has is true if there is such a room.
+func (l *Log) Has(room string) bool { _, ok := l.rooms.Get(room); return ok }
+
+// Find is a room as it stands: its last message is found behind the one that was noted.
+func (l *Log) Find(room string) (Room, error) {
+	r, ok, err := l.rooms.Lookup(room)
+	switch {
+	case err != nil:
+		return r, err
+	case !ok:
+		return r, ErrNoRoom
+	}
+	for {
+		if _, there := l.messages.Expiry(key(room, r.Last+1)); !there {
+			return r, nil
+		}
+		r.Last++
+	}
+}
+
+// key of a message. No room has a slash in its name.
+func key(room string, offset uint64) string { return fmt.Sprintf("%s/%016x", room, offset) }
+
+// Append writes the message behind the last one of r.
+func (l *Log) Append(room string, r *Room, m Message) error {
+	if err := l.messages.Put(key(room, r.Last+1), m); err != nil {
+		return err
+	}
+	if r.Last++; r.Last%step == 0 {
+		_ = l.trim(room, r) // the message is kept all the same, and it is tried again
+	}
+	return nil
+}
+
+// trim deletes the oldest messages and notes what is left.
+func (l *Log) trim(room string, r *Room) error {
+	for ; r.Last-r.First >= l.keep+step; r.First++ {
+		if _, err := l.messages.Delete(key(room, r.First)); err != nil {
+			return err
+		}
+	}
+	_, err := l.rooms.Update(room, func(old Room, ok bool) (Room, error) {
+		if !ok {
+			return old, ErrNoRoom
+		}
+		old.First, old.Last = r.First, r.Last
+		return old, nil
+	})
+	return err
+}
+
+// Entry is a message at its place.
+type Entry struct {
+	Offset uint64 `json:"offset"`
+	Message
+}
+
+// Range reads messages from one offset to another, both included and whichever comes first, at most limit of them; no
+// bound if that is negative.
+func (l *Log) Range(room string, from, to uint64, limit int) (list []Entry, err error) {
+	for at := from; limit < 0 || len(list) < limit; {
+		m, ok, err := l.messages.Lookup(key(room, at))
+		if err != nil {
+			return list, err
+		}
+		if ok {
+			list = append(list, Entry{at, m})
+		}
+		switch {
+		case at < to:
+			at++
+		case at > to:
+			at--
+		default:
+			return list, nil
+		}
+	}
+	return list, nil
+}
+
+// Since are the messages after an offset, the newest limit of them.
+func (l *Log) Since(room string, r Room, offset uint64, limit int) ([]Entry, error) {
+	from := max(offset+1, r.First)
+	if limit >= 0 && r.Last >= uint64(limit) {
+		from = max(from, r.Last-uint64(limit)+1)
+	}
+	if from > r.Last || limit == 0 {
+		return nil, nil
+	}
+	return l.Range(room, from, r.Last, -1)
+}
+
+// Change rewrites a message where it stands.
+func (l *Log) Change(room string, offset uint64, f func(m *Message) error) (Message, error) {
+	return l.messages.Update(key(room, offset), func(m Message, ok bool) (Message, error) {
+		if !ok {
+			return m, fmt.Errorf("%s has no message %d: %w", room, offset, ErrNoEntry)
+		}
+		return m, f(&m)
+	})
+}
+
+// Remove forgets a room with all its messages.
+func (l *Log) Remove(room string) error {
+	r, err := l.Find(room)
+	if err != nil {
+		return err
+	}
+	if _, err := l.rooms.Delete(room); err != nil {
+		return err
+	}
+	for at := r.First; at <= r.Last; at++ {
+		if _, err := l.messages.Delete(key(room, at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package room
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/state"
+)
+
+func openLog(t *testing.T) *Log {
+	t.Helper()
+	s, err := state.Open(t.TempDir(), state.Options{})
+	must(t, err)
+	l := NewLog(s)
+	_, err = s.Load(t.Context())
+	must(t, err)
+	_, err = s.Activate(t.Context(), nil)
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return l
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOldMessagesAreDeletedAndTheLastIsFound(t *testing.T) {
+	l := openLog(t)
+	l.keep = 100
+	must(t, l.Create("general"))
+	r, err := l.Find("general")
+	must(t, err)
+	for n := 1; n <= 1000; n++ {
+		must(t, l.Append("general", &r, Message{Data: Say(fmt.Sprint(n))}))
+		if got, err := l.Find("general"); err != nil || got.Last != uint64(n) {
+			t.Fatalf("after %d messages the last one is %d (%v)", n, got.Last, err)
+		}
+		if kept := l.messages.Len(); kept > 100+2*step || n >= 100 && kept < 100 {
+			t.Fatalf("after %d messages there are %d", n, kept)
+		}
+	}
+	list, err := l.Since("general", r, 990, -1)
+	must(t, err)
+	if len(list) != 10 || list[0].Offset != 991 || list[9].Text() != "1000" {
+		t.Errorf("since 990: %v", list)
+	}
+	if list, _ = l.Since("general", r, 0, 3); len(list) != 3 || list[0].Offset != 998 {
+		t.Errorf("the last three: %v", list)
+	}
+	must(t, l.Remove("general"))
+	if l.messages.Len() != 0 || l.Has("general") {
+		t.Error("something is left of a room that was removed")
+	}
+}
+
+func TestIDsAreRememberedForAWhileAndNotForEver(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	s := newSeen(3)
+	for n := range 4 {
+		s.add(Message{User: "ada", ID: fmt.Sprint(n), At: at.Add(time.Duration(n) * time.Minute)}, uint64(n+1))
+	}
+	find := func(id string, after time.Duration) bool {
+		_, ok := s.find(Message{User: "ada", ID: id, At: at.Add(after)})
+		return ok
+	}
+	if find("0", 3*time.Minute) {
+		t.Error("more ids than the limit are remembered")
+	}
+	if !find("1", 6*time.Minute) || find("1", 6*time.Minute+time.Second) {
+		t.Error("an id is not remembered for five minutes")
+	}
+	if find("3", time.Hour) || len(s.offsets) != 0 || s.order != nil {
+		t.Error("something is left after an hour")
+	}
+}

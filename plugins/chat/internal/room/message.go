@@ -1,0 +1,57 @@
+package room
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/state"
+)
+
+// Message is one row of a history.
+type Message struct {
+	User    string    `json:"user"`
+	Client  string    `json:"client,omitempty"` // the connection it came from
+	ID      string    `json:"id,omitempty"`     // by which its author knows it
+	Data    []byte    `json:"data"`             // JSON
+	At      time.Time `json:"at"`
+	Edited  time.Time `json:"edited,omitzero"`
+	Deleted bool      `json:"deleted,omitempty"`
+}
+
+// MessageSchema of the table of messages.
+var MessageSchema = state.Schema[Message]{Name: "message", Version: 1}
+
+// Room is what is kept of a room besides its messages.
+type Room struct {
+	Epoch   string    `json:"epoch"`
+	Created time.Time `json:"created"`
+	First   uint64    `json:"first"` // messages before it were deleted
+	Last    uint64    `json:"last"`  // there is no fewer; those behind it are found
+}
+
+// Schema of the table of rooms.
+var Schema = state.Schema[Room]{Name: "room", Version: 1}
+
+// Text is what a message says to a person: its field "text", or all of it.
+func (m Message) Text() string {
+	if m.Deleted {
+		return "(deleted)"
+	}
+	if text, ok := m.fields()["text"].(string); ok {
+		return text
+	}
+	return string(m.Data)
+}
+
+// fields are those of a message that is an object.
+func (m Message) fields() map[string]any {
+	var f map[string]any
+	_ = json.Unmarshal(m.Data, &f)
+	return f
+}
+
+// Say is the data of a message that is text alone.
+func Say(text string) []byte {
+	b, _ := json.Marshal(map[string]string{"text": text})
+	return b
+}

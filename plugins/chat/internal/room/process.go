@@ -1,0 +1,210 @@
+package room
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/theseusd/theseus/sdk/otp"
+	"github.com/theseusd/theseus/sdk/state"
+)
+
+// Post says something in a room.
+type Post struct {
+	otp.Reply[Posted]
+	Message Message
+	Passing bool // it is told and not kept
+}
+
+// Posted is where a message stands. Again says that it stood there before.
+type Posted struct {
+	Offset uint64
+	Epoch  string
+	Again  bool
+}
+
+// Alter changes a message, or deletes it; what happened is said in the room as well.
+type Alter struct {
+	otp.Reply[Posted]
+	Offset uint64
+	Data   []byte // nil deletes
+	User   string
+	Any    bool // also one that is not the user's own
+}
+
+// Enter makes a member hear the room; its answer is given to the member itself, ahead of all that it hears.
+type Enter struct {
+	otp.Reply[struct{}]
+	Member  string
+	Call    uint32 // of the member, for the answer
+	Quiet   bool   // nobody is told
+	Recover bool   // what was missed since Offset is wanted
+	Epoch   string
+	Offset  uint64
+}
+
+// Crash makes the process fail.
+type Crash struct {
+	otp.Reply[struct{}]
+	Reason string
+}
+
+// Errors of what is asked of a room.
+var (
+	ErrNotYours = errors.New("that message is somebody else's")
+	ErrNoMember = errors.New("the member is gone")
+	ErrCrash    = errors.New("crashed on request")
+)
+
+// state of a process: all else is in the log.
+type process struct {
+	Name string `json:"name"`
+
+	room Room
+	seen *seen
+}
+
+// behaviour of all rooms.
+func behaviour(l *Log, a *Audience) *otp.Behaviour[process] {
+	k := &kind{l, a}
+	b := &otp.Behaviour[process]{
+		Name: "room", State: state.Schema[process]{Version: 1},
+		Init: func(_ *otp.Ctx, arg any) (process, error) {
+			p := process{Name: arg.(string)}
+			return p, k.open(&p)
+		},
+		Restore:   func(_ *otp.Ctx, p *process) error { return k.open(p) },
+		Terminate: func(_ *otp.Ctx, p *process, reason error) { k.ended(p, reason) },
+	}
+	otp.OnDefer(b, k.post)
+	otp.OnDefer(b, k.alter)
+	otp.OnCall(b, k.enter)
+	otp.OnCall(b, func(_ *otp.Ctx, _ *process, c Crash) (struct{}, error) { panic(c.Reason) })
+	return b
+}
+
+// kind is what the processes of rooms have in common.
+type kind struct {
+	log      *Log
+	audience *Audience
+}
+
+// open finds out where the room stands.
+func (k *kind) open(p *process) (err error) {
+	if p.room, err = k.log.Find(p.Name); err != nil {
+		return err
+	}
+	p.seen = newSeen(Keep)
+	recent, err := k.recent(p)
+	for _, e := range recent {
+		p.seen.add(e.Message, e.Offset)
+	}
+	return err
+}
+
+// recent are the messages whose ids are to be remembered.
+func (k *kind) recent(p *process) ([]Entry, error) {
+	from := p.room.Last + 1
+	for ; from > p.room.First; from-- {
+		list, err := k.log.Range(p.Name, from-1, from-1, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) > 0 && now().Sub(list[0].At) > Window {
+			break
+		}
+	}
+	if from > p.room.Last {
+		return nil, nil
+	}
+	return k.log.Range(p.Name, from, p.room.Last, -1)
+}
+
+// ended tells the members of a crash.
+func (k *kind) ended(p *process, reason error) {
+	if !orderly(reason) {
+		k.audience.Tell(notice(p.Name, fmt.Sprintf("room %s crashed: its supervisor starts it again", p.Name)))
+	}
+}
+
+func orderly(reason error) bool {
+	return reason == nil || errors.Is(reason, otp.ErrNormal) || errors.Is(reason, otp.ErrShutdown)
+}
+
+// post writes a message, acknowledges it, and tells it to the members.
+func (k *kind) post(_ *otp.Ctx, p *process, m Post, from otp.From[Posted]) error {
+	m.Message.At = now()
+	if m.Passing {
+		from.Answer(Posted{Epoch: p.room.Epoch}, nil)
+		k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{Message: m.Message}})
+		return nil
+	}
+	if offset, ok := p.seen.find(m.Message); ok && m.Message.ID != "" {
+		from.Answer(Posted{offset, p.room.Epoch, true}, nil)
+		return nil
+	}
+	return k.say(p, m.Message, from)
+}
+
+func (k *kind) say(p *process, m Message, from otp.From[Posted]) error {
+	if err := k.log.Append(p.Name, &p.room, m); err != nil {
+		return err
+	}
+	p.seen.add(m, p.room.Last)
+	from.Answer(Posted{p.room.Last, p.room.Epoch, false}, nil)
+	k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{p.room.Last, m}})
+	return nil
+}
+
+// alter changes a message where it stands, and says so behind the last one: whoever was away learns of it like of any
+// other message.
+func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) error {
+	_, err := k.log.Change(p.Name, a.Offset, func(m *Message) error {
+		if m.User != a.User && !a.Any {
+			return ErrNotYours
+		}
+		m.Edited, m.Data = now(), a.Data
+		if m.Deleted = a.Data == nil; m.Deleted {
+			m.Data = []byte(`{}`)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return k.say(p, Message{User: a.User, Data: a.said(), At: now()}, from)
+}
+
+// said is what the members are told of a change.
+func (a Alter) said() []byte {
+	said := map[string]any{"type": "delete", "offset": a.Offset}
+	if a.Data != nil {
+		said["type"], said["data"] = "edit", json.RawMessage(a.Data)
+	}
+	b, _ := json.Marshal(said)
+	return b
+}
+
+// enter brings a member in between two messages.
+func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error) {
+	m := k.audience.member(e.Member)
+	if m == nil {
+		return none, ErrNoMember
+	}
+	in := Entered{Room: p.Name, Call: e.Call, Epoch: p.room.Epoch, Offset: p.room.Last}
+	if e.Recover && e.Epoch == p.room.Epoch && e.Offset <= p.room.Last && e.Offset+1 >= p.room.First {
+		in.Missed, err = k.log.Since(p.Name, p.room, e.Offset, MaxRecovered+1)
+		in.Recovered = err == nil && len(in.Missed) <= MaxRecovered
+		if !in.Recovered {
+			in.Missed = nil
+		}
+	}
+	if err == nil {
+		m.Enter(in)
+		k.audience.Join(p.Name, m, e.Quiet)
+	}
+	return none, err
+}
+
+// MaxRecovered is how many missed messages a member is given; one that missed more reads the history.
+const MaxRecovered = 1000

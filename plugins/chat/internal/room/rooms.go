@@ -1,0 +1,174 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/otp"
+)
+
+// Rooms is what can be done with rooms.
+type Rooms struct {
+	*Log
+	*Audience
+	node *otp.Node
+	tree *tree
+}
+
+// New makes the rooms of a service.
+func New(s *sdk.Setup) *Rooms {
+	r := &Rooms{Log: NewLog(s), Audience: NewAudience()}
+	kind := behaviour(r.Log, r.Audience)
+	r.tree = &tree{kind: kind, names: r.Names, places: map[string]*place{}}
+	r.node = s.Node(otp.Options{Behaviours: []otp.AnyBehaviour{kind}, Root: r.tree.root})
+	return r
+}
+
+// PID is a process as people see it: <node.place.incarnation>.
+type PID otp.PID
+
+func (p PID) String() string { return fmt.Sprintf("<0.%d.%d>", uint32(p), uint32(p>>32)) }
+
+// Create makes a room and starts it. One that is down is started again, with its history.
+func (r *Rooms) Create(ctx context.Context, room string) (PID, error) {
+	err := r.Log.Create(room)
+	if err != nil && !errors.Is(err, ErrExists) {
+		return 0, err
+	}
+	if _, _, down := r.tree.at(room); err != nil && down == nil {
+		return 0, fmt.Errorf("room %s: %w", room, ErrExists)
+	}
+	return r.start(ctx, room)
+}
+
+func (r *Rooms) start(ctx context.Context, room string) (PID, error) {
+	if err := r.tree.open(ctx, room); err != nil {
+		return 0, err
+	}
+	pid, err := r.tree.next(ctx, room, 0)
+	return PID(pid), err
+}
+
+// Remove ends a room and forgets its history.
+func (r *Rooms) Remove(ctx context.Context, room string) error {
+	if !r.Has(room) {
+		return ErrNoRoom
+	}
+	if err := r.tree.close(ctx, room); err != nil {
+		return err
+	}
+	return r.Log.Remove(room)
+}
+
+// Post says something in a room.
+func (r *Rooms) Post(ctx context.Context, room string, p Post) (Posted, error) {
+	return ask(ctx, r, room, p)
+}
+
+// Alter changes or deletes a message.
+func (r *Rooms) Alter(ctx context.Context, room string, a Alter) (Posted, error) {
+	return ask(ctx, r, room, a)
+}
+
+// Enter brings a member into a room.
+func (r *Rooms) Enter(ctx context.Context, room string, e Enter) error {
+	_, err := ask(ctx, r, room, e)
+	return err
+}
+
+// ask asks a room's process. One that is about to start again is waited for.
+func ask[R any](ctx context.Context, r *Rooms, room string, m otp.Request[R]) (answer R, err error) {
+	if !r.Has(room) {
+		return answer, ErrNoRoom
+	}
+	for {
+		before, _, down := r.tree.at(room)
+		if down != nil {
+			return answer, &DownError{room, down}
+		}
+		answer, err = otp.Call(r.node.With(ctx), nameIn(room), m)
+		if !errors.Is(err, otp.ErrNoProc) {
+			return answer, err
+		}
+		if err := r.tree.open(ctx, room); err != nil {
+			return answer, err
+		}
+		if now := r.node.WhereIs(nameIn(room)); now != 0 && now != before {
+			continue
+		}
+		if _, err := r.tree.next(ctx, room, before); err != nil {
+			return answer, err
+		}
+	}
+}
+
+// Crash makes a room crash, and returns when it was started again, or not.
+func (r *Rooms) Crash(ctx context.Context, room string) (before, after PID, err error) {
+	if !r.Has(room) {
+		return 0, 0, ErrNoRoom
+	}
+	first, err := r.start(ctx, room)
+	if err != nil {
+		return 0, 0, err
+	}
+	_, err = otp.Call(r.node.With(ctx), otp.PID(first), Crash{Reason: ErrCrash.Error()})
+	var exit *otp.Exit
+	if !errors.As(err, &exit) {
+		return first, 0, fmt.Errorf("the room did not crash: %w", err)
+	}
+	pid, err := r.tree.next(ctx, room, otp.PID(first))
+	return first, PID(pid), err
+}
+
+// Standing is how a room is.
+type Standing struct {
+	Name    string `json:"room"`
+	PID     string `json:"pid,omitempty"`
+	Down    string `json:"down,omitempty"`
+	Members int    `json:"members"`
+	Room
+}
+
+// Stand tells how a room is.
+func (r *Rooms) Stand(room string) (Standing, error) {
+	row, err := r.Find(room)
+	if err != nil {
+		return Standing{}, err
+	}
+	s := Standing{Name: room, Members: r.Size(room), Room: row}
+	switch pid, _, down := r.tree.at(room); {
+	case down != nil:
+		s.Down = down.Error()
+	case pid != 0:
+		s.PID = PID(pid).String()
+	}
+	return s, nil
+}
+
+// All is how every room is.
+func (r *Rooms) All() (list []Standing, err error) {
+	names, err := r.Names()
+	for _, name := range names {
+		s, err := r.Stand(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, err
+}
+
+// Stats counts.
+type Stats struct {
+	Rooms    int    `json:"rooms"`
+	Members  int    `json:"members"`
+	Messages int    `json:"messages"`
+	Crashes  uint64 `json:"crashes"` // since this process began
+}
+
+// Stats counts what there is.
+func (r *Rooms) Stats() Stats {
+	return Stats{r.Log.rooms.Len(), r.Members(), r.messages.Len(), r.node.Stats().Crashes}
+}

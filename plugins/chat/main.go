@@ -1,0 +1,29 @@
+// Command chat is a real-time chat: rooms that crash alone, with a history that goes on.
+//
+//	chatctl create room general        room general: pid=<0.2.1>
+//	chatctl send general "hello"       [general] user42: hello
+//	chatctl crash room general         room general crashed; supervisor restarted it
+//
+// Each room is a process under a supervisor of its own, and its messages lie in the state log: neither a crash nor an
+// upgrade loses one. See README.md.
+package main
+
+import (
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
+	"github.com/theseusd/theseus/sdk"
+)
+
+const version = "1.0.0"
+
+func main() { sdk.Main(sdk.Service{Name: "chat", Version: version, Setup: setup}) }
+
+func setup(s *sdk.Setup) error {
+	c := &chat{rooms: room.New(s)}
+	for _, v := range c.verbs() {
+		s.Verb(v)
+	}
+	return nil
+}
+
+// chat is the service.
+type chat struct{ rooms *room.Rooms }

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
+	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/sdktest"
+)
+
+var service = sdk.Service{Name: "chat", Version: version, Setup: setup}
+
+func startChat(t testing.TB, o sdktest.Options) *sdktest.Instance {
+	t.Helper()
+	return sdktest.Start(t, service, o)
+}
+
+func TestSeedWords(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	if got := i.Verb("create", "room", "general"); !strings.HasPrefix(got, "room general: pid=<0.") || !strings.HasSuffix(got, ">") {
+		t.Errorf("got %q", got)
+	}
+	for _, tt := range []struct{ want, verb, args string }{
+		{"[general] user42: hello", "send", "general|hello"},
+		{"room general crashed; supervisor restarted it", "crash", "room|general"},
+		{"[general] ada: again", "send", "general|again|--as|ada"},
+		{"1 [general] user42: hello\n2 [general] ada: again", "history", "general"},
+		{"2 [general] ada: again", "history", "general|--since|1"},
+		{"2 [general] ada: again", "history", "general|--last|1"},
+		{"0 in general", "who", "general"},
+		{"rooms=1 members=0 messages=2 crashes=1", "stats", ""},
+	} {
+		var args []string
+		if tt.args != "" {
+			args = strings.Split(tt.args, "|")
+		}
+		if got := i.Verb(tt.verb, args...); got != tt.want {
+			t.Errorf("%s %s: got %q, want %q", tt.verb, tt.args, got, tt.want)
+		}
+	}
+}
+
+// standing is what `rooms --json` says of a room.
+func standing(t *testing.T, i *sdktest.Instance, name string) room.Standing {
+	t.Helper()
+	var all []room.Standing
+	if err := json.Unmarshal([]byte(i.Verb("rooms", "--json")), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("no room %s", name)
+	return room.Standing{}
+}
+
+func TestARoomCrashesAlone(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	i.Verb("create", "room", "random")
+	i.Verb("send", "general", "one")
+	general, random := standing(t, i, "general"), standing(t, i, "random")
+	i.Verb("crash", "room", "general")
+	i.Verb("send", "general", "two")
+	after := standing(t, i, "general")
+	if after.PID == general.PID || after.PID == "" {
+		t.Errorf("before the crash %s, after it %s", general.PID, after.PID)
+	}
+	if after.Epoch != general.Epoch || after.Last != 2 {
+		t.Errorf("epoch %s and offset %d, before %s and %d", after.Epoch, after.Last, general.Epoch, general.Last)
+	}
+	if got := standing(t, i, "random"); got.PID != random.PID {
+		t.Errorf("the other room had %s and has %s", random.PID, got.PID)
+	}
+}
+
+func TestARoomThatDoesNotStopCrashingStaysDownAlone(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	i.Verb("create", "room", "random")
+	random := standing(t, i, "random").PID
+	i.Verb("send", "general", "one")
+	for range room.Intensity {
+		i.Verb("crash", "room", "general")
+	}
+	err := i.VerbError("crash", "room", "general")
+	if err == nil || err.Error() != "room general crashed; its supervisor gave up: more than 3 restarts within 5s" {
+		t.Errorf("got %v", err)
+	}
+	err = i.VerbError("send", "general", "two")
+	if err == nil || err.Error() != "room general is down (more than 3 restarts within 5s): create it again" {
+		t.Errorf("got %v", err)
+	}
+	if got := standing(t, i, "random").PID; got != random {
+		t.Errorf("the other room had %s and has %s", random, got)
+	}
+	i.Verb("create", "room", "general")
+	if got := i.Verb("send", "general", "two", "--json"); !strings.Contains(got, `"offset":2`) {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestRoomsGoOnInTheNextStart(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	for range 3 {
+		i.Verb("send", "general", "text")
+	}
+	before := standing(t, i, "general")
+	i.Stop()
+	i = startChat(t, sdktest.Options{StateDir: i.StateDir()})
+	i.Verb("send", "general", "text")
+	if got := standing(t, i, "general"); got.Epoch != before.Epoch || got.Last != 4 || got.PID != before.PID {
+		t.Errorf("got %+v, before %+v", got, before)
+	}
+}
+
+func TestAnIDIsSaidOnce(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	i.Verb("send", "general", "hello", "--id", "a")
+	i.Verb("send", "general", "hello", "--id", "b")
+	i.Verb("send", "general", "hello", "--id", "a", "--as", "ada")
+	again := func() {
+		t.Helper()
+		if got := i.Verb("send", "general", "hello", "--id", "a", "--json"); !strings.Contains(got, `"offset":1,`) || !strings.Contains(got, `"again":true`) {
+			t.Errorf("got %s", got)
+		}
+	}
+	again()
+	i.Verb("crash", "room", "general")
+	again()
+	i.Stop()
+	i = startChat(t, sdktest.Options{StateDir: i.StateDir()})
+	again()
+	if got := standing(t, i, "general").Last; got != 3 {
+		t.Errorf("%d messages", got)
+	}
+}
+
+func TestEditAndDelete(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	i.Verb("send", "general", "hello")
+	i.Verb("send", "general", "secret", "--as", "ada")
+	if err := i.VerbError("edit", "general", "2", "mine", "--as", "bob"); err == nil || !strings.Contains(err.Error(), "somebody else's") {
+		t.Errorf("got %v", err)
+	}
+	i.Verb("edit", "general", "1", "hello all")
+	i.Verb("delete", "general", "2", "--as", "ada")
+	want := "1 [general] user42: hello all (edited)\n2 [general] ada: (deleted)"
+	if got := i.Verb("history", "general"); !strings.HasPrefix(got, want) {
+		t.Errorf("got %s", got)
+	}
+	if got := i.Verb("export", "general"); strings.Contains(got, "secret") || !strings.Contains(got, `"type":"delete"`) {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestWhatIsWrongIsSaid(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	for _, tt := range []struct{ verb, args, want string }{
+		{"create", "room general", "room general: the room is there already"},
+		{"create", "hall general", `"hall": want room NAME`},
+		{"create", "room a/b", "the name of a room has 1 to 64"},
+		{"send", "nowhere hello", "room nowhere: there is no such room"},
+		{"crash", "room nowhere", "room nowhere: there is no such room"},
+		{"history", "nowhere", "room nowhere: there is no such room"},
+		{"who", "nowhere", "room nowhere: there is no such room"},
+		{"remove", "room nowhere", "room nowhere: there is no such room"},
+		{"history", "general --since yesterday", "want the number of a message"},
+		{"history", "general --last 0", "want a whole number from 1"},
+		{"edit", "general 7 text", "general has no message 7"},
+		{"delete", "general x", "x is no number of a message"},
+	} {
+		if err := i.VerbError(tt.verb, strings.Fields(tt.args)...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s %s: got %v, want %s", tt.verb, tt.args, err, tt.want)
+		}
+	}
+}
+
+func TestARoomIsRemoved(t *testing.T) {
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	i.Verb("send", "general", "hello")
+	i.Verb("remove", "room", "general")
+	if err := i.VerbError("send", "general", "hello"); err == nil {
+		t.Error("a room that was removed takes a message")
+	}
+	i.Verb("create", "room", "general")
+	if got := i.Verb("history", "general"); got != "no messages in general" {
+		t.Errorf("got %s", got)
+	}
+}
