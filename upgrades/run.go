@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/theseusd/theseus/sdk/control"
 )
@@ -97,11 +98,17 @@ func (f *flight) giveUp(ctx context.Context, cause error) error {
 		return f.e.closed()
 	case !f.state().Decided():
 		return f.abort(ctx, cause)
-	case f.plan.NoReturn:
+	case f.passed():
 		return f.keep(ctx, cause)
 	default:
 		return f.rollBack(ctx, cause)
 	}
+}
+
+// passed is true once a version may have written from which there is no way back. Before that there is one even if the
+// commit was journaled, be it that nobody knows whether the disk has it: the new version reads what the old one writes.
+func (f *flight) passed() bool {
+	return f.plan.NoReturn && slices.ContainsFunc(f.moves, func(m *move) bool { return m.Irreversible && m.served })
 }
 
 // failure is how an upgrade that went back reads to those who asked for it.
