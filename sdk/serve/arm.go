@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -44,9 +45,9 @@ func (g *Group) claim() error {
 	if p == nil {
 		return nil
 	}
-	timer := time.NewTimer(g.limit)
-	defer timer.Stop()
-	if !p.claim(timer.C) {
+	limited, cancel := context.WithTimeout(context.Background(), g.limit)
+	defer cancel()
+	if !p.claim(limited.Done()) {
 		return ErrServedElsewhere
 	}
 	return nil

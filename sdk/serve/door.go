@@ -99,8 +99,8 @@ func (d *door) startAt(p *port) {
 	}
 }
 
-// stop returns when no connection is being accepted any more, or late with false. The listeners stay open.
-func (d *door) stop(late <-chan time.Time) bool {
+// stop returns when no connection is being accepted any more, or with false when late is closed. The listeners stay open.
+func (d *door) stop(late <-chan struct{}) bool {
 	stopped := true
 	for _, p := range d.ports() {
 		stopped = p.stop(late) && stopped
@@ -108,7 +108,7 @@ func (d *door) stop(late <-chan time.Time) bool {
 	return stopped
 }
 
-func (p *port) stop(late <-chan time.Time) bool {
+func (p *port) stop(late <-chan struct{}) bool {
 	if p.ended == nil {
 		return true
 	}

@@ -131,11 +131,11 @@ func (g *Group) Only() {
 	g.mu.Lock()
 	doors := g.doors
 	g.mu.Unlock()
-	late := time.NewTimer(g.limit)
-	defer late.Stop()
+	limited, cancel := context.WithTimeout(context.Background(), g.limit)
+	defer cancel()
 	for _, d := range doors {
 		for _, p := range d.also {
-			p.stop(late.C)
+			p.stop(limited.Done())
 			_ = p.ln.Close()
 		}
 		d.also = nil

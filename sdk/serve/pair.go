@@ -273,8 +273,8 @@ func (p *pair) fail(err error) {
 	})
 }
 
-// claim takes the ownership, waiting for the peer to give it away or to die, until late.
-func (p *pair) claim(late <-chan time.Time) bool {
+// claim takes the ownership, waiting for the peer to give it away or to die, until late is closed.
+func (p *pair) claim(late <-chan struct{}) bool {
 	if p.word.heldBy(1 - p.side) {
 		p.waitEnd(late)
 	}
@@ -296,7 +296,7 @@ func (p *pair) claim(late <-chan time.Time) bool {
 }
 
 // waitEnd waits for the peer's end marker or its death, until late.
-func (p *pair) waitEnd(late <-chan time.Time) {
+func (p *pair) waitEnd(late <-chan struct{}) {
 	select {
 	case <-*p.ended.Load():
 	case <-p.silent:

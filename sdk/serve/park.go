@@ -60,11 +60,11 @@ func (g *Group) stopAll(budget time.Duration) *park {
 }
 
 func closeDoors(doors map[string]*door, budget time.Duration) bool {
-	late := time.NewTimer(budget)
-	defer late.Stop()
+	limited, cancel := context.WithTimeout(context.Background(), budget)
+	defer cancel()
 	closed := true
 	for _, d := range doors {
-		closed = d.stop(late.C) && closed
+		closed = d.stop(limited.Done()) && closed
 	}
 	return closed
 }
