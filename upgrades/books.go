@@ -107,7 +107,7 @@ func (e *Engine) encode(rec *record) ([]byte, error) {
 	}
 	rec.Time = time.Now().UTC()
 	if u := e.reg.upgrade; u != nil && rec.Upgrade == u.id {
-		rec.Took = rec.Time.Sub(u.last).Seconds()
+		rec.Took = max(0, rec.Time.Sub(u.last).Seconds()) // the clock may have been set back
 	}
 	rec.bound()
 	return json.Marshal(rec)

@@ -1,8 +1,10 @@
 package upgrades
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/theseusd/theseus/sdk/control"
@@ -41,4 +43,34 @@ func TestSinceLeavesOutWhatTheJournalRefused(t *testing.T) {
 	if got := numbers(4); len(got) != 0 {
 		t.Errorf("got %v", got)
 	}
+}
+
+// A clock that was set back while no daemon ran makes no step shorter than nothing, and no probation longer.
+func TestClockSetBackOverACrash(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		w.script = on("journal permanent", crash)
+		d.do(func(*Engine) { _ = go2(d) })
+		d.end()
+		w.script = nil
+		for i := range w.records {
+			var rec record
+			must(t, json.Unmarshal(w.records[i].Payload, &rec))
+			rec.Time = rec.Time.Add(time.Hour)
+			payload, err := json.Marshal(rec)
+			must(t, err)
+			w.records[i].Payload = payload
+		}
+		began := time.Now()
+		d = rest(w)
+		defer d.end()
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("the probation took %s", took)
+		}
+		for _, ev := range d.e.Since(0) {
+			if ev.Took < 0 {
+				t.Errorf("%s took %v s", ev.Kind, ev.Took)
+			}
+		}
+		wantServing(t, w, d, "2.0.0", "permanent")
+	})
 }
