@@ -36,6 +36,10 @@ Every package is signed, with the key of the instance that reltool init has made
 of minisign without a password.`,
 		Example: "  reltool build\n  reltool build visits@2.0.1-bad\n  reltool build --remove cache\n" +
 			"  reltool build --out dist ./plugins/visits/v2.0.0",
+		ValidArgsFunction: func(c *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
+			names, _ := t.completeSources(c, nil, text)
+			return names, cobra.ShellCompDirectiveDefault // folders too
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := parseWanted(args)
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,7 @@ func run(ctx context.Context, args []string, out screen, err io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(err)
 	if err := root.ExecuteContext(ctx); err != nil {
+		t.json = t.json || slices.Contains(args, "--json") // a call that is wrong was perhaps not read to its end
 		return t.fail(err)
 	}
 	return done

@@ -199,6 +199,8 @@ func TestExitCodes(t *testing.T) {
 		{"build", 3, "no daemon is running in"},
 		{"upgrade --apply", 3, "no daemon is running in"},
 		{"fly", 2, `unknown command "fly"`},
+		{"--json fly", 2, `{"code":"usage","error":"unknown command \"fly\" for \"reltool\""`},
+		{"upgrade --fast --json", 2, `{"code":"usage","error":"unknown flag: --fast"`},
 		{"status now", 2, "usage: reltool status [flags]; see: reltool status --help"},
 		{"commit v2", 2, "see: reltool commit --help"},
 		{"dev", 2, "usage: reltool dev "},
