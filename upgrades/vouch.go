@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
-
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
@@ -22,7 +20,7 @@ func (e *Engine) checkTrust(from, to packages) error {
 		if err := e.store.Vouch(p); err != nil {
 			return e.refuse(codeUntrusted, err.Error(), "see: reltool trust list")
 		}
-		if p.Seq < e.Seq(name) && lower(p.Version, old.Version) && !e.hasServed(p) {
+		if p.Seq < e.Seq(name) && newer(old.Version, p.Version) && !e.hasServed(p) {
 			return e.refuse(codeUntrusted,
 				fmt.Sprintf("%s %s is older than what has served here, and has never served here itself", name, p.Version),
 				fmt.Sprintf("if you want it, build it again: reltool build %s@%s", name, p.Version))
@@ -103,9 +101,3 @@ func (e *Engine) Seq(service string) (seq int64) {
 
 // raise remembers the highest seq of a service that has become permanent.
 func (r *registry) raise(service string, seq int64) { r.seq[service] = max(r.seq[service], seq) }
-
-func lower(a, b string) bool {
-	x, errX := semver.NewVersion(a)
-	y, errY := semver.NewVersion(b)
-	return errX == nil && errY == nil && x.LessThan(y)
-}

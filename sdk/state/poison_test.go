@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestAfterAFailedSyncNothingIsWrittenAndItIsSaid: nobody can know what is on disk, so no write of any table is
+// TestAFailedSyncPoisonsTheStore: nobody can know what is on disk, so no write of any table is
 // acknowledged any more, the store says why, and what was acknowledged before is there for the next process.
-func TestAfterAFailedSyncNothingIsWrittenAndItIsSaid(t *testing.T) {
+func TestAFailedSyncPoisonsTheStore(t *testing.T) {
 	dir := t.TempDir() + "/log"
 	s := open(t, dir, Options{})
 	safe := NewTable(s, "safe", Schema[[]byte]{Name: "blob"}, Durable)
