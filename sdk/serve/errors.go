@@ -10,8 +10,8 @@ var (
 	// ErrHandover is what a read says when its connection goes to another version. It is a net.Error that calls
 	// itself a timeout, which makes net/http leave a connection without a word.
 	ErrHandover error = handoverError{}
-	// ErrPeerGone says that the paired process died or does not answer.
-	ErrPeerGone = errors.New("serve: the paired process is gone")
+	// ErrPeerGone says that the paired process died, does not answer, or had to end the pair: out of descriptors, perhaps.
+	ErrPeerGone = errors.New("serve: the paired process is gone, or had to end the pair, and its log says why")
 	// ErrNoPair says that there is no paired process.
 	ErrNoPair = errors.New("serve: not paired")
 	// ErrNotServing says that a call needs a group that serves, or one that is parked.

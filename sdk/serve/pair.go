@@ -258,7 +258,7 @@ func (p *pair) isDead() bool {
 func (p *pair) fail(err error) {
 	p.once.Do(func() {
 		if err != nil && !p.bye.Load() {
-			p.g.log.Warn("the paired process is gone", "error", err)
+			p.g.log.Warn("the pair with the other version has ended", "error", err)
 		}
 		close(p.dead)
 		_ = p.conn.Close()
