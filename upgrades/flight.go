@@ -259,7 +259,7 @@ func (f *flight) call(ctx context.Context, m *move, step string, budget time.Dur
 	var taken *ListenError
 	key := budgetKeys[step]
 	switch {
-	case errors.As(err, &taken):
+	case errors.As(err, &taken) && !errors.As(err, &late):
 		e.Hint = taken.Hint(m.Service)
 	case key != "" && errors.As(err, &late):
 		e.Hint = fmt.Sprintf("if it needs more time, raise %s in [budget] of appup.toml of %s", key, m.Service)

@@ -123,6 +123,19 @@ func TestPortThatIsTaken(t *testing.T) {
 	})
 }
 
+// A keel that is stopped opens nothing. That is not said to be somebody who has the address.
+func TestListenerThatNobodyOpensInTime(t *testing.T) {
+	story(t, func(t *testing.T, w *world, d *daemon) {
+		w.script = on("listen visits 2.0.0", hang)
+		err := go2(d)
+		wantCode(t, err, "aborted", "visits: listen: listener \"http\" at 127.0.0.1:9: not done within its budget of 10s")
+		if e := err.(*control.Error); strings.Contains(e.Hint, "free") {
+			t.Errorf("hint %q", e.Hint)
+		}
+		wantServing(t, w, d, "1.0.0", "aborted")
+	})
+}
+
 func TestMistakeInTheseusTOMLRefusesTheBuild(t *testing.T) {
 	harbour(t, func(t *testing.T, w *world, d *daemon) {
 		w.operator.err = &appup.ParseError{File: "theseus.toml", Line: 2, Column: 1, What: "unknown key", Source: "colour = 3"}

@@ -526,7 +526,7 @@ func (d *daemon) Listen(ctx context.Context, p release.Package) (err error) {
 		return errScripted
 	case hang, freeze:
 		<-ctx.Done()
-		return context.Cause(ctx)
+		return &ListenError{Name: "http", Address: "127.0.0.1:9", Err: context.Cause(ctx)}
 	}
 	d.w.with(func() { err = d.w.listen(p) })
 	if a == crashAfter {

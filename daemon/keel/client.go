@@ -18,8 +18,9 @@ var ErrLost = errors.New("the keel is gone")
 
 // Client is the daemon's end. Its methods may be called by several goroutines.
 type Client struct {
-	conn *net.UnixConn
-	lost chan struct{}
+	conn     *net.UnixConn
+	lost     chan struct{}
+	patience time.Duration // for an answer that the keel has at hand
 
 	mu      sync.Mutex // of all below
 	last    uint64
@@ -47,7 +48,7 @@ func Connect(fd int) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{conn: conn, lost: make(chan struct{}), waiting: map[uint64]chan answered{}}
+	c := &Client{conn: conn, lost: make(chan struct{}), patience: lookupTime + writeTimeout, waiting: map[uint64]chan answered{}}
 	go c.receive()
 	return c, nil
 }
@@ -99,8 +100,13 @@ func (c *Client) Prepared(ctx context.Context) error {
 // Refused tells the keel why this daemon cannot take over.
 func (c *Client) Refused(why error) { _ = send(c.conn, request{Op: opRefused, Error: why.Error()}, -1) }
 
+// errStopped is why an answer does not come that the keel has at hand.
+var errStopped = errors.New("the keel does not answer: is it stopped?")
+
 // Daemons tells which programs the keel starts.
 func (c *Client) Daemons(ctx context.Context) (Daemons, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.patience, errStopped)
+	defer cancel()
 	r, err := c.call(ctx, request{Op: opDaemons})
 	if err != nil || r.Daemons == nil {
 		return Daemons{}, err

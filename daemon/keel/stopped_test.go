@@ -17,6 +17,10 @@ func TestAKeelThatReadsNothingIsNotGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.patience = time.Millisecond
+	if _, err := c.Daemons(t.Context()); !errors.Is(err, errStopped) {
+		t.Errorf("a question: %v", err)
+	}
 	if err := c.conn.SetWriteBuffer(1); err != nil {
 		t.Fatal(err)
 	}
