@@ -23,8 +23,9 @@ goes on when reltool ends.
 
 The probation that follows the switch ends by itself when the new versions did well for as long as their manifests say.
 With --hold it has no end: reltool returns when it has begun, "reltool commit" makes the release permanent, "reltool rollback"
-goes back, also after a restart of the daemon. A version that fails while it is held goes back by itself, as always. With
---no-probation the release is permanent right after the switch, and nothing goes back by itself any more.`,
+goes back, also after a restart of the daemon. A version that fails while it is held goes back by itself, as always; the
+state log is not compacted meanwhile. With --no-probation the release is permanent right after the switch, and nothing goes
+back by itself any more.`,
 		Example: `  reltool upgrade                     # the plan
   reltool upgrade --apply             # do it
   reltool upgrade --apply --hold      # ... and wait for: reltool commit, or reltool rollback`,
