@@ -21,7 +21,7 @@
 //   - A package that is refused is a [RejectError] with what and why. Errors of this machine, a full disk among them, are
 //     not: the package may be good.
 //   - Nothing is unpacked but two small files, and nothing is executed, before a trusted key has vouched for it.
-//   - DIGEST is over name, version, machine and every file. Get hashes all again, so whoever knows the digest, as the journal
+//   - DIGEST is over name, version, machine and every file. Get hashes all that may have changed, so whoever knows the digest, as the journal
 //     does, starts what was checked. Whoever can write to the store is already the user that runs the services.
 //   - A version that is here never changes its content.
 //

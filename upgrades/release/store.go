@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sys/unix"
@@ -44,6 +45,8 @@ type Store struct {
 	limits limits
 	admit  sync.Mutex // held while a package takes its place
 	taken  func(Package) *RejectError
+	proofs proofs
+	now    func() time.Time // tests pretend that time goes by
 }
 
 // Ask has the store ask taken, once and before any Add, whether the version of a package that comes in is another
@@ -62,7 +65,7 @@ func OpenStore(dir string, keys trust.Dir) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{dir: dir, keys: keys, limits: defaultLimits}
+	s := &Store{dir: dir, keys: keys, limits: defaultLimits, now: time.Now}
 	if err := s.sweep(); err != nil {
 		return nil, fmt.Errorf("store: sweep: %w", err)
 	}
@@ -102,14 +105,14 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Get returns the package with that digest after hashing every file of it again, the binary included. The errors are
-// ErrNotFound, *DamagedError, and those of the file system.
+// Get returns the package with that digest after hashing every file of it again; a binary only if its file has changed
+// since this Store hashed it. The errors are ErrNotFound, *DamagedError, and those of the file system.
 func (s *Store) Get(digest string) (Package, error) {
 	p, m, err := s.load(digest)
 	if err != nil {
 		return Package{}, err
 	}
-	if _, err := s.file(p, m, binaryFile, io.Discard); err != nil {
+	if err := s.prove(p, m); err != nil {
 		return Package{}, err
 	}
 	return p, nil
@@ -206,6 +209,7 @@ func (s *Store) Remove(digest string) error {
 	if !digestForm.MatchString(digest) {
 		return fmt.Errorf("%w: %q", ErrNotFound, digest)
 	}
+	s.proofs.drop(digest)
 	if err := s.discard(filepath.Join(s.dir, digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", digest, err)
 	}
@@ -292,14 +296,26 @@ func (s *Store) text(p Package, m meta, name string) ([]byte, error) {
 
 // file copies a file of a package and compares its digest with the one in m; package.json has none there.
 func (s *Store) file(p Package, m meta, name string, to io.Writer) (int64, error) {
-	f, err := os.OpenFile(filepath.Join(p.Dir, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
-		return 0, p.damaged(name, err.Error())
-	}
+	f, err := s.openFile(p, name)
 	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
+		return 0, err
 	}
 	defer f.Close() // only read from
+	return s.hash(f, p, m, name, to)
+}
+
+func (s *Store) openFile(p Package, name string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(p.Dir, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+		return nil, p.damaged(name, err.Error())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return f, nil
+}
+
+func (s *Store) hash(f *os.File, p Package, m meta, name string, to io.Writer) (int64, error) {
 	h := sha256.New()
 	n, err := io.Copy(io.MultiWriter(h, to), f)
 	if err != nil {
