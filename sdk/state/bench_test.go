@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -104,6 +105,15 @@ func fill(tb testing.TB, t *Table[[]byte], rows int) {
 	value := make([]byte, 100)
 	for i := range rows {
 		must(0, t.Put(fmt.Sprintf("user:%011d", i), value))
+	}
+}
+
+// BenchmarkNewSegment makes and removes a segment as each process keeps one ready.
+func BenchmarkNewSegment(b *testing.B) {
+	dir := b.TempDir()
+	for b.Loop() {
+		g := must(newSegment(dir, DefaultSegmentSize, [16]byte{}, allocate))
+		must(0, errors.Join(g.unmap(), removeFile(g.path)))
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	followEvery = time.Millisecond      // how often a follower looks at the tail
+	followEvery = time.Millisecond      // how often a follower looks at the tail while the log grows
+	followRest  = 16 * time.Millisecond // and while nothing is written
 	watchEvery  = 10 * time.Millisecond // how often a writer looks whether it was fenced
 	tendEvery   = time.Second           // how often a writer looks whether the log should be compacted
 )
@@ -30,16 +31,30 @@ func (s *Store) Follow(ctx context.Context) error {
 
 func (s *Store) followLoop(ctx context.Context) error {
 	for {
-		every := followEvery
-		if s.Writer() {
-			every = watchEvery
-		} else if err := s.catchUp(ctx); err != nil {
-			return err
+		every, err := watchEvery, error(nil)
+		if !s.Writer() {
+			every, err = s.look(ctx)
 		}
-		if err := s.idle(ctx, every); err != nil {
+		if err == nil {
+			err = s.idle(ctx, every)
+		}
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// look reads what is new in the log, and returns when to look again. Whoever has found nothing may find later what is
+// written in the meantime: that is less than what a standby may lag behind, and a switch reads it besides.
+func (s *Store) look(ctx context.Context) (again time.Duration, err error) {
+	g, off, _ := s.cursor.get()
+	if err := s.catchUp(ctx); err != nil {
+		return 0, err
+	}
+	if now, end, _ := s.cursor.get(); now == g && end == off {
+		return followRest, nil
+	}
+	return followEvery, nil
 }
 
 // catchUp reads what is new in the log.

@@ -220,10 +220,12 @@ func (g *segment) fill(f *os.File, allocate func(*os.File, int64) error) error {
 		return fmt.Errorf("state: map %s: %w", g.path, err)
 	}
 	g.mem = mem
+	_ = unix.Madvise(g.mem, unix.MADV_RANDOM) // the first fault would read ahead: megabytes of zeros, which nobody needs yet
 	g.put(g.mem)
 	g.commit().Store(uint64(at(pageSize)))
 	g.synced().Store(uint64(at(pageSize)))
 	g.touch(touchFirst)
+	_ = unix.Madvise(g.mem, unix.MADV_NORMAL)
 	return nil
 }
 

@@ -434,6 +434,26 @@ func fillUp(t *testing.T, kv *Table[[]byte]) map[string]string {
 	}
 }
 
+// A follower that looked every millisecond, come what may, would wake a processor a thousand times a second for nothing.
+func TestAFollowerRestsWhileNothingIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	s, kv := openBytes(t, dir, Options{})
+	activate(t, s)
+	follower, _ := openBytes(t, dir, Options{})
+	must(follower.Load(t.Context()))
+	again := func() time.Duration { return must(follower.look(t.Context())) }
+	if d := again(); d != followRest {
+		t.Errorf("nothing was written, the next look is in %s, want %s", d, followRest)
+	}
+	must(0, kv.Put("key", nil))
+	if d := again(); d != followEvery {
+		t.Errorf("a row was written, the next look is in %s, want %s", d, followEvery)
+	}
+	if d := again(); d != followRest {
+		t.Errorf("nothing more was written, the next look is in %s, want %s", d, followRest)
+	}
+}
+
 func TestLagIsWhatIsNotReadYet(t *testing.T) {
 	dir := t.TempDir()
 	s, kv := openBytes(t, dir, Options{SegmentSize: MinSegmentSize})
