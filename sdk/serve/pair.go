@@ -66,7 +66,7 @@ func (g *Group) Pair(ctx context.Context, path string, listen bool) error {
 	return g.dialPair(ctx, path)
 }
 
-// joinLimit is how long a listening side waits for the other one.
+// joinLimit is how long one side waits for the other one, and for its greeting. Nobody's requests wait meanwhile.
 const joinLimit = 10 * time.Second
 
 func (g *Group) listenPair(path string, wanted uint64) error {
@@ -93,25 +93,32 @@ func (g *Group) acceptPair(ln *net.UnixListener, wanted uint64) {
 	}
 }
 
-// greetFirst is the listening side's greeting: it hears who serves, and says whose the connections are.
+// greetFirst is the listening side's greeting: it hears who serves, and says whose the connections are. While it listens
+// the group is free for anything else.
 func (g *Group) greetFirst(conn *net.UnixConn, wanted uint64) error {
-	g.turn.Lock()
-	defer g.turn.Unlock()
 	p := newPair(g, conn, 0)
-	err := g.greetBack(p, wanted)
+	theirs, _, err := p.hear(context.Background())
+	if err == nil {
+		err = g.greetBack(p, theirs, wanted)
+	}
 	if err != nil {
 		conn.Close()
+	}
+	return err
+}
+
+// greetBack answers, and joins.
+func (g *Group) greetBack(p *pair, theirs greeting, wanted uint64) error {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	if err := g.answer(p, theirs, wanted); err != nil {
 		return err
 	}
 	g.joinPair(p)
 	return nil
 }
 
-func (g *Group) greetBack(p *pair, wanted uint64) error {
-	theirs, _, err := p.hear()
-	if err != nil {
-		return err
-	}
+func (g *Group) answer(p *pair, theirs greeting, wanted uint64) error {
 	g.mu.Lock()
 	mine, late := g.phase != standby, g.wanted != wanted
 	g.mu.Unlock()
@@ -142,7 +149,7 @@ func (g *Group) dialPair(ctx context.Context, path string) error {
 		return fmt.Errorf("serve: pair: %w", err)
 	}
 	p := newPair(g, nc.(*net.UnixConn), 1)
-	if err := p.greetSecond(g.is() != standby); err != nil {
+	if err := p.greetSecond(ctx, g.is() != standby); err != nil {
 		nc.Close()
 		return fmt.Errorf("serve: pair: %w", err)
 	}
@@ -150,11 +157,11 @@ func (g *Group) dialPair(ctx context.Context, path string) error {
 	return p.caughtUp(ctx)
 }
 
-func (p *pair) greetSecond(serving bool) error {
+func (p *pair) greetSecond(ctx context.Context, serving bool) error {
 	if err := p.send(appendHello(nil, greeting{protocol, serving}), nil); err != nil {
 		return err
 	}
-	_, fds, err := p.hear()
+	_, fds, err := p.hear(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package serve
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -220,4 +221,39 @@ func TestPairIsRefused(t *testing.T) {
 	if err := b.Pair(t.Context(), path+"-nobody", false); err == nil {
 		t.Fatal("paired with nobody")
 	}
+}
+
+// On a machine with much to do a greeting may take longer than a switch may.
+func TestPairsGreetHoweverShortAHandoverMayBe(t *testing.T) {
+	a, b := NewGroup(Options{Limit: time.Nanosecond}), NewGroup(Options{Limit: time.Nanosecond})
+	must(t, a.Arm())
+	join(t, a, b)
+}
+
+func TestAPeerThatDoesNotGreetHoldsUpNobody(t *testing.T) {
+	g := NewGroup(patient)
+	must(t, g.Arm())
+	path := filepath.Join(t.TempDir(), "pair")
+	must(t, g.Pair(t.Context(), path, true))
+	mute, err := net.Dial("unix", path)
+	must(t, err)
+	defer mute.Close()
+	done := make(chan error, 1)
+	go func() { done <- parkOften(t.Context(), g) }()
+	select {
+	case err := <-done:
+		must(t, err)
+	case <-time.After(joinLimit / 2):
+		t.Fatal("the group waits for a greeting")
+	}
+}
+
+// parkOften parks often enough for a peer to come in between.
+func parkOften(ctx context.Context, g *Group) error {
+	for range 100 {
+		if err := errors.Join(g.Park(ctx, time.Second), g.Arm()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -261,9 +262,14 @@ func (r *reader) takeFDs(oob []byte) error {
 }
 
 // hear reads a greeting, in limited time.
-func (p *pair) hear() (greeting, []int, error) {
-	_ = p.conn.SetReadDeadline(time.Now().Add(p.g.limit))
-	defer p.conn.SetReadDeadline(time.Time{})
+func (p *pair) hear(ctx context.Context) (greeting, []int, error) {
+	_ = p.conn.SetReadDeadline(time.Now().Add(joinLimit))
+	stop := context.AfterFunc(ctx, func() { _ = p.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer func() {
+		if stop() {
+			_ = p.conn.SetReadDeadline(time.Time{})
+		}
+	}()
 	f, err := p.in.frame()
 	if err != nil {
 		closeAll(p.in.fds)
