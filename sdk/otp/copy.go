@@ -26,6 +26,7 @@ type keeping struct {
 	list []*process // those that are listed
 	stop context.CancelFunc
 	done chan struct{} // closed when the copier has ended; nil if there is none
+	more chan struct{} // the list is no longer empty
 
 	turn sync.Mutex // held while processes are copied
 }
@@ -40,6 +41,15 @@ func (p *process) touch() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.list = append(k.list, p)
+	k.wake()
+}
+
+// wake has the copier look at the list.
+func (k *keeping) wake() {
+	select {
+	case k.more <- struct{}{}:
+	default:
+	}
 }
 
 // take empties the list.
@@ -55,6 +65,9 @@ func (k *keeping) giveBack(list []*process) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.list = append(k.list, list...)
+	if len(k.list) > 0 {
+		k.wake()
+	}
 }
 
 // own makes an idle process busy, so that it stays as it is; false if it runs or has ended.
@@ -109,19 +122,27 @@ func (n *Node) copyListed() error {
 	return first
 }
 
-// copyEvery is how long the copier rests: what changed since then is left for the switch.
+// copyEvery is how long the copier lets changes gather: those since then are left for the switch.
 const copyEvery = 2 * time.Millisecond
 
-// copier copies in the background until it is stopped. An error is for the switch to meet again.
+// copier copies in the background, whenever something is listed, until it is stopped. An error is for the switch to meet
+// again.
 func (n *Node) copier(ctx context.Context, done chan struct{}) {
 	defer close(done)
-	tick := time.NewTicker(copyEvery)
-	defer tick.Stop()
+	n.keeping.wake()
+	gather := time.NewTimer(0)
+	defer gather.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-n.keeping.more:
+			gather.Reset(copyEvery)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-gather.C:
 			_ = n.copyListed()
 		}
 	}

@@ -30,6 +30,7 @@ func Host(s *state.Store, version string, log *slog.Logger, o Options) (*Hosted,
 	n := New(o)
 	n.ledger, n.id = l, rand.Uint64()
 	n.root = newRoot(o.Root)
+	n.keeping.more = make(chan struct{}, 1)
 	n.phase.gates, n.phase.changed = make([]gate, gateCount), make(chan struct{})
 	n.phase.now.Store(asleep)
 	n.loading.done = closed()
