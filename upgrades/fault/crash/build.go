@@ -116,12 +116,12 @@ intensity = 20
 [[up]]
 from      = "~1.0"
 do        = "update"
-probation = "1s"
+probation = "600ms"
 
 [[down]]
 to        = "~1.0"
 do        = "update"
-probation = "1s"
+probation = "600ms"
 `
 	}
 	return []byte(text)

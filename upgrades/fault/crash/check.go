@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/upgrades"
 	matrix "github.com/theseusd/theseus/upgrades/fault"
 	"github.com/theseusd/theseus/upgrades/journal"
 )
@@ -63,7 +64,7 @@ const wholeTime = 40 * time.Second
 
 // inspect returns what is wrong after a round.
 func (in *instance) inspect(ctx context.Context, r *round) error {
-	if err := in.whole(ctx, r.s); err != nil {
+	if err := in.whole(ctx, r.gentle()); err != nil {
 		return err
 	}
 	r.took = time.Since(r.began)
@@ -79,7 +80,7 @@ func (in *instance) inspect(ctx context.Context, r *round) error {
 		return err
 	}
 	if r.recovered() || r.dice.IntN(oneIn) == 0 {
-		if err := in.again(ctx, r.s, list); err != nil {
+		if err := in.again(ctx, list); err != nil {
 			return fmt.Errorf("a further crash of the daemon: %w", err)
 		}
 	}
@@ -87,7 +88,7 @@ func (in *instance) inspect(ctx context.Context, r *round) error {
 		if err := in.play(ctx, scenario{from: v, to: r.s.to}); err != nil {
 			return fmt.Errorf("the same upgrade once more: %w", err)
 		}
-		return in.whole(ctx, r.s)
+		return in.whole(ctx, true)
 	}
 	return nil
 }
@@ -105,20 +106,25 @@ func (r *round) recovered() bool {
 	return !r.s.upgrades()
 }
 
+// gentle is true if no process of the service was killed or stopped: a daemon that is replaced, at whatever instant, takes
+// nothing from it.
+func (r *round) gentle() bool {
+	return !slices.ContainsFunc(r.c.Shots[:r.hit], func(s matrix.Shot) bool { return s.Victim != matrix.Daemon || s.How != matrix.Kill })
+}
+
 // whole waits until nothing is going on and nothing is left over, and then looks at every counter.
-func (in *instance) whole(ctx context.Context, s scenario) error {
+func (in *instance) whole(ctx context.Context, gentle bool) error {
 	deadline := time.Now().Add(in.yard.patience)
-	tick := time.NewTicker(4 * poll)
-	defer tick.Stop()
 	for {
-		err := in.quiet(ctx, s)
+		changed := in.bell.next()
+		err := in.quiet(ctx)
 		if err == nil {
 			break
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return fmt.Errorf("not whole after %s: %w", in.yard.patience, err)
 		}
-		<-tick.C
+		lull(ctx, changed, moment)
 	}
 	list, err := in.records()
 	if err != nil {
@@ -127,7 +133,7 @@ func (in *instance) whole(ctx context.Context, s scenario) error {
 	if err := in.frugal(ctx); err != nil {
 		return err
 	}
-	version, err := in.client.audit(ctx)
+	version, err := in.client.audit(ctx, gentle)
 	if err == nil && version != in.serving(list) {
 		err = fmt.Errorf("%s answers, the journal says %s", version, in.serving(list))
 	}
@@ -178,7 +184,7 @@ func (in *instance) serving(list []entry) (version string) {
 }
 
 // again kills the daemon of an instance that is whole: the next one must find it so, and change nothing.
-func (in *instance) again(ctx context.Context, s scenario, was []entry) error {
+func (in *instance) again(ctx context.Context, was []entry) error {
 	before := in.crowd()
 	if err := in.replace(ctx); err != nil {
 		return err
@@ -190,7 +196,7 @@ func (in *instance) again(ctx context.Context, s scenario, was []entry) error {
 	if len(list) != len(was) {
 		return fmt.Errorf("the journal had %d records and has %d", len(was), len(list))
 	}
-	if err := in.whole(ctx, s); err != nil {
+	if err := in.whole(ctx, true); err != nil {
 		return err
 	}
 	v := in.serving(list)
@@ -201,7 +207,14 @@ func (in *instance) again(ctx context.Context, s scenario, was []entry) error {
 }
 
 // quiet is nil if nothing is under way and nothing is left over.
-func (in *instance) quiet(ctx context.Context, s scenario) error {
+func (in *instance) quiet(ctx context.Context) error {
+	list, err := in.records()
+	if err != nil {
+		return err
+	}
+	if n := len(list); n > 0 && !upgrades.State(list[n-1].Kind).Ended() {
+		return fmt.Errorf("the journal is at %q", list[n-1].Kind) // nobody needs to be asked
+	}
 	ctx, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
 	st, err := in.Status(ctx)
@@ -211,8 +224,7 @@ func (in *instance) quiet(ctx context.Context, s scenario) error {
 	if !rests(st) {
 		return fmt.Errorf("the status is %+v", st)
 	}
-	list, err := in.records()
-	if err != nil {
+	if list, err = in.records(); err != nil {
 		return err
 	}
 	if v := in.serving(list); v != st.Services[0].Version || in.releases[v] != st.Release {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,7 +12,6 @@ import (
 
 const (
 	maxWrong = 5                     // that are told
-	keys     = 8                     // counters that are written to, one after another
 	every    = 40 * time.Millisecond // between two writes, and two reads
 	answers  = 4 * time.Second       // how long one is waited for
 )
@@ -22,8 +19,7 @@ const (
 // client writes and reads all the time, over connections that it keeps, and knows what was acknowledged. What it does
 // not expect from an instance that loses nothing it notes as a violation.
 type client struct {
-	addr string
-	http *http.Client
+	lines lines
 
 	turn sync.Mutex // held during a write, and by those who want to have none
 
@@ -34,20 +30,8 @@ type client struct {
 	lost   int // requests without an answer
 }
 
-// account is what is known of one counter.
-type account struct {
-	acked   int64
-	unsure  int64 // sent since the last look, without an answer: each may count or not
-	overdue int64 // likewise, before that: the last chance to count is over at the next look
-}
-
-func (a account) most() int64 { return a.acked + a.unsure + a.overdue }
-
 func newClient(addr string) *client {
-	return &client{
-		addr: "http://" + addr, seen: map[string]int{},
-		http: &http.Client{Timeout: answers, Transport: &http.Transport{MaxIdleConnsPerHost: 4}},
-	}
+	return &client{lines: lines{addr: addr}, seen: map[string]int{}}
 }
 
 // run writes and reads until ctx ends.
@@ -67,13 +51,17 @@ func (c *client) run(ctx context.Context) {
 		})
 	}
 	wg.Wait()
-	c.http.CloseIdleConnections()
+	c.lines.close()
 }
 
 func (c *client) write(ctx context.Context, key int) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
-	version, n, err := c.ask(ctx, http.MethodPost, "/add/", key)
+	path := "/add/"
+	if byMail(key) {
+		path = "/mail/"
+	}
+	got, err := c.ask(ctx, http.MethodPost, path, key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := &c.ledger[key]
@@ -82,21 +70,17 @@ func (c *client) write(ctx context.Context, key int) {
 		c.lost++
 		return
 	}
-	c.seen[version]++
-	if n <= a.acked || n > a.most()+1 {
-		c.wrong = append(c.wrong, fmt.Errorf("counter %d: a write by %s made it %d, want %d to %d", key, version, n, a.acked+1, a.most()+1))
+	c.seen[got.version]++
+	if byMail(key) {
+		a.mailed++
+		return
 	}
-	a.count(n - 1)
-	a.acked = n
-}
-
-// count is what the counter turned out to be without the write that has just been answered.
-func (a *account) count(n int64) {
-	more := n - a.acked
-	late := min(max(more, 0), a.overdue)
-	a.overdue -= late
-	a.unsure -= min(max(more-late, 0), a.unsure)
-	a.acked = n
+	if got.n <= a.acked || got.n > a.most()+1 {
+		c.wrong = append(c.wrong, fmt.Errorf("counter %d: a write by %s made it %d, want %d to %d", key, got.version, got.n, a.acked+1, a.most()+1))
+	}
+	c.held(key, got)
+	a.count(got.n - 1)
+	a.acked = got.n
 }
 
 // read asks for a counter, which must not be older than what was acknowledged before the question.
@@ -104,49 +88,55 @@ func (c *client) read(ctx context.Context, key int) {
 	c.mu.Lock()
 	least := c.ledger[key].acked
 	c.mu.Unlock()
-	version, n, err := c.ask(ctx, http.MethodGet, "/get/", key)
+	got, err := c.ask(ctx, http.MethodGet, "/get/", key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		c.lost++
 		return
 	}
-	c.seen[version]++
-	if n < least {
-		c.wrong = append(c.wrong, fmt.Errorf("counter %d: %s answered %d after %d was acknowledged: stale or lost", key, version, n, least))
+	c.seen[got.version]++
+	if got.n < least {
+		c.wrong = append(c.wrong, fmt.Errorf("counter %d: %s answered %d after %d was acknowledged: stale or lost", key, got.version, got.n, least))
+	}
+	c.held(key, got)
+}
+
+// held notes who bears the name of a counter. It must be the same process for ever.
+func (c *client) held(key int, got reply) {
+	a := &c.ledger[key]
+	if a.holder == "" {
+		a.holder = got.holder
+	}
+	if a.holder != got.holder {
+		c.wrong = append(c.wrong, fmt.Errorf("counter %d was process %s, and for %s it is %s", key, a.holder, got.version, got.holder))
 	}
 }
 
-func (c *client) ask(ctx context.Context, method, path string, key int) (version string, n int64, err error) {
-	text, err := c.do(ctx, method, path+strconv.Itoa(key))
-	if err != nil {
-		return "", 0, err
-	}
-	version, number, _ := strings.Cut(text, " ")
-	n, err = strconv.ParseInt(number, 10, 64)
-	return version, n, err
+// reply is what the service says of a counter.
+type reply struct {
+	version string
+	n       int64
+	holder  string // the process; "" if it is a row
 }
 
-func (c *client) do(ctx context.Context, method, path string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.addr+path, nil)
+func (c *client) ask(ctx context.Context, method, path string, key int) (r reply, err error) {
+	text, err := c.lines.do(ctx, method, path+strconv.Itoa(key))
 	if err != nil {
-		return "", err
+		return r, err
 	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return "", err
+	words := strings.Fields(text)
+	if len(words) < 2 {
+		return r, fmt.Errorf("the answer is %q", text)
 	}
-	defer res.Body.Close() // it is read to its end
-	text, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("status %d: %s", res.StatusCode, text)
-	}
-	return string(text), err
+	r.version, r.holder = words[0], strings.Join(words[2:], " ")
+	r.n, err = strconv.ParseInt(words[1], 10, 64)
+	return r, err
 }
 
 // fill has a new segment of the log begun.
 func (c *client) fill(ctx context.Context) error {
-	_, err := c.do(ctx, http.MethodPost, "/fill")
+	_, err := c.lines.do(ctx, http.MethodPost, "/fill")
 	return err
 }
 
@@ -162,46 +152,4 @@ func (c *client) answered(version string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.seen[version]
-}
-
-// audit looks at every counter, while nothing is written, and returns what was wrong since the last time, and which
-// version answered.
-func (c *client) audit(ctx context.Context) (version string, err error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
-	var errs []error
-	for key := range keys {
-		v, n, err := c.ask(ctx, http.MethodGet, "/get/", key)
-		if err != nil {
-			return "", fmt.Errorf("counter %d: %w", key, err)
-		}
-		if version == "" {
-			version = v
-		}
-		if v != version {
-			errs = append(errs, fmt.Errorf("%s and %s answer at the same time", version, v))
-		}
-		errs = append(errs, c.look(key, n))
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	errs = append(errs, c.wrong[:min(len(c.wrong), maxWrong)]...)
-	c.wrong = nil
-	return version, errors.Join(errs...)
-}
-
-// look compares a counter with what was acknowledged.
-func (c *client) look(key int, n int64) (err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a := &c.ledger[key]
-	switch {
-	case n < a.acked:
-		err = fmt.Errorf("counter %d is %d, %d was acknowledged: lost", key, n, a.acked)
-	case n > a.most():
-		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more were sent: counted twice", key, n, a.acked, a.most()-a.acked)
-	}
-	a.count(n)
-	a.overdue, a.unsure = a.unsure, 0
-	return err
 }

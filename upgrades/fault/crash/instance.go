@@ -19,7 +19,6 @@ import (
 const (
 	bootTime = 90 * time.Second
 	stopTime = 40 * time.Second
-	poll     = 20 * time.Millisecond
 )
 
 // instance is a theseusd with the test service, and its clients.
@@ -31,6 +30,7 @@ type instance struct {
 	ended    chan struct{}
 	client   *client
 	silence  func() // ends the client
+	bell     *bell
 	releases map[string]string
 	digests  map[string]string // of the store: versions
 	tags     int
@@ -97,6 +97,12 @@ const shortHistory = "[history]\nkeep = 3\n"
 // launch runs theseusd.
 func (y *yard) launch(dir string) (in *instance, err error) {
 	in = &instance{yard: y, dir: dir, ended: make(chan struct{}), releases: map[string]string{}, digests: map[string]string{}}
+	if err := os.MkdirAll(in.path("run"), 0o700); err != nil {
+		return nil, err
+	}
+	if in.bell, err = newBell(in.path(""), in.path("run"), in.faults("")); err != nil {
+		return nil, err
+	}
 	if err := in.plan(""); err != nil {
 		return nil, err
 	}
@@ -171,9 +177,8 @@ func rests(s control.Status) bool {
 
 // until asks for the status until it is as wanted.
 func (in *instance) until(ctx context.Context, wanted func(control.Status) bool) error {
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
 	for {
+		changed := in.bell.next()
 		once, cancel := context.WithTimeout(ctx, time.Second)
 		s, err := in.Status(once)
 		cancel()
@@ -185,7 +190,8 @@ func (in *instance) until(ctx context.Context, wanted func(control.Status) bool)
 			return fmt.Errorf("%w; the last status was %+v (%w)", context.Cause(ctx), s, err)
 		case <-in.ended:
 			return errors.New("theseusd has ended")
-		case <-tick.C:
+		default:
+			lull(ctx, changed, moment)
 		}
 	}
 }
@@ -223,6 +229,7 @@ func (in *instance) end() error {
 	if in.silence != nil {
 		in.silence()
 	}
+	in.bell.close()
 	in.Close()
 	_ = in.plan("")
 	_ = in.cmd.Process.Signal(syscall.SIGTERM)

@@ -61,4 +61,19 @@ var plants = []*plant{
 			"down,daemon@record.after/planned:1,old,kill", "down,daemon@record.after/started~verified:1,all,kill",
 		},
 	},
+	{
+		name: "a switch fences nobody: two versions take themselves for the writer",
+		edits: []edit{{file: "sdk/state/fence.go", from: `	s.w.active.commit().Or(uint64(fenced))
+	s.depose()
+	return true`, to: `	return true`}, {
+			file: "sdk/state/fence.go", from: `	return !word(g.commit().Load()).has(sealed) && !word(g.commit().Or(uint64(fenced))).has(sealed)`,
+			to: `	return !word(g.commit().Load()).has(sealed)`,
+		}},
+		cases: []string{
+			"back-up,daemon@record.after/rolling_back~probation:1,daemon,kill",
+			"back-up,daemon@record.after/rolling_back~probation:1,new,kill",
+			"back-down,daemon@record.after/rolling_back~probation:1,daemon,kill",
+			"bad,daemon@record.after/rolling_back~probation:1,new,kill",
+		},
+	},
 }

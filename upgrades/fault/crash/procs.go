@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,6 +31,17 @@ func (p proc) gone() bool {
 	fds := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n > 0
+}
+
+// standing waits until a process that has told where it is stands still there: a SIGCONT before that would be lost.
+func standing(pid int) {
+	for range 10_000 {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, state, ok := strings.Cut(string(text), ") "); err != nil || !ok || strings.ContainsAny(state[:1], "TtZX") {
+			return
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
 }
 
 // crowd are the processes of one instance.

@@ -15,9 +15,8 @@ import (
 )
 
 const (
-	playTime = 2 * time.Minute      // a scenario that has not ended then hangs
-	lookOut  = 2 * time.Millisecond // how often is looked whether a point is reached
-	lateTime = 15 * time.Second     // the longest that somebody stands still
+	playTime = 2 * time.Minute  // a scenario that has not ended then hangs
+	lateTime = 15 * time.Second // the longest that somebody stands still
 )
 
 // round is one case on one instance.
@@ -138,21 +137,20 @@ func (r *round) shoot(ctx context.Context, i int) (hit bool, err error) {
 
 // await returns the process that a plan has stopped. It returns false when all is over and nobody was.
 func (r *round) await(ctx context.Context, name string) (pid int, ok bool, err error) {
-	tick := time.NewTicker(lookOut)
-	defer tick.Stop()
 	next := time.Now().Add(time.Second)
 	for {
+		changed := r.in.bell.next()
 		if pid, ok := r.in.fired(name); ok {
+			standing(pid)
 			return pid, true, nil
 		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return 0, false, fmt.Errorf("waiting for the instant: %w", context.Cause(ctx))
-		case <-tick.C:
 		}
+		lull(ctx, changed, 0)
 		if r.over() && time.Now().After(next) {
 			next = time.Now().Add(100 * time.Millisecond)
-			if r.in.quiet(ctx, r.s) == nil {
+			if r.in.quiet(ctx) == nil {
 				return r.giveUp(ctx, name)
 			}
 		}
@@ -165,7 +163,7 @@ func (r *round) giveUp(ctx context.Context, name string) (pid int, ok bool, err 
 	if err := r.in.plan(""); err != nil {
 		return 0, false, err
 	}
-	_ = r.in.quiet(ctx, r.s) // a while
+	_ = r.in.quiet(ctx) // a while
 	pid, ok = r.in.fired(name)
 	return pid, ok, nil
 }
@@ -235,14 +233,12 @@ func (r *round) wakeLate(ctx context.Context) {
 	if !r.s.upgrades() {
 		until = time.Now().Add(2 * silence)
 	}
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	for time.Now().Before(until) && !allGone(r.slept) && !r.concluded() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	for time.Now().Before(until) && !allGone(r.slept) && ctx.Err() == nil {
+		changed := r.in.bell.next()
+		if r.concluded() {
+			break
 		}
+		lull(ctx, changed, 0)
 	}
 	if len(r.slept) == 0 || allGone(r.slept) {
 		return

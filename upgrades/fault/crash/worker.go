@@ -134,7 +134,7 @@ func (w *worker) do(ctx context.Context, j job) (o outcome) {
 	s, err := scenarioOf(j.Scenario)
 	if err == nil && w.version != s.from {
 		if err = w.in.play(ctx, scenario{from: w.version, to: s.from}); err == nil {
-			err = w.in.whole(ctx, s)
+			err = w.in.whole(ctx, true)
 		}
 	}
 	if err == nil {
@@ -165,6 +165,7 @@ func (w *worker) putAway() (dir string) {
 	in := w.in
 	w.in = nil
 	in.silence()
+	in.bell.close()
 	in.Close()
 	in.destroy()
 	dir, err := os.MkdirTemp(w.keep, "crash-")

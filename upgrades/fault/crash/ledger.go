@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// keys are the counters that are written to, one after another: 0 to 3 are rows, 4 to 6 processes. The last one is a
+// process too, and counts mail that waits for a timer.
+const keys = 8
+
+func byMail(key int) bool { return key == keys-1 }
+
+// account is what is known of one counter.
+type account struct {
+	acked   int64
+	unsure  int64  // sent since the last look, without an answer: each may count or not
+	overdue int64  // likewise, before that: the last chance to count is over at the next look
+	mailed  int64  // mail that was accepted since the last look
+	due     int64  // likewise, before that: all of it counts by the next look, unless the service crashes
+	holder  string // the process that bears its name
+}
+
+// most is what the counter may be now.
+func (a account) most() int64 { return a.acked + a.mailed + a.due + a.unsure + a.overdue }
+
+// count is what the counter turned out to be without the write that has just been answered.
+func (a *account) count(n int64) {
+	more := max(n-a.acked, 0)
+	for _, from := range []*int64{&a.due, &a.mailed, &a.overdue, &a.unsure} {
+		taken := min(more, *from)
+		*from, more = *from-taken, more-taken
+	}
+	a.acked = n
+}
+
+// age begins the time until the next look. Mail that is on its way is lost if the service crashes, which a gentle time
+// knows that it did not.
+func (a *account) age(gentle bool) {
+	a.overdue, a.unsure = a.unsure, 0
+	if !gentle {
+		a.overdue, a.due, a.mailed = a.overdue+a.due+a.mailed, 0, 0
+	}
+	a.due, a.mailed = a.due+a.mailed, 0
+}
+
+const mailTime = 5 * time.Second // within which mail is counted, however busy the machine
+
+// audit looks at every counter, while nothing is written, and returns what was wrong since the last time, and which
+// version answered. In a gentle time no process of the service was killed or stopped.
+func (c *client) audit(ctx context.Context, gentle bool) (version string, err error) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	var errs []error
+	for key := range keys {
+		got, err := c.settled(ctx, key, gentle)
+		if err != nil {
+			return "", fmt.Errorf("counter %d: %w", key, err)
+		}
+		if version == "" {
+			version = got.version
+		}
+		if got.version != version {
+			errs = append(errs, fmt.Errorf("%s and %s answer at the same time", version, got.version))
+		}
+		errs = append(errs, c.look(key, got, gentle))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	errs = append(errs, c.wrong[:min(len(c.wrong), maxWrong)]...)
+	c.wrong = nil
+	return version, errors.Join(errs...)
+}
+
+// settled asks for a counter, again as long as mail is due that may still be on its way.
+func (c *client) settled(ctx context.Context, key int, gentle bool) (got reply, err error) {
+	until := time.Now().Add(mailTime)
+	for {
+		got, err = c.ask(ctx, http.MethodGet, "/get/", key)
+		c.mu.Lock()
+		a := c.ledger[key]
+		c.mu.Unlock()
+		if err != nil || !gentle || got.n >= a.acked+a.due || time.Now().After(until) {
+			return got, err
+		}
+		lull(ctx, nil, 0)
+	}
+}
+
+// look compares a counter with what was acknowledged.
+func (c *client) look(key int, got reply, gentle bool) (err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := &c.ledger[key]
+	switch n := got.n; {
+	case n < a.acked:
+		err = fmt.Errorf("counter %d is %d, %d was acknowledged: lost", key, n, a.acked)
+	case n < a.acked+a.due && gentle:
+		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more had mail: mail or a timer is lost", key, n, a.acked, a.due)
+	case n > a.most():
+		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more were sent: counted twice", key, n, a.acked, a.most()-a.acked)
+	}
+	c.held(key, got)
+	a.count(got.n)
+	a.age(gentle)
+	return err
+}
