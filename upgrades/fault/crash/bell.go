@@ -2,50 +2,45 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"errors"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/theseusd/theseus/sdk/watch"
 )
 
-// bell rings when a file changes in one of the directories by which an instance tells what it does: its journal, its
+// bell rings when a file changes in one of the folders by which an instance tells what it does: its journal, its
 // sockets and records of processes, and where it stands still.
 type bell struct {
-	events *os.File
+	folders []*watch.Folder
 
 	mu   sync.Mutex
 	rung chan struct{} // closed at the next change
 }
 
-const ringsAt = unix.IN_CLOSE_WRITE | unix.IN_MODIFY | unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_DELETE
-
 func newBell(dirs ...string) (*bell, error) {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("inotify: %w", err)
-	}
-	b := &bell{events: os.NewFile(uintptr(fd), "inotify"), rung: make(chan struct{})}
+	b := &bell{rung: make(chan struct{})}
 	for _, dir := range dirs {
-		if _, err := unix.InotifyAddWatch(fd, dir, ringsAt); err != nil {
-			b.close()
-			return nil, fmt.Errorf("inotify: %s: %w", dir, err)
+		f, err := watch.Open(dir)
+		if err != nil {
+			return nil, errors.Join(err, b.close())
 		}
+		b.folders = append(b.folders, f)
+		go b.listen(f)
 	}
-	go b.listen()
 	return b, nil
 }
 
-func (b *bell) close() { _ = b.events.Close() }
+func (b *bell) close() (err error) {
+	for _, f := range b.folders {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
 
 // listen ends with close.
-func (b *bell) listen() {
-	buf := make([]byte, 4096)
-	for {
-		if _, err := b.events.Read(buf); err != nil {
-			return
-		}
+func (b *bell) listen(f *watch.Folder) {
+	for range f.Events() {
 		b.mu.Lock()
 		close(b.rung)
 		b.rung = make(chan struct{})

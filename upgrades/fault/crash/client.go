@@ -72,7 +72,8 @@ func (c *client) write(ctx context.Context, key int) {
 	}
 	c.seen[got.version]++
 	if byMail(key) {
-		a.mailed++
+		a.mail++
+		a.fresh++
 		return
 	}
 	if got.n <= a.acked || got.n > a.most()+1 {

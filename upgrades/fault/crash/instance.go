@@ -229,7 +229,7 @@ func (in *instance) end() error {
 	if in.silence != nil {
 		in.silence()
 	}
-	in.bell.close()
+	_ = in.bell.close() // nobody listens any more
 	in.Close()
 	_ = in.plan("")
 	_ = in.cmd.Process.Signal(syscall.SIGTERM)

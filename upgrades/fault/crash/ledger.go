@@ -14,37 +14,45 @@ const keys = 8
 
 func byMail(key int) bool { return key == keys-1 }
 
-// account is what is known of one counter.
+// account is what is known of one counter: how far it may have come, and how far it must have.
 type account struct {
 	acked   int64
-	unsure  int64  // sent since the last look, without an answer: each may count or not
-	overdue int64  // likewise, before that: the last chance to count is over at the next look
-	mailed  int64  // mail that was accepted since the last look
-	due     int64  // likewise, before that: all of it counts by the next look, unless the service crashes
-	holder  string // the process that bears its name
+	unsure  int64 // sent since the last look, without an answer: each may count or not
+	overdue int64 // likewise, before that: the last chance to count is over at the next look
+	mail    int64 // accepted, and perhaps not counted yet
+
+	fresh int64 // mail that was accepted since the last look, without what was counted since
+	must  int64 // likewise, before that: all of it counts by the next look, unless the service crashes
+
+	holder string // the process that bears its name
 }
 
 // most is what the counter may be now.
-func (a account) most() int64 { return a.acked + a.mailed + a.due + a.unsure + a.overdue }
+func (a account) most() int64 { return a.acked + a.mail + a.unsure + a.overdue }
 
-// count is what the counter turned out to be without the write that has just been answered.
+// count is what the counter turned out to be without the write that has just been answered. What it was that counted
+// nobody knows: the bounds are those of the worst case.
 func (a *account) count(n int64) {
-	more := max(n-a.acked, 0)
-	for _, from := range []*int64{&a.due, &a.mailed, &a.overdue, &a.unsure} {
-		taken := min(more, *from)
-		*from, more = *from-taken, more-taken
-	}
+	take(n-a.acked, &a.overdue, &a.unsure, &a.mail)
+	take(n-a.acked, &a.must, &a.fresh)
 	a.acked = n
+}
+
+func take(n int64, from ...*int64) {
+	for _, f := range from {
+		part := min(max(n, 0), *f)
+		*f, n = *f-part, n-part
+	}
 }
 
 // age begins the time until the next look. Mail that is on its way is lost if the service crashes, which a gentle time
 // knows that it did not.
 func (a *account) age(gentle bool) {
 	a.overdue, a.unsure = a.unsure, 0
+	a.must, a.fresh = a.must+a.fresh, 0
 	if !gentle {
-		a.overdue, a.due, a.mailed = a.overdue+a.due+a.mailed, 0, 0
+		a.overdue, a.mail, a.must = a.overdue+a.mail, 0, 0
 	}
-	a.due, a.mailed = a.due+a.mailed, 0
 }
 
 const mailTime = 5 * time.Second // within which mail is counted, however busy the machine
@@ -83,7 +91,7 @@ func (c *client) settled(ctx context.Context, key int, gentle bool) (got reply, 
 		c.mu.Lock()
 		a := c.ledger[key]
 		c.mu.Unlock()
-		if err != nil || !gentle || got.n >= a.acked+a.due || time.Now().After(until) {
+		if err != nil || !gentle || got.n >= a.acked+a.must || time.Now().After(until) {
 			return got, err
 		}
 		lull(ctx, nil, 0)
@@ -98,8 +106,8 @@ func (c *client) look(key int, got reply, gentle bool) (err error) {
 	switch n := got.n; {
 	case n < a.acked:
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged: lost", key, n, a.acked)
-	case n < a.acked+a.due && gentle:
-		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more had mail: mail or a timer is lost", key, n, a.acked, a.due)
+	case n < a.acked+a.must && gentle:
+		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more had mail: mail or a timer is lost", key, n, a.acked, a.must)
 	case n > a.most():
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more were sent: counted twice", key, n, a.acked, a.most()-a.acked)
 	}

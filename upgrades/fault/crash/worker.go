@@ -165,7 +165,7 @@ func (w *worker) putAway() (dir string) {
 	in := w.in
 	w.in = nil
 	in.silence()
-	in.bell.close()
+	_ = in.bell.close() // nobody listens any more
 	in.Close()
 	in.destroy()
 	dir, err := os.MkdirTemp(w.keep, "crash-")
