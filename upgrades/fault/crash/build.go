@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/theseusd/theseus/upgrades/release"
@@ -32,6 +33,7 @@ type yard struct {
 	key      trust.Key         // that has signed them
 	patience time.Duration     // how long an instance may take to be whole after a case
 
+	launched atomic.Int64      // instances so far
 	once     sync.Mutex        // held while the template is made
 	first    string            // the directory that instances are copies of
 	releases map[string]string // in it, by version
