@@ -35,12 +35,14 @@ func (p proc) gone() bool {
 
 // standing waits until a process that has told where it is stands still there: a SIGCONT before that would be lost.
 func standing(pid int) {
+	tick := time.NewTicker(100 * time.Microsecond)
+	defer tick.Stop()
 	for range 10_000 {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if _, state, ok := strings.Cut(string(text), ") "); err != nil || !ok || strings.ContainsAny(state[:1], "TtZX") {
 			return
 		}
-		time.Sleep(100 * time.Microsecond)
+		<-tick.C
 	}
 }
 
