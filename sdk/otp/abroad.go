@@ -2,6 +2,8 @@ package otp
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +87,22 @@ func (a *address) send(v any, err error) {
 
 func (a address) key() string { return fmt.Sprintf("%x.%x.%x", a.Node, a.Pending, a.Ticket) }
 
+// addressOf is the address of a key, but for its lineage.
+func addressOf(key string) (a address, ok bool) {
+	parts := strings.Split(key, ".")
+	if len(parts) != 3 {
+		return a, false
+	}
+	for i, to := range []*uint64{&a.Node, &a.Pending, &a.Ticket} {
+		v, err := strconv.ParseUint(parts[i], 16, 64)
+		if err != nil {
+			return a, false
+		}
+		*to = v
+	}
+	return a, true
+}
+
 // answer writes an answer, unless there is one.
 func (l *ledger) answer(key string, row answer) error {
 	l.answering.Lock()
@@ -131,27 +149,34 @@ func (w *waiting) find(a address) reply {
 	return reply{}
 }
 
-// open are the calls that still wait.
-func (w *waiting) open() []reply {
+// open is how many calls still wait.
+func (w *waiting) open() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.prune()
-	list := make([]reply, 0, len(w.calls))
-	for _, r := range w.calls {
-		list = append(list, r)
-	}
-	return list
+	return len(w.calls)
 }
 
-// answerEvery is how often a node whose processes are in another version looks for answers to its own calls.
-const answerEvery = time.Millisecond
+// How often a node whose processes are in another version looks whether the number of answers has changed, and how often
+// at the answers themselves: one may have come as another one was dropped.
+const (
+	answerEvery = time.Millisecond
+	answerLook  = 64 // times answerEvery
+)
 
 // collect gives callers of this process what the version that is awake has answered, until none waits, or this node is
 // awake again.
 func (n *Node) collect() {
 	tick := time.NewTicker(answerEvery)
 	defer tick.Stop()
-	for n.phase.now.Load() == asleep && n.Err() == nil && n.collectOnce() > 0 {
+	for i, before := 0, -1; n.phase.now.Load() == asleep && n.Err() == nil; i++ {
+		if now := n.ledger.answers.Len(); now != before || i%answerLook == 0 {
+			before = now
+			n.collectOnce()
+			if n.abroad.open() == 0 {
+				return
+			}
+		}
 		select {
 		case <-tick.C:
 		case <-n.Done():
@@ -159,16 +184,23 @@ func (n *Node) collect() {
 	}
 }
 
-// collectOnce returns how many callers have waited.
-func (n *Node) collectOnce() int {
-	open := n.abroad.open()
-	for _, r := range open {
-		a := address{n.lineage.Load(), n.id, r.p.id, r.ticket}
-		if row, ok := n.ledger.answers.Get(a.key()); ok {
-			r.answer(foreign(row.Value), row.Err.err())
+// collectOnce looks through the answers, which are few, and not through those who wait, who may be many.
+func (n *Node) collectOnce() {
+	for cursor, more := uint64(0), n.ledger.answers.Len() > 0; more; more = cursor != 0 {
+		var keys []string
+		keys, cursor = n.ledger.answers.Scan(cursor, scanned)
+		for _, key := range keys {
+			a, ok := addressOf(key)
+			if !ok || a.Node != n.id {
+				continue
+			}
+			if r := n.abroad.find(a); r.open() {
+				if row, ok := n.ledger.answers.Get(key); ok {
+					r.answer(foreign(row.Value), row.Err.err())
+				}
+			}
 		}
 	}
-	return len(open)
 }
 
 // MarshalCBOR makes a From one that travels.

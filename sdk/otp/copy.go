@@ -73,31 +73,39 @@ func (k *keeping) giveBack(list []*process) {
 // own makes an idle process busy, so that it stays as it is; false if it runs or has ended.
 func (p *process) own() bool { return p.word.CompareAndSwap(idle, busy) }
 
+// copiedAtOnce is after how many processes copyAll writes and tells how far it is.
+const copiedAtOnce = 256
+
 // copyAll writes every process once, but for those that are busy: they are listed.
 func (n *Node) copyAll(ctx context.Context, progress func(done, total uint64)) error {
 	var done uint64
 	var err error
-	n.procs.each(func(p *process) bool {
-		if done++; done%256 == 0 {
-			progress(done, max(done, uint64(n.procs.live.Load())))
-			err = context.Cause(ctx)
+	write := func() error {
+		if err := errors.Join(context.Cause(ctx), n.copyListed()); err != nil {
+			return err
 		}
+		progress(done, max(done, uint64(n.procs.live.Load())))
+		return nil
+	}
+	n.procs.each(func(p *process) bool {
 		p.touch()
+		if done++; done%copiedAtOnce == 0 {
+			err = write()
+		}
 		return err == nil
 	})
-	if err == nil {
-		err = n.copyListed()
+	if err != nil {
+		return err
 	}
-	return err
+	return write()
 }
 
 // copyListed writes what is listed, and leaves in the list what is busy or could not be written. It returns the first
-// error.
-func (n *Node) copyListed() error {
+// error. A state that the version before cannot hold is none: the store has told of it, and see writeFrozen.
+func (n *Node) copyListed() (first error) {
 	n.keeping.turn.Lock()
 	defer n.keeping.turn.Unlock()
 	var left []*process
-	var first error
 	for _, p := range n.keeping.take() {
 		if p.ended.Load() {
 			p.flags.And(^listed)
@@ -110,8 +118,10 @@ func (n *Node) copyListed() error {
 		}
 		p.flags.And(^listed)
 		if err := n.write(p, false); err != nil && !p.ended.Load() {
-			first = errors.Join(first, err)
 			p.touch()
+			if first == nil && !noWayDown(err) {
+				first = err
+			}
 		}
 		if p.paused && !p.in.empty() {
 			p.touch() // its mail is only written by a node that is frozen
@@ -189,16 +199,12 @@ func (n *Node) writeBag(p *process, key string, mail bool) error {
 	return err
 }
 
-// forget is the end of the rows of a process that has ended.
-func (p *process) forget() {
-	if p.n.ledger == nil || p.n.phase.now.Load() == asleep {
+// erase deletes the rows of a process that has ended. Those of a node that sleeps, or is closed, are another version's.
+// What cannot be deleted goes at the next sweep.
+func (n *Node) erase(p *process) {
+	if n.ledger == nil || n.phase.now.Load() == asleep {
 		return
 	}
-	p.n.erase(p)
-}
-
-// erase deletes the rows. What cannot be deleted goes at the next sweep.
-func (n *Node) erase(p *process) {
 	key, w := p.pid.key(), n.ledger.byKind[p.kind]
 	if p.flags.Load()&rowed != 0 {
 		if err := w.rows.remove(key); err != nil {
@@ -293,11 +299,15 @@ func scan(ctx context.Context, next func(uint64) ([]string, uint64), f func(key 
 	return nil
 }
 
-// save is for behaviours that persist: what the handler did is in the log before anybody is told.
+// save is for behaviours that persist: what the handler did is in the log before anybody is told. What a process does that
+// has been ended meanwhile is not kept, and so is nothing that anybody may be told.
 func (c *Ctx) save() error {
 	p := c.p
-	if !p.kind.persist || p.n.ledger == nil || p.ended.Load() {
+	switch {
+	case !p.kind.persist || p.n.ledger == nil:
 		return nil
+	case p.ended.Load():
+		return errDead
 	}
 	p.flags.Or(rowed)
 	err := p.n.ledger.byKind[p.kind].rows.put(p.pid.key(), p.state)

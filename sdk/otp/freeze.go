@@ -53,16 +53,29 @@ func (h *Hosted) Thaw() error {
 }
 
 func (n *Node) freeze(ctx context.Context) error {
-	owned, err := n.still(ctx)
-	n.frozen = owned
-	if err == nil {
-		err = n.writeFrozen()
+	for ended := true; ended; {
+		owned, err := n.still(ctx)
+		n.frozen = owned
+		if err == nil {
+			ended, err = n.writeFrozen()
+		}
+		if err != nil {
+			return err
+		}
+		if ended {
+			n.unfreeze() // those that are told of it have something to do, and are written once more
+		}
 	}
-	if err == nil {
-		n.handover = rand.Uint64()
-		err = n.writeBook(n.handover)
-	}
-	return err
+	n.handover = rand.Uint64()
+	return n.writeBook(n.handover)
+}
+
+// unfreeze gives up what is owned. It stays listed.
+func (n *Node) unfreeze() {
+	owned := n.frozen
+	n.frozen = nil
+	n.keeping.giveBack(owned)
+	n.disown(owned)
 }
 
 // stillEvery is how often a node that halts looks whether it is still.
@@ -138,19 +151,18 @@ func (n *Node) disown(owned []*process) {
 
 // writeFrozen brings the rows up to date, mail included. A process whose state the version before cannot hold ends:
 // its supervisor there starts it afresh.
-func (n *Node) writeFrozen() error {
+func (n *Node) writeFrozen() (ended bool, err error) {
 	for _, p := range n.frozen {
 		err := n.write(p, true)
 		switch {
 		case noWayDown(err):
 			n.ledger.log.Error("a process ends, as the version before cannot hold its state", "process", p.pid, "behaviour", p.kind.name, "error", err)
-			p.end(err, nil)
+			ended = p.end(err, nil) || ended
 		case err != nil:
-			return err
+			return ended, err
 		}
-		p.flags.And(^listed)
 	}
-	return nil
+	return ended, nil
 }
 
 // writeBook writes the row of the node. A handover other than 0 says that its processes are whole in the log.

@@ -148,15 +148,7 @@ func (n *Node) goOn() {
 	lineages.Store(n.lineage.Load(), n)
 	late := n.phase.set(awake)
 	n.handover = 0
-	owned := n.frozen
-	n.frozen = nil
-	for _, p := range owned {
-		p.flags.Or(listed)
-	}
-	n.keeping.giveBack(owned)
-	for _, p := range owned {
-		p.yield()
-	}
+	n.unfreeze()
 	n.keeping.mu.Lock()
 	list := append([]*process(nil), n.keeping.list...)
 	n.keeping.mu.Unlock()

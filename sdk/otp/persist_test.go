@@ -145,3 +145,54 @@ func TestStateWithoutAWayDownIsNotAcknowledged(t *testing.T) {
 		t.Error("nobody is told")
 	}
 }
+
+// Who ends a process ends it under a handler that runs: what that does is not in the log, and nobody is told that it is.
+func TestNothingIsAcknowledgedForAProcessThatHasEnded(t *testing.T) {
+	p := newPort(t)
+	b := tallyV1(persisting, func(b *Behaviour[tally]) {
+		OnCall(b, func(c *Ctx, s *tally, _ get) (int64, error) {
+			s.N++
+			c.p.ended.Store(true) // as in the instant in which it is killed
+			return s.N, nil
+		})
+	})
+	s := p.launch("1.0.0", Options{Behaviours: []AnyBehaviour{b}})
+	pid, err := Start(s.Node(), b, nil)
+	is(t, err, nil)
+	if got, err := Call(s.Node(), pid, get{}); err == nil {
+		t.Errorf("%d is acknowledged", got)
+	}
+}
+
+// A node that is closed under a handler leaves the process in the log.
+func TestCloseUnderAHandlerLosesNoProcess(t *testing.T) {
+	p := newPort(t)
+	began, end := make(chan struct{}), make(chan struct{})
+	b := tallyV1(persisting, func(b *Behaviour[tally]) {
+		OnCall(b, func(c *Ctx, s *tally, _ get) (int64, error) {
+			s.N++
+			err := c.Save()
+			close(began)
+			<-end
+			return s.N, err
+		})
+	})
+	o := Options{Behaviours: []AnyBehaviour{b}}
+	s := p.launch("1.0.0", o)
+	pid, err := Start(s.Node(), b, nil)
+	is(t, err, nil)
+	n := s.Node()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = Call(n, pid, get{})
+	}()
+	<-began
+	running := n.procs.get(pid)
+	s.Close()
+	is(t, (&Ctx{p: running}).save(), errDead)
+	n.erase(running)
+	close(end)
+	<-done
+	counts(t, p.crash("1.0.0", o).Node(), pid, 1, 2)
+}

@@ -277,7 +277,7 @@ func (p *process) end(reason error, stack []byte) bool {
 	if !p.ended.CompareAndSwap(false, true) {
 		return false
 	}
-	p.forget()
+	p.n.erase(p)
 	p.n.procs.remove(p)
 	p.mu.Lock()
 	m := p.more

@@ -22,3 +22,21 @@ func TestWaitingCountsWhatNoProcessHasHandled(t *testing.T) {
 		}
 	})
 }
+
+// The places before it may be those of processes that wait in the log.
+func TestWaitingCountsAfterASwitch(t *testing.T) {
+	v := newVoyage(t)
+	var last PID
+	for range chunkSize + 1 {
+		last = v.start()
+	}
+	is(t, Suspend(v.v1.Node(), last), nil)
+	for range 3 {
+		is(t, Cast(v.v1.Node(), last, note{"x"}), nil)
+	}
+	v.v1.switchTo(v.v2, nil)
+	<-v.v2.n.loading.done
+	if got := v.v2.Node().Waiting(); got != 3 {
+		t.Errorf("%d messages wait", got)
+	}
+}

@@ -1,0 +1,105 @@
+package otp
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/theseusd/theseus/sdk/state"
+)
+
+// narrow is a second version of tally whose state the first one cannot hold if it is large.
+type narrow struct{ N int64 }
+
+func narrowing() *Behaviour[narrow] {
+	b := &Behaviour[narrow]{Name: "tally", State: state.Schema[narrow]{Version: 2, Steps: []state.AnyStep{
+		state.Step[tally, narrow]{
+			From: 1,
+			Up:   func(_ string, v tally, _ []byte) (narrow, error) { return narrow(v), nil },
+			Down: func(_ string, v narrow) (tally, []byte, error) {
+				if v.N > 10 {
+					return tally{}, nil, errors.New("too large")
+				}
+				return tally(v), nil, nil
+			},
+		},
+	}}}
+	OnCall(b, func(_ *Ctx, s *narrow, m count) (int64, error) { s.N += m.By; return s.N, nil })
+	return b
+}
+
+// A process that ends in the freeze, as its state has no way down, is an end like any other: those that watch it and are
+// linked with it learn of it, in whichever order they are written.
+func TestEndInTheFreezeIsTold(t *testing.T) {
+	p := newPort(t)
+	old, wide, logs := tallyV1(), narrowing(), logbooks()
+	frail := func(b *Behaviour[logbook]) { b.Name, b.TrapExit = "frail", false }
+	mortal := logbooks(frail)
+	v1 := p.launch("1.0.0", Options{Behaviours: []AnyBehaviour{old, logs, mortal}})
+	v2 := p.build("2.0.0", Options{Behaviours: []AnyBehaviour{wide, logs, mortal}})
+	v1.switchTo(v2, tallyShadow)
+	n := v2.Node()
+	v2.Settle() // every process is listed when it is kept again
+	large, err := Start(n, wide, nil)
+	is(t, err, nil)
+	var refs []Ref
+	var watching, linked, dying []PID
+	for range 20 {
+		for list, b := range map[*[]PID]*Behaviour[logbook]{&watching: logs, &linked: logs, &dying: mortal} {
+			pid, err := Start(n, b, nil)
+			is(t, err, nil)
+			*list = append(*list, pid)
+		}
+	}
+	for i, pid := range watching {
+		ref, err := Call(n, pid, watch{PID: large})
+		is(t, err, nil)
+		refs = append(refs, ref)
+		for _, pid := range []PID{linked[i], dying[i]} {
+			_, err = Call(n, pid, watch{PID: large, Link: true})
+			is(t, err, nil)
+		}
+	}
+	if got, err := Call(n, large, count{By: 11}); got != 11 || err != nil {
+		t.Fatal(got, err)
+	}
+	if err := v2.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	is(t, v2.store.Release(), nil)
+	v1.takeOver(nil, true)
+	n = v1.Node()
+	_, err = Call(n, large, count{})
+	is(t, err, ErrNoProc)
+	for i := range watching {
+		if got := lines(t, n, watching[i]); len(got) != 1 || got[0][:len("down ")] != "down " || refs[i] == 0 {
+			t.Errorf("%s reads %q", watching[i], got)
+		}
+		if got := lines(t, n, linked[i]); len(got) != 1 || got[0][:len("exited ")] != "exited " {
+			t.Errorf("%s reads %q", linked[i], got)
+		}
+		_, err := Call(n, dying[i], all{})
+		is(t, err, ErrNoProc)
+	}
+	if got := n.Stats().Processes; got != 40 {
+		t.Errorf("there are %d processes", got)
+	}
+}
+
+// What happens to a process while its node is frozen must not list it twice: it would wait for itself at the next freeze.
+func TestProcessThatIsTouchedWhileFrozen(t *testing.T) {
+	v := newVoyage(t)
+	var pids []PID
+	for i := range 3 {
+		pids = append(pids, v.start())
+		is(t, Cast(v.v1.Node(), pids[i], note{fmt.Sprint(i)}), nil)
+	}
+	for range 3 {
+		is(t, v.v1.Freeze(t.Context()), nil)
+		for _, pid := range pids {
+			v.v1.n.procs.get(pid).watch(watcher{tell: func(error) {}})
+		}
+		is(t, v.v1.Thaw(), nil)
+	}
+	is(t, v.v1.Freeze(v.v1.Node().With(timeout(1e9))), nil)
+}
