@@ -23,6 +23,13 @@ func (p processes) freeze(ctx context.Context) error {
 	return p.Freeze(ctx)
 }
 
+func (p processes) leave(ctx context.Context) error {
+	if p.Hosted == nil {
+		return nil
+	}
+	return p.Leave(ctx)
+}
+
 func (p processes) thaw() error {
 	if p.Hosted == nil {
 		return nil

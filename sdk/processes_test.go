@@ -235,3 +235,48 @@ func TestProcessesAfterAStopUnderARequestThatDoesNotEnd(t *testing.T) {
 		t.Errorf("after a stop: %q", got)
 	}
 }
+
+// So is a handler of one process that does not end: the others are left to the next start.
+func TestProcessesAfterAStopUnderAHandlerThatDoesNotEnd(t *testing.T) {
+	r := guestRig(t)
+	hung, end := make(chan struct{}), make(chan struct{})
+	defer close(end)
+	stuck := &otp.Behaviour[guest]{Name: "stuck"}
+	otp.OnCast(stuck, func(*otp.Ctx, *guest, hit) error { close(hung); <-end; return nil })
+	r.of = func(version string) Service {
+		return Service{Name: "guests", Version: version, Setup: func(s *Setup) error {
+			b := &otp.Behaviour[guest]{Name: "guest"}
+			otp.OnCall(b, func(_ *otp.Ctx, s *guest, _ hit) (int64, error) { s.Visits++; return s.Visits, nil })
+			visit := visiting(s.Node(otp.Options{Behaviours: []otp.AnyBehaviour{b, stuck}}), b)
+			s.HTTP("http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				n, err := visit(r.URL.Path)
+				fmt.Fprintf(w, "%d %v", n, err)
+			}))
+			return nil
+		}}
+	}
+	v1 := r.open("1.0.0")
+	v1.drain = 20 * time.Millisecond
+	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	r.ask("/ada")
+	n := v1.procs.Node()
+	pid, err := otp.Start(n, stuck, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := otp.Cast(n, pid, hit{}); err != nil {
+		t.Fatal(err)
+	}
+	<-hung
+	v1.close()
+	r.conn = nil
+	again := r.open("1.0.0")
+	if _, err := again.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask("/ada"); got != "2 <nil>" {
+		t.Errorf("after a stop: %q", got)
+	}
+}

@@ -108,7 +108,7 @@ func (rt *process) Activate(ctx context.Context, req *wire.ActivateRequest) (*wi
 		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.store.Release())
 	}
 	if err := rt.group.Arm(); err != nil {
-		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.procs.freeze(ctx), rt.store.Release())
+		return nil, errors.Join(status.Error(codes.Internal, err.Error()), rt.within(rt.procs.freeze), rt.store.Release())
 	}
 	fault.At(fault.Armed)
 	rt.tasks.start()
@@ -214,7 +214,7 @@ func (rt *process) retire() {
 	if err := rt.within(rt.tasks.stop); err != nil {
 		rt.log.Warn("a background task is cut off", "error", err)
 	}
-	if err := rt.within(rt.procs.freeze); err != nil {
+	if err := rt.within(rt.procs.leave); err != nil {
 		rt.log.Error("the processes do not go on in the next start, but for those that persist", "error", err)
 	}
 }

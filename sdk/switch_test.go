@@ -30,8 +30,9 @@ type countV2 struct {
 	Note  string `json:"note"`
 }
 
-// counting is a service whose version decides the shape of its rows. Each POST counts; /slow takes a while.
-func counting(version string) Service {
+// counting is a service whose version decides the shape of its rows. Each POST counts; /slow takes a while, and says when
+// it begins.
+func counting(version string, slow chan<- struct{}) Service {
 	return Service{Name: "counting", Version: version, Setup: func(s *Setup) error {
 		declare := bumpV1
 		if version != "1.0.0" {
@@ -40,6 +41,7 @@ func counting(version string) Service {
 		bump := declare(s)
 		s.HTTP("http", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/slow" {
+				slow <- struct{}{}
 				time.Sleep(150 * time.Millisecond)
 			}
 			n, err := bump(r.URL.Path)
@@ -76,6 +78,7 @@ func bumpV2(s *Setup) func(string) (int64, error) {
 type rig struct {
 	t    *testing.T
 	of   func(version string) Service
+	slow chan struct{} // one for each request for /slow
 	dir  string
 	ln   *net.TCPListener
 	conn net.Conn
@@ -88,7 +91,9 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	return &rig{t: t, of: counting, dir: t.TempDir(), ln: ln.(*net.TCPListener)}
+	r := &rig{t: t, slow: make(chan struct{}, 8), dir: t.TempDir(), ln: ln.(*net.TCPListener)}
+	r.of = func(version string) Service { return counting(version, r.slow) }
+	return r
 }
 
 func (r *rig) open(version string) *process {
@@ -208,7 +213,7 @@ func TestRequestInHandIsFinishedByTheVersionThatReadIt(t *testing.T) {
 	v2 := r.open("2.0.0")
 	r.pair(v1, v2)
 	r.send("/slow")
-	awaitInHand(t)
+	r.awaitInHand()
 	r.swap(v1, v2, map[string]int32{"counts": 1})
 	if got := r.answer(); got != "1.0.0 1" {
 		t.Error(got)
@@ -218,8 +223,15 @@ func TestRequestInHandIsFinishedByTheVersionThatReadIt(t *testing.T) {
 	}
 }
 
-// awaitInHand gives the server the time to read a request that was sent: less than the handler takes, by far.
-func awaitInHand(t *testing.T) { t.Helper(); time.Sleep(30 * time.Millisecond) }
+// awaitInHand returns when a request for /slow is in its handler.
+func (r *rig) awaitInHand() {
+	r.t.Helper()
+	select {
+	case <-r.slow:
+	case <-time.After(10 * time.Second):
+		r.t.Fatal("the request does not come")
+	}
+}
 
 func TestBusyVersionIsNotReleased(t *testing.T) {
 	r := newRig(t)
@@ -229,7 +241,7 @@ func TestBusyVersionIsNotReleased(t *testing.T) {
 	}
 	r.ask("/a")
 	r.send("/slow")
-	awaitInHand(t)
+	r.awaitInHand()
 	_, err := v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 10_000})
 	if status.Code(err) != codes.Aborted {
 		t.Fatalf("%v, want ABORTED", err)
@@ -289,7 +301,7 @@ func TestVersionLetsGoOfConnectionsThatNobodyTakes(t *testing.T) {
 }
 
 func TestDescribeTellsTablesVerbsAndListeners(t *testing.T) {
-	d, err := Describe(counting("2.0.0"))
+	d, err := Describe(counting("2.0.0", nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,6 +157,16 @@ func (w *waiting) open() int {
 	return len(w.calls)
 }
 
+// giveUp gives all that wait an error: nobody will answer them.
+func (w *waiting) giveUp(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.calls {
+		r.answer(nil, err)
+	}
+	w.prune()
+}
+
 // How often a node whose processes are in another version looks whether the number of answers has changed, and how often
 // at the answers themselves: one may have come as another one was dropped.
 const (

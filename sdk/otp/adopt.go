@@ -2,6 +2,7 @@ package otp
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -30,28 +31,34 @@ func (n *Node) reset() {
 func retire(old []*chunk) {
 	for _, c := range old {
 		for i := range c.procs {
-			p := c.procs[i].Load()
-			if p == nil {
-				continue
+			if p := c.procs[i].Load(); p != nil {
+				p.retire()
 			}
-			p.ended.Store(true)
-			p.mu.Lock()
-			if m := p.more; m != nil {
-				for _, t := range m.timers {
-					t.stop()
-				}
-				if m.cancel != nil {
-					m.cancel(ErrAsleep)
-				}
-			}
-			p.more = nil
-			p.mu.Unlock()
 		}
 	}
 }
 
-// crashGap is what is left to the generations of a run that ended without a word.
-const crashGap = 1 << 16
+func (p *process) retire() {
+	p.ended.Store(true)
+	p.mu.Lock()
+	m := p.more
+	p.more = nil
+	p.mu.Unlock()
+	if m == nil {
+		return
+	}
+	for _, t := range m.timers {
+		t.stop()
+	}
+	if m.cancel != nil {
+		m.cancel(ErrAsleep)
+	}
+	for _, w := range m.watchers {
+		if w.tell != nil {
+			w.tell(ErrAsleep)
+		}
+	}
+}
 
 // adopt makes the processes that the log has those of this node. Nothing of theirs is read but their number.
 func (n *Node) adopt(b *book) error {
@@ -64,13 +71,17 @@ func (n *Node) adopt(b *book) error {
 	if n.crashed {
 		b.Next, b.Live, b.Mail = 0, 0, nil
 		b.Top += crashGap
-		if err := n.countPersistent(b); err != nil {
+		n.refs.Add(crashRefs)
+		if err := n.afterCrash(b); err != nil {
 			return err
 		}
 	} else {
 		n.clock = time.Now().Add(-time.Duration(b.Now))
 	}
 	n.collectOnce()
+	if n.crashed {
+		n.abroad.giveUp(ErrKilled) // the processes that they called, and nobody knows whether before they were handled
+	}
 	n.procs.begin(*b)
 	n.lazy.Store(b.Live > 0)
 	n.loading.mail, n.loading.next = b.Mail, b.Next
@@ -78,29 +89,11 @@ func (n *Node) adopt(b *book) error {
 	return nil
 }
 
-// countPersistent finds out how far the places of the processes go that outlive a crash.
-func (n *Node) countPersistent(b *book) error {
-	for _, w := range n.ledger.wards {
-		if !w.k.persist {
-			continue
-		}
-		err := scan(n, w.rows.scan, func(_ string, pid PID) error {
-			b.Live++
-			b.Next, b.Top = max(b.Next, pid.slot()+1), max(b.Top, pid.generation())
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // fetch makes a process out of its row, unless there is none, or it was one already.
 func (n *Node) fetch(pid PID) *process {
 	n.fetching.Lock()
 	defer n.fetching.Unlock()
-	if found := n.procs.get(pid); found != nil || !n.procs.unseen(pid) {
+	if found := n.procs.get(pid); found != nil || n.phase.now.Load() == asleep || !n.procs.unseen(pid) {
 		return found
 	}
 	key := pid.key()
@@ -113,6 +106,9 @@ func (n *Node) fetch(pid PID) *process {
 			continue
 		}
 		p := &process{n: n, kind: w.k, pid: pid, state: state}
+		if err == nil {
+			err = n.onlyIn(w, key)
+		}
 		if err == nil {
 			err = n.unpack(p, key, w)
 		}
@@ -127,29 +123,27 @@ func (n *Node) fetch(pid PID) *process {
 
 // unpack gives a fetched process its baggage and its place. It runs if it has mail.
 func (n *Node) unpack(p *process, key string, w *ward) error {
-	p.flags.Store(rowed)
-	bag, ok, err := n.ledger.bag(key)
+	bag, err := n.baggage(p, key)
 	if err != nil {
 		return err
-	}
-	if ok {
-		p.flags.Or(bagged)
-		if n.crashed {
-			bag = baggage{Names: bag.Names}
-		}
 	}
 	p.word.Store(busy)
 	if w.k.restore != nil {
 		p.signals.put(&mail{do: p.restore})
 	}
 	if err := p.unpack(bag, w.messages); err != nil {
-		p.with(func(m *more) { m.timers = nil })
+		p.retire() // its timers run already
 		return err
 	}
 	n.procs.place(p)
+	if n.crashed {
+		p.touch()
+	}
 	n.names.mu.Lock()
 	for _, name := range bag.Names {
-		n.names.unique[name] = p.pid
+		if n.names.unique[name] == 0 {
+			n.names.unique[name] = p.pid
+		}
 	}
 	n.names.mu.Unlock()
 	for _, topic := range bag.Topics {
@@ -157,6 +151,22 @@ func (n *Node) unpack(p *process, key string, w *ward) error {
 	}
 	p.yield()
 	return nil
+}
+
+// baggage is what a fetched process has beside its state: after a crash its names.
+func (n *Node) baggage(p *process, key string) (bag baggage, err error) {
+	p.flags.Store(rowed)
+	if n.crashed {
+		p.flags.Or(bagged) // of the time before
+		bag.Names = n.bearing[p.pid]
+		delete(n.bearing, p.pid)
+		return bag, nil
+	}
+	bag, ok, err := n.ledger.bag(key)
+	if ok {
+		p.flags.Or(bagged)
+	}
+	return bag, err
 }
 
 // restore is the first thing that a process does which has come from another version, or from before a crash.
@@ -213,9 +223,7 @@ func (n *Node) stopLoading() {
 
 func (n *Node) loadAll(ctx context.Context) error {
 	if n.crashed {
-		if err := n.sweep(ctx); err != nil {
-			return err
-		}
+		return errors.Join(n.sweep(ctx), n.renewBags(ctx))
 	}
 	for _, pid := range n.loading.mail {
 		n.find(pid)
@@ -244,10 +252,15 @@ func (n *Node) findFree(ctx context.Context) error {
 	return nil
 }
 
-// awaitLoaded is for those who need to see all processes that have joined something.
-func (n *Node) awaitLoaded() {
-	if n.lazy.Load() {
-		<-n.loading.done
+// awaitLoaded is for those who need to see all processes that have joined something. It does not outlast s, nor the node.
+func (n *Node) awaitLoaded(s Scope) {
+	if !n.lazy.Load() {
+		return
+	}
+	select {
+	case <-n.loading.done:
+	case <-s.Done():
+	case <-n.Done():
 	}
 }
 
@@ -270,48 +283,4 @@ func (n *Node) known(pid PID) bool {
 		}
 	}
 	return false
-}
-
-// bearerInLog is the PID of a process that waits in the log and has a name.
-func (n *Node) bearerInLog(name Name) PID {
-	if !n.lazy.Load() {
-		return 0
-	}
-	pid, ok := n.ledger.names.Get(string(name))
-	if !ok || n.find(pid) == nil {
-		return 0
-	}
-	n.names.mu.RLock()
-	defer n.names.mu.RUnlock()
-	return n.names.unique[name]
-}
-
-// noteName writes a name that another version, or this one after a crash, has to know.
-func (n *Node) noteName(name Name, p *process) error {
-	if n.ledger == nil || !p.kind.persist && !n.keeping.on.Load() {
-		return nil
-	}
-	n.names.mu.Lock()
-	err := n.ledger.names.Put(string(name), p.pid)
-	n.names.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if !p.kind.persist {
-		return nil
-	}
-	p.flags.Or(bagged)
-	var bag baggage
-	p.with(func(m *more) { bag.Names = append(bag.Names, m.names...) })
-	return n.ledger.putBag(p.pid.key(), bag)
-}
-
-// dropName takes a name out of the log.
-func (n *Node) dropName(name Name) {
-	if n.ledger == nil || n.phase.now.Load() == asleep {
-		return
-	}
-	if _, err := n.ledger.names.Delete(string(name)); err != nil {
-		n.ledger.log.Warn("a name that is free stays in the log", "name", name, "error", err)
-	}
 }

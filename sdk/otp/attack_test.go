@@ -157,7 +157,7 @@ func TestAttackWithCrashes(t *testing.T) {
 		case 2: // somebody suspends a process
 			n := now.Node()
 			name := Name(fmt.Sprint("p", rand.IntN(s.names)))
-			if pid := n.WhereIs(name); pid != 0 {
+			if pid := WhereIs(n, name); pid != 0 {
 				is(t, Suspend(n, pid), nil)
 				is(t, Resume(n, pid), nil)
 			}

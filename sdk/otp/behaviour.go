@@ -34,7 +34,7 @@ type Behaviour[S any] struct {
 	Mailbox   int                                     // DefaultMailbox if 0
 	TrapExit  bool                                    // exits of linked processes are messages: see Exited
 
-	// What follows is for nodes that are hosted: see Open.
+	// What follows is for nodes that are hosted: see Host.
 	State   state.Schema[S]          // how the state reaches another version; its name is that of the behaviour
 	Restore func(c *Ctx, s *S) error // before the first message to a process that has come from another version
 	Persist bool                     // the state is in the log before each answer, and survives a crash

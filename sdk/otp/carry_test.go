@@ -137,12 +137,17 @@ func reads(t *testing.T, n *Node, to Addr, want ...string) {
 // comes waits for a line.
 func comes(t *testing.T, n *Node, to Addr, want string) {
 	t.Helper()
-	for until := time.Now().Add(5 * time.Second); !slices.Contains(lines(t, n, to), want); {
-		if time.Now().After(until) {
-			t.Fatalf("%q does not come: %q", want, lines(t, n, to))
+	waitFor(t, func() bool { return slices.Contains(lines(t, n, to), want) })
+}
+
+// waitsForNothing is a process to which no timer will send anything.
+func waitsForNothing(t *testing.T, n *Node, pid PID) {
+	t.Helper()
+	n.procs.get(pid).with(func(m *more) {
+		if len(m.timers) > 0 {
+			t.Errorf("%s has %d timers", pid, len(m.timers))
 		}
-		time.Sleep(time.Millisecond)
-	}
+	})
 }
 
 func TestMailGoesOnInItsOrder(t *testing.T) {
@@ -170,16 +175,6 @@ func TestMailGoesOnInItsOrder(t *testing.T) {
 	got := <-answers // by a caller who waits in the first version
 	if len(got) != 100 || got[0] != "0" || got[99] != "99" {
 		t.Errorf("the caller got %q", got)
-	}
-}
-
-func waitFor(t *testing.T, ok func() bool) {
-	t.Helper()
-	for until := time.Now().Add(5 * time.Second); !ok(); {
-		if time.Now().After(until) {
-			t.Fatal("it does not come")
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -259,14 +254,16 @@ func TestTimersGoOnWithWhatIsLeft(t *testing.T) {
 	if took := time.Since(began); took < 150*time.Millisecond {
 		t.Errorf("the timer came after %v", took)
 	}
-	for want := range []bool{true, false} {
-		if got, err := Call(v.v2.Node(), late, unset{}); err != nil || got != (want == 0) {
-			t.Errorf("cancel: %v %v", got, err)
+	for _, want := range []bool{true, false} {
+		if got, err := Call(v.v2.Node(), late, unset{}); err != nil || got != want {
+			t.Errorf("cancel: %v %v, want %v", got, err, want)
 		}
 	}
 	waitFor(t, func() bool { s, _ := GetState[logbook](v.v2.Node(), idle); return len(s.Lines) == 1 })
 	reads(t, v.v2.Node(), idle, "otp.Idle")
-	time.Sleep(50 * time.Millisecond)
+	for _, pid := range []PID{soon, late, idle} {
+		waitsForNothing(t, v.v2.Node(), pid)
+	}
 	reads(t, v.v2.Node(), soon, "alarm")
 }
 
@@ -279,14 +276,19 @@ func TestTimerThatIsDueInThePause(t *testing.T) {
 			t.Fatal(err)
 		}
 		v.v1.letGo()
-		time.Sleep(60 * time.Millisecond)
+		waitFor(t, func() bool {
+			ph := &v.v1.n.phase
+			ph.mu.Lock()
+			defer ph.mu.Unlock()
+			return len(ph.late) == 1
+		})
 		next := v.v2
 		if aborted {
 			next = v.v1
 		}
 		next.takeOver(nil, true)
 		comes(t, next.Node(), pid, "alarm")
-		time.Sleep(50 * time.Millisecond)
+		waitsForNothing(t, next.Node(), pid)
 		reads(t, next.Node(), pid, "alarm")
 	}
 }
@@ -318,7 +320,7 @@ func TestNamesAndTopicsHoldInTheNextVersion(t *testing.T) {
 	v := newVoyage(t)
 	a := v.start(Named("a"))
 	b := v.start()
-	is(t, v.v1.Node().Register("b", b), nil)
+	is(t, Register(v.v1.Node(), "b", b), nil)
 	for _, pid := range []PID{a, b} {
 		is(t, Cast(v.v1.Node(), pid, join{"news"}), nil)
 	}
@@ -326,7 +328,7 @@ func TestNamesAndTopicsHoldInTheNextVersion(t *testing.T) {
 	reads(t, v.v1.Node(), b)
 	v.v1.switchTo(v.v2, nil)
 	n := v.v2.Node()
-	if n.WhereIs("a") != a || n.WhereIs("b") != b || n.WhereIs("c") != 0 {
+	if WhereIs(n, "a") != a || WhereIs(n, "b") != b || WhereIs(n, "c") != 0 {
 		t.Error("names are lost")
 	}
 	_, err := Start(n, v.b, nil, Named("a"))
@@ -335,12 +337,12 @@ func TestNamesAndTopicsHoldInTheNextVersion(t *testing.T) {
 		t.Errorf("news went to %d and %d", delivered, shed)
 	}
 	reads(t, n, Name("a"), "x")
-	n.Unregister("b")
+	Unregister(n, "b")
 	is(t, Halt(n, a, nil), nil)
 	v.v2.switchTo(v.v1, nil)
 	n = v.v1.Node()
-	if n.WhereIs("a") != 0 || n.WhereIs("b") != 0 || len(n.Members("news")) != 1 {
-		t.Errorf("names are %s and %s, members %v", n.WhereIs("a"), n.WhereIs("b"), n.Members("news"))
+	if WhereIs(n, "a") != 0 || WhereIs(n, "b") != 0 || len(Members(n, "news")) != 1 {
+		t.Errorf("names are %s and %s, members %v", WhereIs(n, "a"), WhereIs(n, "b"), Members(n, "news"))
 	}
 	reads(t, n, b, "x")
 	v.start(Named("a"))
@@ -467,13 +469,13 @@ func TestSupervisorsTakeTheirChildrenOver(t *testing.T) {
 	}
 	v1, v2 := launch("1.0.0"), launch("2.0.0")
 	v1.takeOver(nil, false)
-	a := v1.Node().WhereIs("a")
+	a := WhereIs(v1.Node(), "a")
 	is(t, Cast(v1.Node(), a, note{"one"}), nil)
 	v1.switchTo(v2, nil)
 	n := v2.Node()
 	reads(t, n, a, "one")
 	SendExit(n, a, ErrKilled)
-	waitFor(t, func() bool { now := n.WhereIs("a"); return now != 0 && now != a })
+	waitFor(t, func() bool { now := WhereIs(n, "a"); return now != 0 && now != a })
 	reads(t, n, Name("a"))
 	v2.switchTo(v1, nil)
 	is(t, Cast(v1.Node(), Name("a"), note{"two"}), nil)

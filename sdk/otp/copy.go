@@ -16,6 +16,7 @@ const (
 	listed uint32 = 1 << iota // it may differ from its rows, and stands in the list of those
 	rowed                     // its state has a row
 	bagged                    // its baggage has one
+	left                      // its rows stay, although it has ended
 )
 
 // keeping is the copy of the processes in the log, while somebody may take them over.
@@ -186,7 +187,7 @@ func (n *Node) writeBag(p *process, key string, mail bool) error {
 	case !bag.empty():
 		p.flags.Or(bagged)
 		for _, name := range bag.Names {
-			if err := n.ledger.names.Put(string(name), p.pid); err != nil {
+			if err := n.noteName(name, p.pid); err != nil {
 				return err
 			}
 		}
@@ -202,7 +203,7 @@ func (n *Node) writeBag(p *process, key string, mail bool) error {
 // erase deletes the rows of a process that has ended. Those of a node that sleeps, or is closed, are another version's.
 // What cannot be deleted goes at the next sweep.
 func (n *Node) erase(p *process) {
-	if n.ledger == nil || n.phase.now.Load() == asleep {
+	if n.ledger == nil || n.phase.now.Load() == asleep || p.flags.Load()&left != 0 {
 		return
 	}
 	key, w := p.pid.key(), n.ledger.byKind[p.kind]
@@ -246,7 +247,10 @@ func (n *Node) sweep(ctx context.Context) error {
 	return n.sweepNames(ctx)
 }
 
-func (n *Node) sweepNames(ctx context.Context) error {
+func (n *Node) sweepNames(ctx context.Context) error { return n.eachName(ctx, n.sweepName) }
+
+// eachName calls f with the names that are in the log.
+func (n *Node) eachName(ctx context.Context, f func(Name) error) error {
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -254,7 +258,7 @@ func (n *Node) sweepNames(ctx context.Context) error {
 		var names []string
 		names, cursor = n.ledger.names.Scan(cursor, scanned)
 		for _, name := range names {
-			if err := n.sweepName(Name(name)); err != nil {
+			if err := f(Name(name)); err != nil {
 				return err
 			}
 		}

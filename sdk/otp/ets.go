@@ -154,7 +154,8 @@ func (t *Table[K, V]) Owner() PID {
 }
 
 // Own makes a process the owner, also if another one is. When it ends, the heir becomes the owner and is told with
-// [Transferred]; with the heir 0, or one that has ended too, the rows are removed.
+// [Transferred]; with the heir 0, or one that has ended too, the rows are removed. They are also when the process has gone on
+// in another version of the service, and with it comes back.
 func (t *Table[K, V]) Own(n *Node, owner, heir PID) error {
 	p := owner.resolve(n)
 	if p == nil {
@@ -163,12 +164,12 @@ func (t *Table[K, V]) Own(n *Node, owner, heir PID) error {
 	t.mu.Lock()
 	t.owner, t.heir = owner, heir
 	t.mu.Unlock()
-	p.watch(watcher{tell: func(error) { t.left(n, owner) }})
+	p.watch(watcher{tell: func(reason error) { t.left(n, owner, reason) }})
 	return nil
 }
 
 // left hands the table of a process that has ended to the heir.
-func (t *Table[K, V]) left(n *Node, owner PID) {
+func (t *Table[K, V]) left(n *Node, owner PID, reason error) {
 	t.mu.Lock()
 	if t.owner != owner {
 		t.mu.Unlock()
@@ -178,7 +179,7 @@ func (t *Table[K, V]) left(n *Node, owner PID) {
 	t.owner, t.heir = 0, 0
 	t.mu.Unlock()
 	q := heir.resolve(n)
-	if heir == 0 || q == nil || t.Own(n, heir, 0) != nil {
+	if reason == ErrAsleep || q == nil || t.Own(n, heir, 0) != nil {
 		t.Clear()
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +14,10 @@ import (
 // to wake up. Handlers that run are finished, and those of others that they wait for. It fails if a handler does not end
 // before ctx does, or if something cannot be written; then everything goes on.
 func (h *Hosted) Freeze(ctx context.Context) error {
+	return h.sleep(ctx, func(ctx context.Context) error { return h.n.root.stop(ctx) }, h.n.still)
+}
+
+func (h *Hosted) sleep(ctx context.Context, stopRoot func(context.Context) error, still stilling) error {
 	n := h.n
 	if n.phase.now.Load() == asleep {
 		return nil
@@ -19,14 +25,14 @@ func (h *Hosted) Freeze(ctx context.Context) error {
 	if err := h.Keep(ctx, func(uint64, uint64) {}); err != nil {
 		return err
 	}
-	if err := n.root.stop(ctx); err != nil {
+	if err := stopRoot(ctx); err != nil {
 		n.root.again(n)
 		return err
 	}
 	n.stopCopier()
 	n.stopLoading()
 	n.phase.set(halting)
-	err := n.freeze(ctx)
+	err := n.freeze(ctx, still)
 	if err != nil {
 		n.goOn()
 		n.root.again(n)
@@ -52,9 +58,12 @@ func (h *Hosted) Thaw() error {
 	return nil
 }
 
-func (n *Node) freeze(ctx context.Context) error {
+// stilling is how a node comes to rest: see still.
+type stilling func(ctx context.Context) ([]*process, error)
+
+func (n *Node) freeze(ctx context.Context, still stilling) error {
 	for ended := true; ended; {
-		owned, err := n.still(ctx)
+		owned, err := still(ctx)
 		n.frozen = owned
 		if err == nil {
 			ended, err = n.writeFrozen()
@@ -172,10 +181,31 @@ func (n *Node) writeBook(handover uint64) error {
 		Messages: n.ledger.shapes(),
 	}
 	b.Next, b.Top, b.Live = n.procs.extent()
+	n.reserved.upTo.Store(b.Top + crashGap/2)
 	for _, p := range n.frozen {
 		if !p.in.empty() && !p.paused && !p.ended.Load() {
 			b.Mail = append(b.Mail, p.pid)
 		}
 	}
 	return n.ledger.books.Put(bookKey, b)
+}
+
+// reserved are the PIDs that no run after a crash gives to other processes.
+type reserved struct {
+	turn sync.Mutex
+	upTo atomic.Uint32 // generations; the log has room for as many again
+}
+
+// reserve sees to it that the PID of a new process is one of them.
+func (n *Node) reserve(pid PID) error {
+	r := &n.reserved
+	if n.ledger == nil || pid.generation() <= r.upTo.Load() {
+		return nil
+	}
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	if pid.generation() <= r.upTo.Load() {
+		return nil
+	}
+	return n.writeBook(0)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/state"
 )
@@ -102,4 +103,70 @@ func TestProcessThatIsTouchedWhileFrozen(t *testing.T) {
 		is(t, v.v1.Thaw(), nil)
 	}
 	is(t, v.v1.Freeze(v.v1.Node().With(timeout(1e9))), nil)
+}
+
+type query struct{ PID PID }
+
+// A handler that hangs as the service stops costs its own process, not those of all others; one that only waits for it is
+// let go. What persists stays in the log, without the message that it hung on.
+func TestLeaveUnderAHandlerThatHangs(t *testing.T) {
+	p := newPort(t)
+	hung, end := make(chan struct{}, 2), make(chan struct{})
+	defer close(end)
+	hangs := func(b *Behaviour[tally]) {
+		OnCast(b, func(_ *Ctx, s *tally, _ add) error { s.N += 100; hung <- struct{}{}; <-end; return nil })
+	}
+	kept, lost := tallyV1(persisting, hangs), tallyV1(hangs, func(b *Behaviour[tally]) { b.Name = "lost" })
+	logs := logbooks(func(b *Behaviour[logbook]) {
+		OnCast(b, func(c *Ctx, s *logbook, m query) error {
+			_, err := Call(c, m.PID, count{})
+			s.Lines = append(s.Lines, fmt.Sprint(errors.Is(err, ErrNoProc)))
+			return nil
+		})
+	})
+	o := Options{Behaviours: []AnyBehaviour{kept, lost, logs}}
+	s := p.launch("1.0.0", o)
+	n := s.Node()
+	a, err := Start(n, kept, nil, Named("a"))
+	is(t, err, nil)
+	counts(t, n, a, 3, 3)
+	b, err := Start(n, lost, nil, Named("b"))
+	is(t, err, nil)
+	waits, err := Start(n, logs, nil, Named("waits"))
+	is(t, err, nil)
+	for _, pid := range []PID{a, b} {
+		is(t, Cast(n, pid, add{}), nil)
+		is(t, Cast(n, pid, add{}), nil) // waits behind it
+		<-hung
+	}
+	is(t, Cast(n, waits, query{b}), nil)
+	waitFor(t, func() bool { return n.procs.get(waits).waits.Load() != nil })
+	ctx := timeout(50 * time.Millisecond)
+	if err := s.Freeze(ctx); err == nil {
+		t.Fatal("it freezes")
+	}
+	is(t, s.Leave(timeout(50*time.Millisecond)), nil)
+	s.stop()
+	n = p.launch("1.0.0", o).Node()
+	counts(t, n, Name("a"), 1, 4)
+	if WhereIs(n, "a") != a || WhereIs(n, "b") != 0 {
+		t.Errorf("a is %s, b %s", WhereIs(n, "a"), WhereIs(n, "b"))
+	}
+	reads(t, n, Name("waits"), "true")
+}
+
+// A process that cannot be read is not one that never comes to rest.
+func TestProcessThatCannotBeReadIsNoObstacle(t *testing.T) {
+	v := newVoyage(t)
+	pid := v.start()
+	v.v1.letGo()
+	if _, err := v.v2.store.Activate(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	bad := baggage{Timers: []alarm{{ID: 1, Message: letter{Name: "note", Body: []byte{0xff}}}}}
+	is(t, v.v2.n.ledger.putBag(pid.key(), bad), nil)
+	is(t, v.v2.Wake(t.Context(), true), nil)
+	_, err := Call(v.v2.Node(), pid, all{})
+	is(t, err, ErrNoProc)
+	is(t, v.v2.Freeze(timeout(5*time.Second)), nil)
 }

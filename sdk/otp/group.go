@@ -74,13 +74,14 @@ func (g *groups) leaveAll(p *process, names []string) {
 }
 
 // Members lists the processes of a topic; one that joined twice is there twice.
-func (n *Node) Members(name string) []PID {
-	g, err := n.enter(n)
+func Members(s Scope, name string) []PID {
+	n := s.node()
+	g, err := n.enter(s)
 	if err != nil {
 		return nil
 	}
 	defer g.leave()
-	n.awaitLoaded()
+	n.awaitLoaded(s)
 	n.groups.mu.RLock()
 	defer n.groups.mu.RUnlock()
 	t := n.groups.topics[name]
@@ -102,7 +103,7 @@ func Publish(s Scope, name string, message any) (delivered, shed int) {
 		return 0, 0
 	}
 	defer g.leave()
-	n.awaitLoaded()
+	n.awaitLoaded(s)
 	n.groups.mu.RLock()
 	t := n.groups.topics[name]
 	n.groups.mu.RUnlock()

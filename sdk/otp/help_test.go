@@ -182,3 +182,13 @@ func timeout(d time.Duration) context.Context {
 	context.AfterFunc(ctx, cancel)
 	return ctx
 }
+
+// waitFor waits for what real time brings.
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("it does not come")
+		}
+	}
+}

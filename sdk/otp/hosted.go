@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/state"
 	"github.com/theseusd/theseus/sdk/supervise"
@@ -18,7 +19,7 @@ import (
 //	        ▼                              │
 //	Wake ─ awake ── Keep ── Freeze ──▶ asleep ── Wake, if nobody else was awake since
 //	                                       ┊
-//	another version's Wake ◀── the log ────┘
+//	another version's Wake ◀── the log ────┘     Leave is a Freeze that always ends
 type Hosted struct{ n *Node }
 
 // Host makes a node whose processes go on in the next version of a service: see sdk.Setup.Node. It sleeps until Wake.
@@ -115,7 +116,8 @@ func (n *Node) stopCopier() {
 
 // Wake makes the processes run here; the store is the writer. They are those that this node has put to sleep, if nobody
 // else was awake since; those that another version has put to sleep; or, after a crash, those that persist. Then the root
-// is started. With keep they are copied all the while: there is somebody who may take over.
+// is started. With keep they are copied all the while: there is somebody who may take over. If the root does not start, the
+// processes are put to sleep again, as they are, for the version before.
 func (h *Hosted) Wake(ctx context.Context, keep bool) error {
 	n := h.n
 	if !n.halted() {
@@ -138,9 +140,18 @@ func (h *Hosted) Wake(ctx context.Context, keep bool) error {
 	}
 	n.goOn()
 	if err := n.root.start(ctx, n); err != nil {
-		return errors.Join(err, h.Freeze(ctx))
+		return errors.Join(err, h.undo(ctx))
 	}
 	return nil
+}
+
+// undoing is how long a Wake that has failed may take to put the processes to sleep again.
+const undoing = 2 * time.Second
+
+func (h *Hosted) undo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoing)
+	defer cancel()
+	return h.Freeze(ctx)
 }
 
 // goOn ends the sleep, or a halt.
@@ -175,7 +186,10 @@ func (h *Hosted) Close() {
 		n.phase.set(asleep)
 		lineages.CompareAndDelete(n.lineage.Load(), n)
 	}
+	n.fetching.Lock()   // whoever fetches after it finds that the node sleeps
+	n.fetching.Unlock() //nolint:staticcheck // there is nothing to do in between
 	n.Close()
+	n.abroad.giveUp(ErrShutdown)
 	n.root.shutdown(supervise.ErrShutdown)
 }
 

@@ -18,9 +18,10 @@ type Ref uint64
 
 // watcher is told of the end of a process, as a message or as a call.
 type watcher struct {
-	ref  Ref
-	by   PID
-	tell func(reason error)
+	ref    Ref
+	by     PID
+	tell   func(reason error)
+	parent bool // a supervisor
 }
 
 func (w watcher) notify(n *Node, pid PID, reason error) {

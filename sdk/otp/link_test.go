@@ -133,17 +133,17 @@ func TestNames(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Node, d *diary) {
 		b := newCounter(d)
 		p, q := begin(t, n, b), begin(t, n, b)
-		is(t, n.Register("x", p), nil)
-		is(t, n.Register("y", p), nil)
-		is(t, n.Register("x", q), ErrTaken)
-		n.Unregister("x")
-		is(t, n.Register("x", q), nil)
+		is(t, Register(n, "x", p), nil)
+		is(t, Register(n, "y", p), nil)
+		is(t, Register(n, "x", q), ErrTaken)
+		Unregister(n, "x")
+		is(t, Register(n, "x", q), nil)
 		SendExit(n, p, errCrash)
 		synctest.Wait()
-		if n.WhereIs("y") != 0 || n.WhereIs("x") != q {
-			t.Errorf("x is %s, y is %s", n.WhereIs("x"), n.WhereIs("y"))
+		if WhereIs(n, "y") != 0 || WhereIs(n, "x") != q {
+			t.Errorf("x is %s, y is %s", WhereIs(n, "x"), WhereIs(n, "y"))
 		}
-		is(t, n.Register("y", p), ErrNoProc)
+		is(t, Register(n, "y", p), ErrNoProc)
 	})
 }
 
@@ -155,7 +155,7 @@ func TestPublish(t *testing.T) {
 		in(t, n, p, join)
 		in(t, n, q, join)
 		in(t, n, q, join)
-		if got := n.Members("news"); len(got) != 3 {
+		if got := Members(n, "news"); len(got) != 3 {
 			t.Errorf("members are %v", got)
 		}
 		if sent, shed := Publish(n, "news", add{1}); sent != 3 || shed != 0 {
@@ -175,7 +175,7 @@ func TestPublish(t *testing.T) {
 		SendExit(n, p, ErrKilled)
 		SendExit(n, q, ErrKilled)
 		synctest.Wait()
-		if sent, _ := Publish(n, "news", add{1}); sent != 0 || n.Members("news") != nil {
+		if sent, _ := Publish(n, "news", add{1}); sent != 0 || Members(n, "news") != nil {
 			t.Errorf("delivered %d", sent)
 		}
 	})
@@ -194,7 +194,7 @@ func TestSupervised(t *testing.T) {
 		go func() { done <- sup.Run(ctx, func() {}) }()
 		synctest.Wait()
 		_, _ = Call(n, Name("c"), inc{By: 1})
-		first := n.WhereIs("c")
+		first := WhereIs(n, "c")
 		_, err = Call(n, Name("c"), fail{Panic: "ouch"})
 		if err == nil {
 			t.Error("no panic")
@@ -202,7 +202,7 @@ func TestSupervised(t *testing.T) {
 		synctest.Wait()
 		has(t, n, Name("c"), 3) // from Init
 		info, err := sup.Child(ctx, "c")
-		if err != nil || PIDOf(info.Child) != n.WhereIs("c") || PIDOf(info.Child) == first || info.Restarts != 1 {
+		if err != nil || PIDOf(info.Child) != WhereIs(n, "c") || PIDOf(info.Child) == first || info.Restarts != 1 {
 			t.Errorf("%+v %v", info, err)
 		}
 		d.is(t, "terminate 4: panic: ouch")

@@ -40,6 +40,8 @@ type Node struct {
 	lazy     atomic.Bool // processes may wait in the log
 	crashed  bool        // of these, only those that persist
 	fetching sync.Mutex
+	bearing  map[PID][]Name // under fetching: the names of those that persist and have not come yet, after a crash
+	reserved reserved
 	frozen   []*process // owned
 	handover uint64     // under which they were frozen
 

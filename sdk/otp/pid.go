@@ -17,15 +17,15 @@ func (p PID) generation() uint32 { return uint32(p >> 32) }
 
 func (p PID) resolve(n *Node) *process { return n.find(p) }
 
-// find is the process of a PID, nil if there is none. One that waits in the log comes to life.
+// find is the process of a PID, nil if there is none. One that waits in the log comes to life, unless the node sleeps.
 func (n *Node) find(p PID) *process {
-	if found := n.procs.get(p); found != nil || !n.lazy.Load() {
+	if found := n.procs.get(p); found != nil || !n.lazy.Load() || n.phase.now.Load() == asleep {
 		return found
 	}
 	return n.fetch(p)
 }
 
-// Name is a process that [Node.Register] gave a name.
+// Name is a process that [Register] gave a name.
 type Name string
 
 func (name Name) resolve(n *Node) *process { return n.find(n.bearer(name)) }

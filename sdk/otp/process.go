@@ -21,7 +21,7 @@ type process struct {
 	held    atomic.Int32 // messages that count towards the bound
 	ended   atomic.Bool
 	waited  atomic.Int32  // handlers of other processes that wait for this one
-	flags   atomic.Uint32 // listed, rowed, bagged
+	flags   atomic.Uint32 // listed, rowed, bagged, left
 	paused  bool          // suspended
 	armed   bool          // an idle timeout runs
 	trace   func(Event)

@@ -18,7 +18,7 @@ type root struct {
 	mu     sync.Mutex
 	wanted bool // it is to be started
 	child  supervise.Child
-	ended  chan struct{} // of the child
+	ended  chan struct{} // closed when nothing of it runs
 }
 
 func newRoot(f func(n *Node) (*supervise.Supervisor, error)) root {
@@ -40,17 +40,31 @@ func (r *root) start(ctx context.Context, n *Node) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		s, err := r.make(n)
-		if err != nil {
-			return fmt.Errorf("otp: the root of the processes: %w", err)
-		}
-		c, err := supervise.Go(s.Run)(ctx)
-		if err != nil {
-			return fmt.Errorf("otp: the root of the processes does not start: %w", err)
-		}
-		r.began(c, n)
-		return nil
+		return r.run(ctx, n)
 	})
+}
+
+func (r *root) run(ctx context.Context, n *Node) error {
+	s, err := r.make(n)
+	if err != nil {
+		return fmt.Errorf("otp: the root of the processes: %w", err)
+	}
+	ended := make(chan struct{})
+	c, err := supervise.Go(func(ctx context.Context, ready func()) error {
+		defer close(ended)
+		return s.Run(ctx, ready)
+	})(ctx)
+	if err != nil {
+		r.began(nil, ended) // it may still be letting go of what it has taken over
+		return fmt.Errorf("otp: the root of the processes does not start: %w", err)
+	}
+	r.began(c, ended)
+	c.Watch(func(reason error) {
+		if !errors.Is(reason, supervise.ErrHandover) && n.Err() == nil {
+			r.fail(fmt.Errorf("it has ended: %w", orNormal(reason)))
+		}
+	})
+	return nil
 }
 
 // want says whether the root is to be started, and returns what was said before.
@@ -61,17 +75,10 @@ func (r *root) want(yes bool) (before bool) {
 	return before
 }
 
-func (r *root) began(c supervise.Child, n *Node) {
-	ended := make(chan struct{})
+func (r *root) began(c supervise.Child, ended chan struct{}) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.child, r.ended = c, ended
-	r.mu.Unlock()
-	c.Watch(func(reason error) {
-		close(ended)
-		if !errors.Is(reason, supervise.ErrHandover) && n.Err() == nil {
-			r.fail(fmt.Errorf("it has ended: %w", orNormal(reason)))
-		}
-	})
 }
 
 func (r *root) fail(err error) {

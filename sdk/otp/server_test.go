@@ -5,6 +5,7 @@ package otp
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,14 +22,14 @@ func TestStart(t *testing.T) {
 		has(t, n, Name("five"), 5)
 		_, err = Start(n, b, nil, Named("five"))
 		is(t, err, ErrTaken)
-		if got := n.WhereIs("five"); got != pid {
+		if got := WhereIs(n, "five"); got != pid {
 			t.Errorf("five is %s", got)
 		}
 		if s := n.Stats(); s.Processes != 1 {
 			t.Errorf("stats are %+v", s)
 		}
 		is(t, Halt(n, pid, nil), nil)
-		if got := n.WhereIs("five"); got != 0 {
+		if got := WhereIs(n, "five"); got != 0 {
 			t.Errorf("five is still %s", got)
 		}
 		begin(t, n, b, Named("five"))
@@ -48,7 +49,7 @@ func TestStartThatDoesNotCome(t *testing.T) {
 		if !errors.As(err, &p) || p.Value != "ouch" {
 			t.Errorf("error is %v", err)
 		}
-		if s := n.Stats(); s.Processes != 0 || n.WhereIs("x") != 0 {
+		if s := n.Stats(); s.Processes != 0 || WhereIs(n, "x") != 0 {
 			t.Errorf("stats are %+v", s)
 		}
 		d.is(t)
@@ -295,7 +296,7 @@ func TestKilledWhileItHandles(t *testing.T) {
 				t.Errorf("error is %v", err)
 			}
 		}
-		if time.Since(began) != 0 || n.WhereIs("x") != 0 {
+		if time.Since(began) != 0 || WhereIs(n, "x") != 0 {
 			t.Errorf("it took %s", time.Since(began))
 		}
 		if s := n.Stats(); s.Orphans != 1 || s.Processes != 0 {
@@ -506,5 +507,27 @@ func TestClosedNode(t *testing.T) {
 		if _, err := Start(n, newCounter(d), nil); err == nil {
 			t.Error("a start on a closed node")
 		}
+	})
+}
+
+// undef_init, undef_terminate, undef_handle_continue and undef_code_change: what a behaviour leaves out does nothing, and
+// cannot be asked for.
+func TestWhatABehaviourMayLeaveOut(t *testing.T) {
+	bubble(t, func(t *testing.T, n *Node, _ *diary) {
+		b := &Behaviour[counter]{Name: "bare"}
+		OnCast(b, func(_ *Ctx, s *counter, m add) error { s.N += m.By; return Continue(settle{}) })
+		OnCall(b, func(_ *Ctx, s *counter, _ get) (int64, error) { return s.N, nil })
+		pid := begin(t, n, b)
+		has(t, n, pid, 0)
+		is(t, Cast(n, pid, add{3}), nil)
+		has(t, n, pid, 3)
+		is(t, Suspend(n, pid), nil)
+		if err := ChangeCode(n, pid, b, nil); err == nil || !strings.Contains(err.Error(), "has no Change") {
+			t.Errorf("%v", err)
+		}
+		is(t, Resume(n, pid), nil)
+		has(t, n, pid, 3)
+		is(t, Halt(n, pid, nil), nil)
+		gone(t, n, pid)
 	})
 }

@@ -2,6 +2,7 @@ package otp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -42,8 +43,8 @@ func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
 	if n.Err() != nil {
 		return nil, fmt.Errorf("otp: the node is closed: %w", context.Cause(n))
 	}
-	if n.ledger != nil && n.ledger.byKind[k] == nil {
-		return nil, fmt.Errorf("otp: the behaviour %s is not in Options.Behaviours of the node", k.name)
+	if err := n.hosts(k); err != nil {
+		return nil, err
 	}
 	g, err := n.enter(s)
 	if err != nil {
@@ -57,7 +58,9 @@ func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
 	}
 	p.touch()
 	c := &Ctx{p: p}
-	err = p.begin(c, s, &o, arg)
+	if err = n.reserve(p.pid); err == nil {
+		err = p.begin(c, s, &o, arg)
+	}
 	if err == nil {
 		err = c.save()
 	}
@@ -67,6 +70,14 @@ func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
 	}
 	p.yield()
 	return p, nil
+}
+
+// hosts refuses a behaviour that could not go on in another version.
+func (n *Node) hosts(k *kind) error {
+	if n.ledger == nil || n.ledger.byKind[k] != nil {
+		return nil
+	}
+	return fmt.Errorf("otp: the behaviour %s is not in Options.Behaviours of the node", k.name)
 }
 
 func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
@@ -92,41 +103,52 @@ func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
 func Child[S any](n *Node, b *Behaviour[S], arg any, options ...Option) supervise.Start {
 	return func(context.Context) (supervise.Child, error) {
 		if n.ledger != nil {
-			if p, err := n.orphan(b.seal(), options); p != nil || err != nil {
-				return (*child)(p), err
+			p, err := n.unsupervised(b.seal(), options)
+			if p != nil || err != nil {
+				return &child{p: p, found: true}, err
 			}
 		}
 		p, err := start(n, b.seal(), arg, options)
 		if err != nil {
 			return nil, err
 		}
-		return (*child)(p), nil
+		return &child{p: p}, nil
 	}
 }
 
 // PIDOf is the process of a child that [Child] started, 0 for any other.
 func PIDOf(c supervise.Child) PID {
 	if own, ok := c.(*child); ok {
-		return own.pid
+		return own.p.pid
 	}
 	return 0
 }
 
 // child is a process in the eyes of its supervisor.
-type child process
+type child struct {
+	p     *process
+	found bool // it was there before its supervisor
+}
 
 var _ supervise.Child = (*child)(nil)
 
-func (c *child) Watch(f func(reason error)) { (*process)(c).watch(watcher{tell: f}) }
-func (c *child) Kill()                      { (*process)(c).kill() }
+func (c *child) Watch(f func(reason error)) { c.p.watch(watcher{tell: f, parent: true}) }
+func (c *child) Kill()                      { c.p.kill() }
 
 func (c *child) Shutdown(reason error) {
-	p := (*process)(c)
-	if reason == supervise.ErrHandover && p.n.ledger != nil {
-		p.release(reason)
+	if c.mayGoOn(reason) {
+		c.p.release(reason)
 		return
 	}
-	p.shutdown(orNormal(reason))
+	c.p.shutdown(orNormal(reason))
+}
+
+// mayGoOn is true if only the supervisor goes.
+func (c *child) mayGoOn(reason error) bool {
+	if errors.Is(reason, supervise.ErrHandover) {
+		return c.p.n.ledger != nil
+	}
+	return c.found && errors.Is(reason, supervise.ErrAborted)
 }
 
 // release has the process go on without its supervisors.
@@ -134,10 +156,10 @@ func (p *process) release(reason error) {
 	var told []watcher
 	p.with(func(m *more) {
 		m.watchers = slices.DeleteFunc(m.watchers, func(w watcher) bool {
-			if w.tell != nil {
+			if w.parent {
 				told = append(told, w)
 			}
-			return w.tell != nil
+			return w.parent
 		})
 	})
 	for _, w := range told {
@@ -145,8 +167,8 @@ func (p *process) release(reason error) {
 	}
 }
 
-// orphan is the process that a child would be, if it is there and has no supervisor.
-func (n *Node) orphan(k *kind, options []Option) (*process, error) {
+// unsupervised is the process that a child would be, if it is there and has no supervisor.
+func (n *Node) unsupervised(k *kind, options []Option) (*process, error) {
 	var o starting
 	for _, option := range options {
 		option(&o)
@@ -165,7 +187,7 @@ func (n *Node) orphan(k *kind, options []Option) (*process, error) {
 	}
 	supervised := false
 	p.with(func(m *more) {
-		supervised = slices.ContainsFunc(m.watchers, func(w watcher) bool { return w.tell != nil })
+		supervised = slices.ContainsFunc(m.watchers, func(w watcher) bool { return w.parent })
 	})
 	if supervised {
 		return nil, nil

@@ -46,7 +46,8 @@ func GetState[S any, A Addr](s Scope, to A) (state S, err error) {
 	return state, err
 }
 
-// ReplaceState puts what f makes of the state in its place. If f panics or fails, the state stays.
+// ReplaceState puts what f makes of the state in its place. If f panics or fails, or the new state of a process that
+// persists cannot be written, the state stays.
 func ReplaceState[S any, A Addr](s Scope, to A, f func(S) (S, error)) error {
 	return sys(s, to, func(c *Ctx) error {
 		own, ok := c.p.state.(*S)
@@ -54,17 +55,25 @@ func ReplaceState[S any, A Addr](s Scope, to A, f func(S) (S, error)) error {
 			return fmt.Errorf("otp: the state of %s is a %T, not a %T", c.p.pid, c.p.state, own)
 		}
 		next, err := f(*own)
-		if err == nil {
-			*own = next
+		if err != nil {
+			return err
+		}
+		before := *own
+		*own = next
+		if err = c.save(); err != nil {
+			*own = before
 		}
 		return err
 	})
 }
 
 // ChangeCode makes a suspended process one of another behaviour, whose Change turns the old state into the new one. If
-// that fails, the process stays what it was, suspended.
+// that fails, the process stays what it was, suspended. A hosted node takes only its own behaviours.
 func ChangeCode[S any, A Addr](s Scope, to A, b *Behaviour[S], extra any) error {
 	k := b.seal()
+	if err := s.node().hosts(k); err != nil {
+		return err
+	}
 	return sys(s, to, func(c *Ctx) error {
 		switch {
 		case !c.p.paused:
@@ -76,9 +85,27 @@ func ChangeCode[S any, A Addr](s Scope, to A, b *Behaviour[S], extra any) error 
 		if err != nil {
 			return err
 		}
-		c.p.kind, c.p.state = k, state
-		return nil
+		return c.become(k, state)
 	})
+}
+
+// become makes the process one of another behaviour, in the log too.
+func (c *Ctx) become(k *kind, state any) error {
+	p, kind, before, flags := c.p, c.p.kind, c.p.state, c.p.flags.Load()
+	p.kind, p.state = k, state
+	moved := kind != k && flags&rowed != 0
+	if moved {
+		p.flags.And(^rowed)
+	}
+	if err := c.save(); err != nil {
+		p.kind, p.state = kind, before
+		p.flags.Or(flags & rowed)
+		return err
+	}
+	if moved {
+		return p.n.ledger.byKind[kind].rows.remove(p.pid.key())
+	}
+	return nil
 }
 
 // Trace calls f for each message that the process begins to handle, in its own goroutine; nil ends that.

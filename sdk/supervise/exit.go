@@ -20,6 +20,10 @@ var ErrIgnore = errors.New("ignore")
 // they can: another one, in another version of the program, takes them over by starting them. Goroutines end.
 var ErrHandover = fmt.Errorf("another version takes over: %w", ErrShutdown)
 
+// ErrAborted is why the children of a supervisor are stopped that does not come up. What it had taken over is let go, as
+// for ErrHandover; what it had started ends.
+var ErrAborted = fmt.Errorf("the supervisor does not come up: %w", ErrShutdown)
+
 // Errors of a supervisor's methods.
 var (
 	ErrNotRunning     = errors.New("supervise: the supervisor does not run")
@@ -70,4 +74,10 @@ func reasonOf(ctx context.Context) error {
 		return ErrShutdown
 	}
 	return cause
+}
+
+// parting is true for reasons for which a child may go on without its supervisor: it is asked, even one that is otherwise
+// killed.
+func parting(reason error) bool {
+	return errors.Is(reason, ErrHandover) || errors.Is(reason, ErrAborted)
 }

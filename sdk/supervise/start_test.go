@@ -92,6 +92,22 @@ func TestSupStartRestartChildReturnsError(t *testing.T) {
 	})
 }
 
+// sup_start_child_returns_error_simple
+func TestSupStartChildReturnsErrorSimple(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.run(Flags{Strategy: Dynamic})
+		spec := w.spec("a")
+		w.kids["a"].fails = 1
+		_, err := w.sup.StartChild(w.Context(), spec)
+		w.is(err, errCrash)
+		n, err := w.sup.Count(w.Context())
+		w.must(err)
+		if n.Specs != 0 {
+			t.Errorf("%+v", n)
+		}
+	})
+}
+
 // sup_start_map_faulty_specs, child_specs and sup_flags: what cannot be is refused before anything starts.
 func TestFaultySpecs(t *testing.T) {
 	w := newWorld(t)

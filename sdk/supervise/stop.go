@@ -32,16 +32,30 @@ func (r *run) stop(c *child, reason error) {
 
 // ask tells a child to end, and returns a channel that says when to kill it: nil for never.
 func (r *run) ask(c *child, reason error) <-chan time.Time {
-	switch {
-	case c.spec.Shutdown == BrutalKill && reason != ErrHandover:
+	switch d := c.patience(reason); d {
+	case BrutalKill:
 		c.proc.Kill()
 		return nil
-	case c.spec.Shutdown == Infinity || c.spec.Shutdown == BrutalKill:
+	case Infinity:
 		c.proc.Shutdown(reason)
 		return nil
+	default:
+		c.proc.Shutdown(reason)
+		return time.After(d)
 	}
-	c.proc.Shutdown(reason)
-	return time.After(c.spec.Shutdown)
+}
+
+// patience is how long a child may take to end; BrutalKill if it is not asked. One that may go on without its supervisor
+// is asked in any case.
+func (c *child) patience(reason error) time.Duration {
+	switch d := c.spec.Shutdown; {
+	case d != BrutalKill || !parting(reason):
+		return d
+	case c.spec.Kind == IsSupervisor:
+		return Infinity
+	default:
+		return 0
+	}
 }
 
 // await returns the reason of a child's end. Exits of others stay in the mailbox.
@@ -80,22 +94,20 @@ func (r *run) stopAtOnce(reason error) {
 			continue
 		}
 		left[c] = true
-		if d := c.spec.Shutdown; d != Infinity && d != BrutalKill && !slices.Contains(times, d) {
+		switch d := c.patience(reason); {
+		case d == BrutalKill:
+			c.proc.Kill()
+			continue
+		case d != Infinity && !slices.Contains(times, d):
 			times = append(times, d)
 		}
-	}
-	for c := range left {
-		if c.spec.Shutdown == BrutalKill && reason != ErrHandover {
-			c.proc.Kill()
-		} else {
-			c.proc.Shutdown(reason)
-		}
+		c.proc.Shutdown(reason)
 	}
 	slices.Sort(times)
 	for _, d := range times {
 		r.gather(left, time.After(time.Until(began.Add(d))))
 		for c := range left {
-			if c.spec.Shutdown == d {
+			if c.patience(reason) == d {
 				c.proc.Kill()
 			}
 		}

@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -33,8 +32,9 @@ func Sup(id string, s *Supervisor) ChildSpec {
 
 // Run starts the children in order, calls ready, and supervises until ctx ends, too many restarts were needed, or
 // significant children have ended. Then it stops the children in reverse order and returns why: ErrShutdown if ctx was
-// merely cancelled. With the cause ErrHandover the children are asked to go on without it. If a child does not start, those before it are stopped and the error is a *StartError. It begins
-// each time with what it was made of, or last changed to.
+// merely cancelled. With the cause ErrHandover the children are asked to go on without it. If a child does not start, those
+// before it are stopped with ErrAborted and the error is a *StartError. It begins each time with what it was made of, or
+// last changed to.
 func (s *Supervisor) Run(ctx context.Context, ready func()) error {
 	r, err := s.begin()
 	if err != nil {
@@ -42,13 +42,13 @@ func (s *Supervisor) Run(ctx context.Context, ready func()) error {
 	}
 	defer s.end(r)
 	if err := r.startAll(ctx); err != nil {
-		r.stopAll(ErrShutdown)
+		r.stopAll(ErrAborted)
 		return err
 	}
 	ready()
 	reason := r.supervise(ctx)
-	if errors.Is(reason, ErrHandover) {
-		r.stopAll(ErrHandover)
+	if parting(reason) {
+		r.stopAll(reason)
 	} else {
 		r.stopAll(ErrShutdown)
 	}

@@ -95,7 +95,7 @@ func ask[R any](ctx context.Context, r *Rooms, room string, m otp.Request[R]) (a
 		if err := r.tree.open(ctx, room); err != nil {
 			return answer, err
 		}
-		if now := r.node.WhereIs(nameIn(room)); now != 0 && now != before {
+		if now := otp.WhereIs(r.node, nameIn(room)); now != 0 && now != before {
 			continue
 		}
 		if _, err := r.tree.next(ctx, room, before); err != nil {

@@ -123,7 +123,7 @@ func nameIn(room string) otp.Name { return otp.Name("room:" + room) }
 // started notes where a room's process is, whenever its supervisor has started one.
 func (t *tree) started(room string, r supervise.Report) {
 	if r.Event == supervise.Started {
-		t.note(room, t.node.WhereIs(nameIn(room)), nil)
+		t.note(room, otp.WhereIs(t.node, nameIn(room)), nil)
 	}
 }
 
