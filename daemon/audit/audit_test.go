@@ -23,13 +23,15 @@ import (
 type book struct {
 	mu   sync.Mutex
 	list []control.Event
+	seq  uint64
 }
 
 func (b *book) add(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for range n {
-		b.list = append(b.list, control.Event{Seq: uint64(len(b.list) + 1), Time: time.Now().UTC(), Kind: "built"})
+		b.seq++
+		b.list = append(b.list, control.Event{Seq: b.seq, Time: time.Now().UTC(), Kind: "built"})
 	}
 }
 
@@ -220,6 +222,102 @@ func TestDiskThatRefuses(t *testing.T) {
 	}
 	if want := "30 lines were lost: the disk did not take them"; lost != want || len(list) != 3+maxQueue+1 {
 		t.Errorf("got %q in %d lines, want %q", lost, len(list), want)
+	}
+}
+
+// dropping is a journal that has dropped its oldest records; the last of them says so.
+type dropping struct{ book }
+
+func (d *dropping) drop(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.list = d.list[n-1:]
+	d.list[0].Kind = "dropped"
+}
+
+func (d *dropping) Since(seq uint64) (list []control.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.list {
+		if e.Seq > seq {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// The disk refuses for so long that the journal drops what was not written: that is said, once, and all else has one line.
+func TestJournalDropsRecordsWhileTheDiskRefuses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	w := &writer{Log: Open(Options{Path: filepath.Join(dir, "audit.jsonl")})}
+	b := &dropping{}
+	w.journal = b
+	b.add(1000)
+	w.write()
+	b.drop(700)
+	w.write()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write()
+	b.add(5)
+	w.write()
+	list := lines(t, w.file.path)
+	exactly(t, list, 700, 1005)
+	if want := "records 1 to 700 have no line: the journal has dropped them, and the disk had not taken them"; list[0].Text != want || len(list) != 1+306 {
+		t.Errorf("%q, and %d lines", list[0].Text, len(list))
+	}
+	again := &writer{Log: Open(Options{Path: w.file.path}), journal: b} // the next daemon adds nothing
+	again.write()
+	if n := len(lines(t, w.file.path)); n != len(list) {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// Whole lines of what was written in part are taken back too, be it later.
+func TestLinesOfAWriteThatFailedAreNotWrittenTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	b := &book{}
+	w := &writer{Log: Open(Options{Path: path}), journal: b}
+	b.add(1)
+	w.write()
+	b.add(3)
+	text, err := encode(b.Since(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.file.f.Write(text[:len(text)-5]); err != nil { // and then the disk refuses, the truncation too
+		t.Fatal(err)
+	}
+	w.file.torn = true
+	w.write()
+	list := lines(t, path)
+	exactly(t, list, 1, 4)
+}
+
+// A rotation that failed half-way goes on where it was, and costs no file.
+func TestRotationThatFailedGoesOn(t *testing.T) {
+	f := newFile(filepath.Join(t.TempDir(), "log"), 100)
+	for _, n := range []int{0, 2, 3} {
+		if err := os.WriteFile(f.name(n), fmt.Append(nil, n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"023", "1023"} {
+		if err := f.rotate(); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for n := 1; n < files; n++ {
+			text, _ := os.ReadFile(f.name(n))
+			got += string(text)
+		}
+		if got != want[:3] {
+			t.Errorf("the older files are %q, want %q", got, want[:3])
+		}
+		if err := os.WriteFile(f.name(0), []byte("1"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

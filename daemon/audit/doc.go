@@ -4,8 +4,9 @@
 //	host, daemon ──Note──┘ └──▶ Events: what `reltool history` shows
 //
 // What holds:
-//   - Every record of the journal gets exactly one line as long as its file is kept. The journal is the truth and the log
-//     follows it: what a crash or a full disk has kept from the log is written later, found by its number.
+//   - Every record of the journal gets exactly one line, in a file that is kept until three newer ones are full. The journal is the
+//     truth and the log follows it: what a crash or a disk that refuses has kept from the log is written later, found by its
+//     number. If the disk refuses for so long that the journal itself has dropped records, hundreds of upgrades, one line says which.
 //   - What no journal has, as crashes of services and starts of the daemon, is written once. If the disk takes nothing
 //     for so long that more than a thousand such lines wait, the oldest are dropped, and a later line says how many.
 //     A service that crashes all the time gets a burst of lines and then one a minute, which says how many it stands for.

@@ -21,6 +21,7 @@ type file struct {
 	max  int64
 	f    *os.File // nil until it is needed
 	size int64    // of the whole lines in f
+	torn bool     // what is behind them was not to be written
 
 	seq   uint64          // the highest number in any file
 	first uint64          // the lowest; what is below was in a file that is gone
@@ -115,9 +116,18 @@ func (f *file) append(text []byte) error {
 		f.size += int64(n)
 		return nil
 	}
-	if cerr := f.f.Truncate(f.size); cerr != nil {
-		f.close() // the next open cuts what is torn
+	f.torn = true
+	_ = f.mend() // else before the next lines
+	return err
+}
+
+// mend takes back what was written in part, be it whole lines: they are written again.
+func (f *file) mend() error {
+	if !f.torn {
+		return nil
 	}
+	err := f.f.Truncate(f.size)
+	f.torn = err != nil
 	return err
 }
 
@@ -130,6 +140,9 @@ func (f *file) ready(n int64) error {
 		if err := f.open(); err != nil {
 			return err
 		}
+	}
+	if err := f.mend(); err != nil {
+		return err
 	}
 	if f.size == 0 || f.size+n <= f.max {
 		return nil
@@ -152,17 +165,27 @@ func (f *file) replaced() bool {
 
 func (f *file) close() {
 	_ = f.f.Close() // what it holds was written or will be written again
-	f.f = nil
+	f.f, f.torn = nil, false
 }
 
-// rotate makes each file the next older one; the oldest goes.
+// rotate makes each file the next older one, up to the first that has room, as after a rotation that failed half-way; the oldest
+// goes if there is none.
 func (f *file) rotate() error {
-	for n := files - 2; n >= 0; n-- {
+	room := 1
+	for room < files-1 && exists(f.name(room)) {
+		room++
+	}
+	for n := room - 1; n >= 0; n-- {
 		if err := os.Rename(f.name(n), f.name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }
 
 // open cuts off a torn end.

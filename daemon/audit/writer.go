@@ -42,7 +42,7 @@ func (w *writer) write() (again <-chan time.Time) {
 // batch writes some lines, and says whether there are more.
 func (w *writer) batch() (more bool, err error) {
 	journaled, own, lost := w.pending()
-	lines := merge(journaled, own)
+	lines := merge(append(w.gap(journaled), journaled...), own)
 	if lost > 0 {
 		lines = append(lines, control.Event{
 			Time: time.Now().UTC(), Kind: Lost, Text: fmt.Sprintf("%d lines were lost: the disk did not take them", lost),
@@ -74,6 +74,19 @@ func (w *writer) pending() (journaled, own []control.Event, lost uint64) {
 	defer w.mu.Unlock()
 	own = append(own, w.queue...)
 	return journaled[:min(len(journaled), maxBatch)], own, w.lost
+}
+
+// gap is a line for records that the journal has dropped before they were written here. The base that stands for them has the number
+// of the last one.
+func (w *writer) gap(journaled []control.Event) []control.Event {
+	from := w.file.seq + 1
+	if len(journaled) == 0 || journaled[0].Seq <= from {
+		return nil
+	}
+	return []control.Event{{
+		Time: journaled[0].Time, Kind: Lost,
+		Text: fmt.Sprintf("records %d to %d have no line: the journal has dropped them, and the disk had not taken them", from, journaled[0].Seq),
+	}}
 }
 
 // written notes what is on disk now. The queue may have lost some of it meanwhile.
