@@ -1,7 +1,13 @@
 package serve
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -50,4 +56,93 @@ func wantAnswer(t *testing.T, c *client, version string) {
 	if got := c.get("/version"); got != version {
 		t.Errorf("%q answers, want %q", got, version)
 	}
+}
+
+// listenPlain is a listener as the keel has them, without multipath TCP.
+func listenPlain(t *testing.T) net.Listener {
+	t.Helper()
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return ln
+}
+
+// Whoever could connect is served, also in the instant in which a listener closes; the keel closes it later than the group.
+func TestNobodyIsResetWhenAListenerCloses(t *testing.T) {
+	before, after := listenPlain(t), listenPlain(t)
+	g := NewGroup(Options{})
+	g.HTTP("http", twin(t, after), &http.Server{Handler: echo("new")})
+	must(t, g.Also("http", twin(t, before)))
+	must(t, g.Arm())
+	defer g.Hangup()
+	var clients sync.WaitGroup
+	var tries, served, failed atomic.Int64
+	closed := make(chan struct{})
+	for range 4 {
+		clients.Go(func() {
+			for {
+				tries.Add(1)
+				nc, err := net.DialTimeout("tcp", before.Addr().String(), 100*time.Millisecond)
+				if err != nil {
+					select {
+					case <-closed:
+						return
+					default:
+						continue // nobody says that it is connected
+					}
+				}
+				if ask(nc) == nil {
+					served.Add(1)
+				} else {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	for served.Load() < 50 {
+		time.Sleep(time.Millisecond)
+	}
+	g.Only()
+	for n := tries.Load(); tries.Load() < n+8; { // other processes have it open still, and clients try
+		time.Sleep(time.Millisecond)
+	}
+	must(t, before.Close())
+	close(closed)
+	clients.Wait()
+	if failed.Load() > 0 {
+		t.Errorf("%d of %d connections were not served", failed.Load(), served.Load()+failed.Load())
+	}
+}
+
+// ask sends one request and wants an answer.
+func ask(nc net.Conn) error {
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(nc, "GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(nc)
+	if err == nil && !bytes.HasPrefix(answer, []byte("HTTP/1.1 200")) {
+		err = errors.New(string(answer))
+	}
+	return err
+}
+
+// A listener that was shut is open again for whoever serves there: its address may come back.
+func TestShutListenerIsOpenAgainOnceSomebodyServes(t *testing.T) {
+	ln := listenPlain(t)
+	newPort("http", twin(t, ln)).shut()
+	if nc, err := net.DialTimeout("tcp", ln.Addr().String(), 100*time.Millisecond); err == nil {
+		_ = nc.Close()
+		t.Error("it was not shut")
+	}
+	g := NewGroup(Options{})
+	g.HTTP("http", twin(t, ln), &http.Server{Handler: echo("again")})
+	must(t, g.Arm())
+	defer g.Hangup()
+	wantAnswer(t, dial(t, ln.Addr()), "again")
 }

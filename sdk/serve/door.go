@@ -93,6 +93,7 @@ func (d *door) ports() []*port { return append([]*port{d.port}, d.also...) }
 
 func (d *door) startAt(p *port) {
 	_ = p.ln.SetDeadline(time.Time{})
+	p.reopen()
 	if p.ended == nil {
 		p.ended = make(chan struct{})
 		go d.accept(p, p.ended)

@@ -124,21 +124,41 @@ func (g *Group) Also(name string, ln net.Listener) error {
 	return nil
 }
 
-// Only closes the listeners that Also has added. Connections that came in there stay.
+// Only closes the listeners that Also has added. Connections that came in there stay. A group that serves has nobody connect there
+// any more, in any process, and serves who has: no connection is reset because its listener closes.
 func (g *Group) Only() {
 	g.turn.Lock()
 	defer g.turn.Unlock()
 	g.mu.Lock()
-	doors := g.doors
+	doors, serves := g.doors, g.phase == serving
 	g.mu.Unlock()
+	if serves {
+		shutAll(doors)
+	}
 	limited, cancel := context.WithTimeout(context.Background(), g.limit)
 	defer cancel()
 	for _, d := range doors {
 		for _, p := range d.also {
-			p.stop(limited.Done())
+			if p.stop(limited.Done()) && serves {
+				d.takeRest(p)
+			}
 			_ = p.ln.Close()
 		}
 		d.also = nil
+	}
+}
+
+// shutAll returns when nobody is about to connect any more at what Also has added.
+func shutAll(doors map[string]*door) {
+	shut := false
+	for _, d := range doors {
+		for _, p := range d.also {
+			p.shut()
+			shut = true
+		}
+	}
+	if shut {
+		<-time.After(shutTime)
 	}
 }
 
