@@ -37,6 +37,7 @@ import (
 //	config = { greeting = "hello" }  # for the service itself
 //	restart = { intensity = 5 }      # instead of the manifest's; type = "transient": only after a failure
 //	shutdown = "20s"                 # for an orderly stop; or "brutal_kill", "infinity"
+//	liveness = "10s"                 # without an answer for so long it is killed, and restarted; 30s if missing; or "off"
 //
 //	[supervisor.backend]             # see SupervisorFile
 //	strategy = "rest_for_one"
@@ -71,6 +72,9 @@ type ServiceFile struct {
 	Config   map[string]any    `toml:"config"`
 	Restart  RestartFile       `toml:"restart"`
 	Shutdown release.Shutdown  `toml:"shutdown"`
+	Liveness release.Liveness  `toml:"liveness"`
+
+	Significant bool `toml:"significant"` // its end may end its supervisor: see SupervisorFile
 }
 
 // Upgrade says what becomes of a dropped package.

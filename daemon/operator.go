@@ -196,12 +196,39 @@ func (d *Daemon) notes() []string {
 		return []string{"theseus.toml has a mistake, which the next build will refuse: " + mistake.Short() + d.meanwhile()}
 	case err != nil:
 		return []string{"theseus.toml cannot be read: " + err.Error()}
+	case len(drift) > 0 && len(d.unknown()) > 0:
+		return d.unknown()
 	case len(drift) > 0 && built != "":
 		return []string{fmt.Sprintf("theseus.toml has changed (%s), and %s has the change: reltool upgrade --apply", strings.Join(drift, ", "), built)}
 	case len(drift) > 0:
 		return []string{fmt.Sprintf("theseus.toml has changed (%s): reltool build", strings.Join(drift, ", "))}
 	}
 	return nil
+}
+
+// unknown says which children of supervisors no service is, of the release that serves: the next build may bring them. What runs is
+// supervised by the tree of its release.
+func (d *Daemon) unknown() (notes []string) {
+	name, _ := d.engine.Current()
+	f, err := d.file.newest()
+	if err != nil || name == "" {
+		return nil
+	}
+	services := release.Requires{}
+	for _, r := range d.engine.Releases() {
+		if r.Name == name {
+			for service := range r.Services {
+				services[service] = nil
+			}
+		}
+	}
+	for _, mistake := range f.supervision().Unknown(services) {
+		var at *appup.ParseError
+		if errors.As(f.inTree(mistake), &at) {
+			notes = append(notes, fmt.Sprintf("%s; %s is supervised without it, and a build that does not bring it is refused", at.Short(), name))
+		}
+	}
+	return notes
 }
 
 // meanwhile says by what the drop folder goes while theseus.toml has a mistake.

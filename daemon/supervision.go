@@ -20,6 +20,21 @@ type SupervisorFile struct {
 	Period    appup.Duration `toml:"period"`    // appup.DefaultPeriod if missing
 	Restart   Restart        `toml:"restart"`   // permanent if missing
 	Children  []string       `toml:"children"`  // services and supervisors, in the order of starting
+
+	AutoShutdown AutoShutdown `toml:"auto_shutdown"` // whether it ends with its significant children; never if missing
+	Significant  bool         `toml:"significant"`   // its own end counts for that of the supervisor above it
+}
+
+// AutoShutdown is whether a supervisor ends with its significant children.
+type AutoShutdown struct{ supervise.AutoShutdown }
+
+// UnmarshalText accepts OTP's words.
+func (a *AutoShutdown) UnmarshalText(text []byte) error {
+	known := []string{supervise.Never.String(), supervise.AnySignificant.String(), supervise.AllSignificant.String()}
+	if !slices.Contains(known, string(text)) {
+		return fmt.Errorf("%q is no auto_shutdown; write %s", text, oneOf(string(text), known))
+	}
+	return a.AutoShutdown.UnmarshalText(text)
 }
 
 // Strategy is who is restarted when one child fails.
@@ -74,7 +89,9 @@ func (f *File) supervision() release.Supervision {
 		s.Supervisors[name] = sup.supervisor()
 	}
 	for name, service := range f.Service {
-		m := release.Member{Restart: service.Restart.Type.Restart, Shutdown: service.Shutdown}
+		m := release.Member{
+			Restart: service.Restart.Type.Restart, Shutdown: service.Shutdown, Liveness: service.Liveness, Significant: service.Significant,
+		}
 		if m == (release.Member{}) {
 			continue
 		}
@@ -89,7 +106,7 @@ func (f *File) supervision() release.Supervision {
 func (s SupervisorFile) supervisor() release.Supervisor {
 	sup := release.Supervisor{
 		Strategy: s.Strategy.Strategy, Intensity: appup.DefaultIntensity, Period: s.Period,
-		Restart: s.Restart.Restart, Children: s.Children,
+		Restart: s.Restart.Restart, Children: s.Children, AutoShutdown: s.AutoShutdown.AutoShutdown, Significant: s.Significant,
 	}
 	if s.Intensity != nil {
 		sup.Intensity = *s.Intensity

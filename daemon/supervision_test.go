@@ -20,13 +20,17 @@ children  = ["limits", "front"]
 [supervisor.front]
 restart  = "transient"
 children = ["chat"]
+auto_shutdown = "all_significant"
 
 [service.limits]
 shutdown = "brutal_kill"
 [service.chat]
 restart.type = "temporary"
+liveness = "off"
+significant = true
 [service.visits]
 restart.intensity = 7
+liveness = "10s"
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -34,8 +38,9 @@ restart.intensity = 7
 	tree, err := f.supervision().Tree()
 	const want = `{"supervisors":{` +
 		`"backend":{"strategy":"rest_for_one","intensity":5,"period":"10s","restart":"permanent","children":["limits","front"]},` +
-		`"front":{"strategy":"one_for_one","intensity":3,"period":"5s","restart":"transient","children":["chat"]}},` +
-		`"services":{"chat":{"restart":"temporary"},"limits":{"restart":"permanent","shutdown":"brutal_kill"}}}`
+		`"front":{"strategy":"one_for_one","intensity":3,"period":"5s","restart":"transient","children":["chat"],"auto_shutdown":"all_significant"}},` +
+		`"services":{"chat":{"restart":"temporary","liveness":"off","significant":true},"limits":{"restart":"permanent","shutdown":"brutal_kill"},` +
+		`"visits":{"restart":"permanent","liveness":"10s"}}}`
 	if err != nil || tree != want {
 		t.Errorf("got  %s, %v\nwant %s", tree, err, want)
 	}
@@ -71,8 +76,23 @@ func TestMistakesInTheTree(t *testing.T) {
 			"[supervisor.a]\nstrategy = \"dynamic\"\nchildren = [\"x\"]",
 			`theseus.toml:2:12: "dynamic" is no strategy; write one of ["one_for_one" "one_for_all" "rest_for_one"]`,
 		},
-		"restart":   {"[service.x]\nrestart.type = \"allways\"", `theseus.toml:2:16: "allways" is no way to restart; write one of ["permanent" "transient" "temporary"]`},
-		"shutdown":  {"[service.x]\nshutdown = \"soon\"", `theseus.toml:2:12: shutdown: "soon" is no duration; write it as "200ms" or "10s", or as "brutal_kill" or "infinity"`},
+		"restart":       {"[service.x]\nrestart.type = \"allways\"", `theseus.toml:2:16: "allways" is no way to restart; write one of ["permanent" "transient" "temporary"]`},
+		"shutdown":      {"[service.x]\nshutdown = \"soon\"", `theseus.toml:2:12: shutdown: "soon" is no duration; write it as "200ms" or "10s", or as "brutal_kill" or "infinity"`},
+		"liveness":      {"[service.x]\nliveness = \"1500ms\"", `theseus.toml:2:12: a liveness of 1.5s: it is counted in whole seconds, from 1s; or "off"`},
+		"no liveness":   {"[service.x]\nliveness = \"never\"", `theseus.toml:2:12: liveness: "never" is no duration; write it as "200ms" or "10s", or "off"`},
+		"auto_shutdown": {"[supervisor.a]\nchildren = [\"x\"]\nauto_shutdown = \"any\"", `theseus.toml:3:17: "any" is no auto_shutdown; write one of ["never" "any_significant" "all_significant"]`},
+		"significant for ever": {
+			"[supervisor.a]\nchildren = [\"x\"]\nauto_shutdown = \"any_significant\"\n[service.x]\nsignificant = true",
+			"theseus.toml:5:1: x is permanent, and cannot be significant: it never ends by itself; make it transient or temporary",
+		},
+		"significant to nobody": {
+			"[supervisor.a]\nchildren = [\"b\"]\n[supervisor.b]\nrestart = \"transient\"\nsignificant = true\nchildren = [\"x\"]",
+			`theseus.toml:5:1: b is significant, and supervisor a does not end with such children; write auto_shutdown = "any_significant" or "all_significant" into [supervisor.a]`,
+		},
+		"significant to the root": {
+			"[service.x]\nrestart.type = \"transient\"\nsignificant = true",
+			"theseus.toml:3:1: x is significant to no supervisor: it is right under the root; name it in the children of one",
+		},
 		"intensity": {"[supervisor.a]\nchildren = [\"x\"]\nintensity = -1", "theseus.toml:3:13: the intensity is negative; 0 is none"},
 		"period":    {"[supervisor.a]\nchildren = [\"x\"]\nperiod = \"1500ms\"", "theseus.toml:3:10: a period of 1.5s: it is counted in whole seconds"},
 		"no period": {"[supervisor.a]\nchildren = [\"x\"]\nperiod = \"0s\"", "theseus.toml:3:10: a duration of 0s is too short"},

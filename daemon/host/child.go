@@ -95,7 +95,7 @@ func (s *service) halting(c *child) (in upgrades.Instance, because string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if because != "" && !s.taken {
-		s.state, s.reason = stateRestarting, because
+		s.state, s.reason, s.last = stateRestarting, because, because
 	}
 	if s.loose && !s.taken {
 		s.state = stateEnded

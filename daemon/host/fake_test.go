@@ -154,6 +154,11 @@ func (f *fakeService) Release(_ context.Context, r *wire.ReleaseRequest) (*wire.
 	return &wire.ReleaseReply{}, nil
 }
 
+// Settle leaves a note in the state directory.
+func (f *fakeService) Settle(context.Context, *wire.SettleRequest) (*wire.SettleReply, error) {
+	return &wire.SettleReply{}, os.WriteFile("settled", fmt.Append(nil, os.Getpid()), 0o600)
+}
+
 func (f *fakeService) Pair(_ context.Context, r *wire.PairRequest) (*wire.PairReply, error) {
 	if r.Listen {
 		return &wire.PairReply{}, os.WriteFile(r.Path, nil, 0o600)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,8 +38,10 @@ type group struct {
 	changed  bool // its strategy or its children, by the last change
 	children []supervise.ChildSpec
 	members  map[string]release.Member
-	culprit  string // the child that is being restarted, by itself or with others
+	culprit  string // the child for whose sake others are restarted, or the group ends
+	verb     string // what it did: failed, or ended
 	why      string
+	ended    string // how the child did that ended last, and is not started again
 	state    string
 	since    time.Time // of running
 	restarts int
@@ -89,9 +92,15 @@ func (g *group) heed(r supervise.Report) {
 	defer g.mu.Unlock()
 	switch r.Event {
 	case supervise.Exited, supervise.StartFailed:
-		g.culprit, g.why = r.ID, fmt.Sprint(r.Reason)
+		g.culprit, g.verb, g.why = r.ID, stateFailed, fmt.Sprint(r.Reason)
 		if errors.Is(r.Reason, supervise.ErrIntensity) {
 			g.why = "too many restarts did not help it"
+		}
+	case supervise.Ended:
+		g.ended = fmt.Sprint(r.Reason)
+	case supervise.GaveUp:
+		if errors.Is(r.Reason, supervise.ErrAutoShutdown) {
+			g.culprit, g.verb, g.why = r.ID, stateEnded, g.ended
 		}
 	case supervise.Started:
 		g.culprit = ""
@@ -155,10 +164,9 @@ func (g *group) run(ctx context.Context, ready func()) error {
 		}
 		return err
 	}
-	reason := g.reason(err)
-	g.tellUp(reason)
+	g.tellUp(err)
 	if !g.begins(err) {
-		g.abandon(stateFailed, g.blame(reason))
+		g.abandon(outcome(err), g.blame(err))
 	}
 	return err
 }
@@ -183,7 +191,7 @@ func (g *group) keep(ctx context.Context, ready func()) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		rested := g.rest()
+		rested := g.rest(outcome(err))
 		g.fail(err)
 		if g.isAwaited() {
 			g.rouse()
@@ -214,11 +222,19 @@ func (g *group) isAwaited() (awaited bool) {
 	return awaited
 }
 
-func (g *group) rest() <-chan struct{} {
+func (g *group) rest(state string) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.resting, g.state = make(chan struct{}), stateFailed
+	g.resting, g.state = make(chan struct{}), state
 	return g.resting
+}
+
+// outcome is what a group is after such an end, and its services with it.
+func outcome(err error) string {
+	if errors.Is(err, supervise.ErrAutoShutdown) {
+		return stateEnded
+	}
+	return stateFailed
 }
 
 // rouse ends a rest.
@@ -252,7 +268,7 @@ func (g *group) up() {
 func (g *group) beginsAgain() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.state == stateRestarting || g.state == stateFailed
+	return g.state == stateRestarting || g.state == stateFailed || g.state == stateEnded
 }
 
 func (g *group) is(state string) {
@@ -269,6 +285,9 @@ func (g *group) reason(err error) string {
 	if !g.lone && g.culprit != "" {
 		how = g.culprit + ": " + how
 	}
+	if errors.Is(err, supervise.ErrAutoShutdown) {
+		return "its significant child " + how
+	}
 	if errors.Is(err, supervise.ErrIntensity) {
 		return release.LimitText(max(g.flags.Intensity, 0), g.flags.Period) + " did not help: " + how
 	}
@@ -282,49 +301,55 @@ func (g *group) reason(err error) string {
 	return fmt.Sprint(err)
 }
 
-// fail tells that the group has failed, and its services with it.
+// fail tells that the group has ended by itself, and its services with it.
 func (g *group) fail(err error) {
-	reason, version := g.reason(err), ""
+	version := ""
 	for _, sub := range g.host.tree.inside(g.name) {
-		sub.is(stateFailed)
+		sub.is(outcome(err))
 	}
 	for _, name := range g.host.tree.under(g.name) {
-		if v, failed := g.host.service(name).down(stateFailed, g.blame(reason)); failed {
+		if v, down := g.host.service(name).down(outcome(err), g.blame(err)); down {
 			version = v
 		}
 	}
-	g.tellFailure(reason, version, g.begins(err))
+	g.tellRest(err, version)
 }
 
-func (g *group) blame(reason string) string {
+// blame is the reason of the services.
+func (g *group) blame(err error) string {
 	if g.lone {
-		return reason
+		return g.reason(err)
 	}
-	return "supervisor " + g.name + " has failed: " + reason
+	return fmt.Sprintf("supervisor %s has %s: %s", g.name, outcome(err), g.reason(err))
 }
 
 // tellUp is for the log and the history, of a supervisor under another one, which decides.
-func (g *group) tellUp(reason string) {
-	g.host.log.Error("supervisor failed", "supervisor", g.name, "reason", reason)
-	g.host.o.Note(g.failure(reason))
+func (g *group) tellUp(err error) {
+	g.host.log.Error("supervisor "+outcome(err), "supervisor", g.name, "reason", g.reason(err))
+	g.host.o.Note(g.event(err))
 }
 
-func (g *group) failure(reason string) control.Event {
-	return control.Event{Kind: audit.Failed, Text: "supervisor " + g.name, Parts: g.host.tree.under(g.name), Reason: reason}
+// event is the end of a group.
+func (g *group) event(err error) control.Event {
+	e := control.Event{Kind: audit.Failed, Text: "supervisor " + g.name, Parts: g.host.tree.under(g.name), Reason: g.reason(err)}
+	if outcome(err) == stateEnded {
+		e.Kind = audit.Stopped
+	}
+	return e
 }
 
-// tellFailure is for the log and the history, of what is right under the root.
-func (g *group) tellFailure(reason, version string, again bool) {
-	e := control.Event{Kind: audit.Failed, Service: g.name, Text: version, Reason: reason, Hint: failedHint}
-	if !g.lone {
-		e = g.failure(reason)
-		e.Hint = failedHint
+// tellRest is for the log and the history, of what is right under the root.
+func (g *group) tellRest(err error, version string) {
+	e := g.event(err)
+	if g.lone {
+		e.Service, e.Text, e.Parts = g.name, version, nil
 	}
 	when := failedRest.String()
-	if !again {
+	e.Hint = failedHint
+	if !g.begins(err) {
 		when, e.Hint = "never by itself", endedHint
 	}
-	g.host.log.Error("FAILED", "what", g.name, "version", version, "reason", reason, "again_in", when, "hint", e.Hint)
+	g.host.log.Error(strings.ToUpper(outcome(err)), "what", g.name, "version", version, "reason", e.Reason, "again_in", when, "hint", e.Hint)
 	g.host.o.Note(e)
 }
 
@@ -335,5 +360,5 @@ func (g *group) because(child string) string {
 	if g.culprit == "" || g.culprit == child {
 		return ""
 	}
-	return fmt.Sprintf("%s failed: %s", g.culprit, g.why)
+	return fmt.Sprintf("%s %s: %s", g.culprit, g.verb, g.why)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/theseusd/theseus/daemon/internal/proc"
 	"github.com/theseusd/theseus/daemon/keel"
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades"
@@ -59,6 +60,8 @@ type Host struct {
 	mu       sync.Mutex // of the map and order alone; never held over a call to a process
 	services map[string]*service
 
+	stopped func(pid int) bool // by a signal; proc.Stopped, but for tests
+
 	tree  *tree
 	bring func(ctx context.Context, p release.Package) (upgrades.Instance, error) // bringUp, but for tests
 }
@@ -84,7 +87,7 @@ func New(o Options) *Host {
 	calm, hurry := context.WithCancel(life)
 	h := &Host{
 		o: o, log: o.Logger, life: life, end: end, going: going, halt: halt, calm: calm, hurry: hurry,
-		services: map[string]*service{},
+		services: map[string]*service{}, stopped: proc.Stopped,
 	}
 	h.tree, h.bring = newTree(h), h.bringUp
 	return h

@@ -50,6 +50,7 @@ type instance struct {
 	answer time.Time // when it last answered
 	missed int       // pings that it has not answered since
 	lost   error     // why it is given up, until it answers a ping
+	hung   string    // why it was killed
 }
 
 var _ upgrades.Instance = (*instance)(nil)
@@ -65,33 +66,19 @@ func (h *Host) instance(p release.Package, handle *proc.Handle, client *plugin.C
 	return in
 }
 
-// watch pings the process, which is also the sign of life that its lease waits for, and cleans up after its death.
+// watch asks the process every second, which is also the sign of life that its lease waits for, and cleans up after its death.
 func (in *instance) watch(ctx context.Context) {
 	defer close(in.over)
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-in.handle.Done():
-			in.client.Kill() // frees what go-plugin holds
-			in.record.forget(in.host.o.Run)
-			s := in.host.service(in.pkg.Name)
-			s.remove(in)
-			s.tidy()
-			return
-		case <-tick.C:
-			in.ping(ctx)
-		}
+	p := pulse{ask: func(ctx context.Context) error { _, err := in.ask(ctx); return err }, heed: in.heed}
+	p.run(ctx, in.handle.Done())
+	if !isDone(in) {
+		return // the host is closed
 	}
-}
-
-func (in *instance) ping(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	_, err := in.ask(ctx) // silence shows in the status page
-	in.heed(err)
+	in.client.Kill() // frees what go-plugin holds
+	in.record.forget(in.host.o.Run)
+	s := in.host.service(in.pkg.Name)
+	s.remove(in)
+	s.tidy()
 }
 
 // ID is stable over a restart of the daemon.
@@ -110,14 +97,25 @@ func (in *instance) Done() <-chan struct{} { return in.handle.Done() }
 
 // exit tells how the process ended.
 func (in *instance) exit() string {
-	if how := in.handle.Exit(); how != "" {
+	if how := in.Exit(); how != "" {
 		return how
 	}
 	return "gone"
 }
 
+// killed is how a process ends that was sent SIGKILL.
+var killed = proc.ExitText(syscall.WaitStatus(syscall.SIGKILL))
+
 // Exit is how the process ended, or "" if nobody here knows.
-func (in *instance) Exit() string { return in.handle.Exit() }
+func (in *instance) Exit() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	how := in.handle.Exit()
+	if in.hung != "" && (how == "" || how == killed) {
+		return in.hung
+	}
+	return how
+}
 
 // seen is the last answer to Status.
 func (in *instance) seen() upgrades.Status {

@@ -45,6 +45,8 @@ type service struct {
 	restarts  int
 	recent    []time.Time // the last of them
 	trouble   string      // why the last restart failed
+	last      string      // how what was restarted last had ended
+	still     int         // seconds for which what serves has given no answer
 
 	home   *group // its supervisor
 	child  *child // what its supervisor watches; nil while there is none
@@ -126,7 +128,7 @@ const maxRecent = 99
 
 func (s *service) restarted(c *child, in upgrades.Instance, took time.Duration) {
 	s.mu.Lock()
-	s.child, s.serving, s.state, s.reason, s.trouble = c, in, stateRunning, "", ""
+	s.child, s.serving, s.state, s.reason, s.trouble, s.still = c, in, stateRunning, "", "", 0
 	s.restarts++
 	s.recent = append(s.recent[max(len(s.recent)-maxRecent, 0):], time.Now())
 	s.mu.Unlock()
@@ -147,6 +149,9 @@ func (h *Host) bringUp(ctx context.Context, p release.Package) (upgrades.Instanc
 	if _, err := in.Activate(ctx, nil, false); err != nil {
 		_ = in.kill() // it is of no use, alive or not
 		return nil, err
+	}
+	if err := in.Settle(ctx); err != nil { // it answers no address of another version: that is for probations
+		h.log.Warn("a version goes on as in a probation", "service", p.Name, "error", err)
 	}
 	return in, nil
 }
@@ -176,7 +181,7 @@ func (s *service) died(in upgrades.Instance) {
 	s.child = nil
 	asked := s.halted // it was to end
 	if !asked {
-		s.state, s.reason = stateRestarting, end.how
+		s.state, s.reason, s.last = stateRestarting, end.how, end.how
 		if !c.group.again(s.name, end.orderly()) {
 			s.state, s.loose = stateEnded, true
 		}
@@ -215,7 +220,7 @@ func (s *service) take() upgrades.Instance {
 func (s *service) give(in upgrades.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.serving, s.taken = in, false
+	s.serving, s.taken, s.still = in, false, 0
 	s.fresh, s.given = s.loose, true
 	s.trouble, s.reason = s.reason, ""
 	s.state = stateRunning

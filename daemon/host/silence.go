@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/theseusd/theseus/daemon/internal/proc"
 )
 
 // silentPings is how many pings in a row a process may leave unanswered before those give up who wait for it. Counting
@@ -40,10 +38,11 @@ func (silence) Is(target error) bool {
 // heed counts the pings that were not answered since the last one that was.
 func (in *instance) heed(err error) {
 	in.mu.Lock()
-	defer in.mu.Unlock()
 	if in.missed++; err == nil {
 		in.missed, in.lost = 0, nil
 	}
+	in.mu.Unlock()
+	in.host.service(in.pkg.Name).pulse(in, err == nil)
 }
 
 // silent is why the process is given up, nil if it is not. Once given up it stays so until it answers a ping.
@@ -59,7 +58,7 @@ func (in *instance) silent() error {
 // look notes whether the process is stopped, and gives it up if it has been at each of the last looks of this call.
 func (in *instance) look(stopped *int) {
 	*stopped++
-	if !proc.Stopped(in.record.PID) {
+	if !in.host.stopped(in.record.PID) {
 		*stopped = 0
 	}
 	if *stopped < stoppedLooks {

@@ -32,6 +32,7 @@ type tree struct {
 	want   release.Supervision
 	order  []string // in which services start, as far as it is known
 	groups map[string]*group
+	force  standing
 	start  time.Time         // of the root
 	home   map[string]string // of each service: its group
 	above  map[string]string // of each group: the one that it is in, or the root
@@ -151,6 +152,22 @@ func (t *tree) arrange(ctx context.Context) {
 		t.host.log.Error("the root cannot be changed", "error", err)
 	}
 	t.enter(ctx, want, fresh)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.force = standing{want, t.groups}
+}
+
+// standing is a tree that is in force: the last one that was arranged to its end.
+type standing struct {
+	shape
+	groups map[string]*group
+}
+
+// inForce returns that tree, and what is still to be arranged, in words.
+func (t *tree) inForce() (now standing, pending []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.force, t.force.Changes(t.want)
 }
 
 // leave takes services and groups out of where they are no longer to be. Their processes go on, unsupervised for a moment.
@@ -263,7 +280,7 @@ func (t *tree) children(g *group, want shape) (list []supervise.ChildSpec) {
 	for _, name := range want.Supervisors[g.name].Children {
 		if sub := t.group(name); sub != nil && want.above[name] == g.name {
 			spec := sub.spec(g.name, sub.run)
-			spec.Restart = want.Supervisors[name].Restart
+			spec.Restart, spec.Significant = want.Supervisors[name].Restart, want.Supervisors[name].Significant
 			list = append(list, spec)
 		} else if want.home[name] == g.name {
 			list = append(list, t.worker(g, name, want))
@@ -275,7 +292,7 @@ func (t *tree) children(g *group, want shape) (list []supervise.ChildSpec) {
 func (t *tree) worker(g *group, name string, want shape) supervise.ChildSpec {
 	s, m := t.host.service(name), want.Services[name]
 	return supervise.ChildSpec{
-		ID: name, Restart: m.Restart, Shutdown: m.Shutdown.Std(),
+		ID: name, Restart: m.Restart, Shutdown: m.Shutdown.Std(), Significant: m.Significant && !g.lone,
 		Start: func(ctx context.Context) (supervise.Child, error) { return s.start(ctx, g) },
 	}
 }

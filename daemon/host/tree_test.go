@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -350,6 +351,46 @@ func TestSlowStartHoldsUpNobodyUnderTheRoot(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		y.wrote("+a")
 	})
+}
+
+// A supervisor ends with its significant children, in order, and by its restart type it stays so.
+func TestAutoShutdown(t *testing.T) {
+	significant := release.Member{Restart: supervise.Transient, Significant: true}
+	for _, c := range []struct {
+		auto    supervise.AutoShutdown
+		restart supervise.Restart
+		ends    []string
+		want    string
+		states  string
+		events  []string
+	}{
+		{supervise.AnySignificant, supervise.Transient, []string{"b"}, "-c -a", "a:ended b:ended c:ended d:running", []string{"crashed b", "stopped c", "stopped a", "stopped supervisor s"}},
+		{supervise.AllSignificant, supervise.Transient, []string{"b"}, "", "a:running b:ended c:running d:running", []string{"crashed b"}},
+		{supervise.AllSignificant, supervise.Temporary, []string{"b", "c"}, "-a", "a:ended b:ended c:ended d:running", []string{"crashed b", "crashed c", "stopped a", "stopped supervisor s"}},
+		{supervise.AnySignificant, supervise.Permanent, []string{"b"}, "-c -a +a +b +c", "a:running b:running c:running d:running", nil},
+	} {
+		t.Run(fmt.Sprint(c.auto, " ", c.restart), func(t *testing.T) {
+			inYard(t, func(y *yard) {
+				y.serve("a", "b", "c", "d")
+				s := sup(supervise.OneForOne, 1, "a", "b", "c")
+				s.AutoShutdown, s.Restart = c.auto, c.restart
+				y.declare(sups{"s": s}, map[string]release.Member{"b": significant, "c": significant})
+				for _, name := range c.ends {
+					y.die(name, "exit status 0")
+				}
+				if c.events != nil {
+					y.noted(c.events...)
+				}
+				time.Sleep(2 * failedRest)
+				y.wrote(c.want)
+				y.states(c.states)
+				if got := y.service("a").view().Reason; c.events != nil && len(c.ends) > 0 && c.want != "" &&
+					got != fmt.Sprintf("supervisor s has ended: its significant child %s: exit status 0", c.ends[len(c.ends)-1]) {
+					t.Errorf("reason %q", got)
+				}
+			})
+		})
+	}
 }
 
 // A name that was a service and becomes a supervisor, or the other way round, leaves nobody unsupervised.

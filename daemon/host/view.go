@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,9 +13,11 @@ import (
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
-// Tree is the supervision tree as it stands. It waits for no supervisor; of a silent process it shows the last answer.
+// Tree is the supervision tree that is in force, and what is to become of it: a supervisor that is at work holds a change up. It
+// waits for none; of a silent process it shows the last answer.
 func (h *Host) Tree() control.Node {
-	v := viewer{shape: h.tree.wanted(), tree: h.tree, services: map[string]control.ServiceStatus{}}
+	v := viewer{tree: h.tree, services: map[string]control.ServiceStatus{}}
+	v.standing, v.pending = h.tree.inForce()
 	for _, s := range h.Services() {
 		v.services[s.Name] = s
 	}
@@ -45,7 +49,8 @@ func (h *Host) mailboxes() map[int]*uint64 {
 
 // viewer draws one picture.
 type viewer struct {
-	shape
+	standing
+	pending   []string
 	tree      *tree
 	services  map[string]control.ServiceStatus // that there is something of
 	mailboxes map[int]*uint64
@@ -55,17 +60,23 @@ func (v *viewer) root() control.Node {
 	n := control.Node{
 		Name: release.Root, Kind: supervise.IsSupervisor.String(), State: stateRunning, Started: v.tree.began(),
 		Strategy: supervise.OneForOne.String(), Restart: supervise.Permanent.String(), Mailbox: waiting(v.tree.root),
+		Pending: v.pending,
 	}
 	for _, name := range v.tops() {
 		n.Children = v.add(n.Children, name, release.Root)
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.services)) {
+		if v.home[name] == "" { // it has come since
+			n.Children = append(n.Children, v.worker(v.services[name]))
+		}
 	}
 	return n
 }
 
 // add appends a child, unless it is a service of which nothing is left.
 func (v *viewer) add(list []control.Node, name, above string) []control.Node {
-	g := v.tree.group(name)
-	if _, declared := v.Supervisors[name]; declared && g != nil {
+	g := v.groups[name]
+	if _, declared := v.Supervisors[name]; declared {
 		return append(list, v.supervisor(g))
 	}
 	s, there := v.services[name]
@@ -75,7 +86,7 @@ func (v *viewer) add(list []control.Node, name, above string) []control.Node {
 	n := v.worker(s)
 	if above == release.Root && g != nil {
 		n.Recent, n.Intensity, n.Period = g.window()
-	} else if g := v.tree.group(above); g != nil {
+	} else if g := v.groups[above]; g != nil {
 		_, _, n.Period = g.window()
 		n.Recent = v.tree.host.service(name).since(time.Duration(n.Period) * time.Second)
 	}
@@ -104,6 +115,7 @@ func (v *viewer) supervisor(g *group) control.Node {
 func (v *viewer) worker(s control.ServiceStatus) control.Node {
 	m := v.Services[s.Name]
 	return control.Node{
+		LastEnd: v.tree.host.service(s.Name).lastEnd(), Liveness: m.Liveness.String(),
 		Name: s.Name, Kind: supervise.Worker.String(), State: s.State, Reason: s.Reason, Version: s.Version, PID: s.PID,
 		Restart: m.Restart.String(), Shutdown: m.Shutdown.String(), Started: s.Started, Restarts: s.Restarts,
 		Mailbox: v.mailboxes[s.PID],
@@ -121,6 +133,13 @@ func (g *group) window() (recent int, intensity *int, period float64) {
 func waiting(s *supervise.Supervisor) *uint64 {
 	n := uint64(s.Waiting())
 	return &n
+}
+
+// lastEnd is how what was restarted last had ended.
+func (s *service) lastEnd() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 // since counts the restarts of the last time.

@@ -65,3 +65,29 @@ func TestTreeLeavesOutWhatIsGone(t *testing.T) {
 		}
 	})
 }
+
+// What was declared and is not in force yet, as a supervisor is at work, is told apart from what is.
+func TestTreeThatIsShownIsTheOneInForce(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a", "b")
+		y.slow["a"] = time.Minute
+		y.die("a", "signal: killed")
+		y.declare(sups{"s": sup(supervise.OneForAll, 4, "a", "b")}, nil)
+		shown := func() (string, []string) {
+			var b strings.Builder
+			n := y.Tree()
+			sketch(n, "", &b)
+			return b.String(), n.Pending
+		}
+		const before = "root running one_for_one\n  a restarting 1.0.0 1/3 in 5s\n  b running 1.0.0 0/3 in 5s\n"
+		got, pending := shown()
+		if got != before || len(pending) != 1 || pending[0] != "supervisor s is new: one_for_all, at most 4 restarts within 5s, of a, b" {
+			t.Errorf("got\n%s%q\nwant\n%s", got, pending, before)
+		}
+		time.Sleep(2 * time.Minute)
+		const after = "root running one_for_one\n  s running one_for_all 0/4 in 5s\n    a running 1.0.0 0 of 1\n    b running 1.0.0 0 of 0\n"
+		if got, pending := shown(); got != after || pending != nil {
+			t.Errorf("got\n%s%q\nwant\n%s", got, pending, after)
+		}
+	})
+}

@@ -12,7 +12,7 @@ const (
 	Exited                   // a child ended and should not have
 	Stopped                  // a child ended because the supervisor wanted it to
 	StopFailed               // so it was, but it was killed or failed on the way
-	GaveUp                   // too many restarts: the supervisor ends
+	GaveUp                   // the supervisor ends by itself: too many restarts, or its significant children have ended
 	Ended                    // a child ended by itself, and is not started again
 )
 

@@ -123,16 +123,10 @@ func (s *Supervisor) Waiting() int {
 
 // autoShutdown ends the supervisor with its significant children, if its flags say so.
 func (r *run) autoShutdown(c *child) {
-	if !c.spec.Significant {
-		return
-	}
-	switch r.flags.AutoShutdown {
-	case AnySignificant:
+	left := func(o *child) bool { return o.spec.Significant && o.state != Terminated }
+	all := r.flags.AutoShutdown == AllSignificant && !slices.ContainsFunc(r.list, left)
+	if c.spec.Significant && (all || r.flags.AutoShutdown == AnySignificant) {
+		r.report(Report{Event: GaveUp, ID: c.spec.ID, Reason: ErrAutoShutdown})
 		r.quit = ErrAutoShutdown
-	case AllSignificant:
-		if !slices.ContainsFunc(r.list, func(o *child) bool { return o.spec.Significant && o.state != Terminated }) {
-			r.quit = ErrAutoShutdown
-		}
-	case Never:
 	}
 }

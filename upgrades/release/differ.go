@@ -41,6 +41,12 @@ func (s Supervisor) changes(name string, now Supervisor) (lines []string) {
 	if s.Restart != now.Restart {
 		add("%s, was %s", now.Restart, s.Restart)
 	}
+	if s.AutoShutdown != now.AutoShutdown {
+		add("auto_shutdown %s, was %s", now.AutoShutdown, s.AutoShutdown)
+	}
+	if s.Significant != now.Significant {
+		add("%s", significance(now.Significant))
+	}
 	if !slices.Equal(s.Children, now.Children) {
 		add("of %s, was of %s", strings.Join(now.Children, ", "), strings.Join(s.Children, ", "))
 	}
@@ -62,8 +68,21 @@ func (s Supervision) members(to Supervision) (lines []string) {
 		if was.Shutdown.Std() != now.Shutdown.Std() {
 			lines = append(lines, fmt.Sprintf("%s has a shutdown of %s, was %s", name, now.Shutdown, was.Shutdown))
 		}
+		if was.Significant != now.Significant {
+			lines = append(lines, name+" is "+significance(now.Significant))
+		}
+		if was.Liveness.Std() != now.Liveness.Std() {
+			lines = append(lines, fmt.Sprintf("%s has a liveness of %s, was %s", name, now.Liveness, was.Liveness))
+		}
 	}
 	return lines
+}
+
+func significance(is bool) string {
+	if is {
+		return "significant to its supervisor"
+	}
+	return "significant no longer"
 }
 
 // Restarted is true if a service, as a member, is started again after its end.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/theseusd/theseus/sdk/supervise"
 	"github.com/theseusd/theseus/upgrades/appup"
 )
 
@@ -44,7 +45,44 @@ func (s Supervision) Check() error {
 			return err
 		}
 	}
+	if err := s.checkSignificant(); err != nil {
+		return err
+	}
 	return s.checkCycle(parents)
+}
+
+// checkSignificant wants children whose end can end their supervisor to end by themselves, and the supervisor to heed it.
+func (s Supervision) checkSignificant() error {
+	for _, name := range slices.Sorted(maps.Keys(s.Supervisors)) {
+		if sup := s.Supervisors[name]; sup.Significant {
+			if err := s.checkHeeded("supervisor."+name, name, sup.Restart); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Services)) {
+		if m := s.Services[name]; m.Significant {
+			if err := s.checkHeeded("service."+name, name, m.Restart); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s Supervision) checkHeeded(path, name string, r supervise.Restart) error {
+	at := s.Parent(name)
+	sup, declared := s.Supervisors[at]
+	switch {
+	case r == supervise.Permanent:
+		return &TreeError{path + ".significant", name + " is permanent, and cannot be significant: it never ends by itself", "make it transient or temporary"}
+	case !declared:
+		return &TreeError{path + ".significant", name + " is significant to no supervisor: it is right under the root", "name it in the children of one"}
+	case sup.AutoShutdown == supervise.Never:
+		return &TreeError{path + ".significant", fmt.Sprintf("%s is significant, and supervisor %s does not end with such children", name, at),
+			fmt.Sprintf(`write auto_shutdown = "any_significant" or "all_significant" into [supervisor.%s]`, at)}
+	}
+	return nil
 }
 
 func (s Supervision) checkChildren(name string, parents map[string]string) error {
@@ -90,11 +128,9 @@ func (s Supervision) CheckServices(services Requires) error {
 		if _, both := services[name]; both {
 			return &TreeError{"supervisor." + name, name + " is a supervisor and a service", "give the supervisor another name"}
 		}
-		for _, child := range s.Supervisors[name].Children {
-			if err := s.checkKnown(name, child, services); err != nil {
-				return err
-			}
-		}
+	}
+	if unknown := s.Unknown(services); len(unknown) > 0 {
+		return unknown[0]
 	}
 	for _, name := range s.top(services) {
 		if err := s.checkOrder(name, services); err != nil {
@@ -104,11 +140,20 @@ func (s Supervision) CheckServices(services Requires) error {
 	return s.checkTops(services)
 }
 
-func (s Supervision) checkKnown(name, child string, services Requires) error {
-	_, supervisor := s.Supervisors[child]
-	if _, service := services[child]; supervisor || service {
-		return nil
+// Unknown lists the children that are neither supervisors nor among the services.
+func (s Supervision) Unknown(services Requires) (list []*TreeError) {
+	for _, name := range slices.Sorted(maps.Keys(s.Supervisors)) {
+		for _, child := range s.Supervisors[name].Children {
+			_, supervisor := s.Supervisors[child]
+			if _, service := services[child]; !supervisor && !service {
+				list = append(list, s.unknown(name, child, services))
+			}
+		}
 	}
+	return list
+}
+
+func (s Supervision) unknown(name, child string, services Requires) *TreeError {
 	e := &TreeError{Path: childOf(name, child), What: fmt.Sprintf("supervisor %s has the child %s, and the release has no such service", name, child)}
 	known := slices.Sorted(maps.Keys(services))
 	known = append(known, slices.Sorted(maps.Keys(s.Supervisors))...)

@@ -30,12 +30,18 @@ type Supervisor struct {
 	Period    appup.Duration     `json:"period"`    // in whole seconds
 	Restart   supervise.Restart  `json:"restart"`   // by its own supervisor
 	Children  []string           `json:"children"`  // services and supervisors, in the order of starting
+
+	AutoShutdown supervise.AutoShutdown `json:"auto_shutdown,omitzero"` // it ends with its significant children
+	Significant  bool                   `json:"significant,omitempty"`  // to its own supervisor
 }
 
 // Member says how a service is a child of its supervisor.
 type Member struct {
 	Restart  supervise.Restart `json:"restart"`
 	Shutdown Shutdown          `json:"shutdown,omitzero"` // DefaultShutdown if 0
+	Liveness Liveness          `json:"liveness,omitzero"` // DefaultLiveness if 0
+
+	Significant bool `json:"significant,omitempty"` // to its supervisor: see AutoShutdown
 }
 
 // DefaultShutdown is how long a service may take to stop in order, until it is killed.
@@ -117,7 +123,7 @@ func (s Supervision) Parent(child string) string {
 
 // Flags are what package supervise needs of a supervisor.
 func (s Supervisor) Flags() supervise.Flags {
-	f := supervise.Flags{Strategy: s.Strategy, Intensity: s.Intensity, Period: s.Period.Std()}
+	f := supervise.Flags{Strategy: s.Strategy, Intensity: s.Intensity, Period: s.Period.Std(), AutoShutdown: s.AutoShutdown}
 	if f.Intensity == 0 {
 		f.Intensity = supervise.NoRestarts
 	}

@@ -113,12 +113,18 @@ func (c *call) showTree(root control.Node, terminal bool) {
 	for _, reason := range reasons {
 		fmt.Fprintln(c.out, reason)
 	}
+	for _, line := range root.Pending {
+		fmt.Fprintln(c.out, "to come, when a supervisor is no longer at work: "+line)
+	}
 }
 
 func draw(w io.Writer, n control.Node, head, under string, b branches, reasons *[]string) {
 	fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\t%s\t%s\t%s\n", head, n.Name, n.State, dash(n.Version), dash(n.Strategy), restarts(n), uptime(n), mailbox(n))
-	if n.Reason != "" {
+	switch {
+	case n.Reason != "":
 		*reasons = append(*reasons, n.Name+": "+n.Reason)
+	case n.LastEnd != "":
+		*reasons = append(*reasons, n.Name+": restarted, because: "+n.LastEnd)
 	}
 	for i, child := range n.Children {
 		if i == len(n.Children)-1 {

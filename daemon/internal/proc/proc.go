@@ -108,6 +108,12 @@ func Stopped(pid int) bool {
 	return err == nil && s.state == 'T'
 }
 
+// Traced is true while somebody traces the process, as a debugger does.
+func Traced(pid int) bool {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	return err == nil && keyed(text, "TracerPid:") > 0
+}
+
 // RSS is the resident memory of a process in bytes, 0 if it is gone.
 func RSS(pid int) uint64 {
 	s, err := readStat(pid)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -119,5 +120,23 @@ func TestNamesOfProgramsDoNotConfuseStat(t *testing.T) {
 	}
 	if _, err := parseStat([]byte("42 (a) S 7")); err == nil {
 		t.Error("half a line is accepted")
+	}
+}
+
+func TestWhoIsTraced(t *testing.T) {
+	runtime.LockOSThread() // the thread that starts it is the one that traces it
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command("sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := cmd.Start(); err != nil {
+		t.Skipf("nothing can be traced here: %v", err)
+	}
+	if !Traced(cmd.Process.Pid) || Traced(os.Getpid()) {
+		t.Errorf("the child is traced: %t, this process: %t", Traced(cmd.Process.Pid), Traced(os.Getpid()))
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if Traced(cmd.Process.Pid) {
+		t.Error("one that is gone is traced")
 	}
 }
