@@ -79,8 +79,10 @@ func (s Supervision) checkHeeded(path, name string, r supervise.Restart) error {
 	case !declared:
 		return &TreeError{path + ".significant", name + " is significant to no supervisor: it is right under the root", "name it in the children of one"}
 	case sup.AutoShutdown == supervise.Never:
-		return &TreeError{path + ".significant", fmt.Sprintf("%s is significant, and supervisor %s does not end with such children", name, at),
-			fmt.Sprintf(`write auto_shutdown = "any_significant" or "all_significant" into [supervisor.%s]`, at)}
+		return &TreeError{
+			path + ".significant", fmt.Sprintf("%s is significant, and supervisor %s does not end with such children", name, at),
+			fmt.Sprintf(`write auto_shutdown = "any_significant" or "all_significant" into [supervisor.%s]`, at),
+		}
 	}
 	return nil
 }
