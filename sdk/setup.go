@@ -13,6 +13,7 @@ import (
 	"github.com/theseusd/theseus/sdk/otp"
 	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/serve/resp"
+	"github.com/theseusd/theseus/sdk/serve/ws"
 	"github.com/theseusd/theseus/sdk/state"
 )
 
@@ -69,6 +70,11 @@ func (s *Setup) RESP(name string, h resp.Handler) { s.RESPServer(name, resp.Serv
 
 // RESPServer is RESP for a service that pushes messages to its clients, as subscriptions do.
 func (s *Setup) RESPServer(name string, srv resp.Server) {
+	s.listen(name, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) })
+}
+
+// WebSocket serves WebSockets on the listener of that name, and plain requests beside them.
+func (s *Setup) WebSocket(name string, srv ws.Server) {
 	s.listen(name, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) })
 }
 

@@ -52,7 +52,7 @@
 // what is left over from earlier reads and lets a waiting connection travel without being woken, or with [Conn.Read]
 // and [Conn.Handover]. A small session ([Conn.SetSession]) travels with the connection, and so do bytes that the next
 // handler is to read again ([Conn.Before]). [Conn.Push] sends a client what it has not asked for, and [Group.StreamEarly]
-// lets the next version do so before the client speaks. Package resp is such a handler.
+// lets the next version do so before the client speaks. Packages resp and ws are such handlers.
 //
 // # The meter
 //

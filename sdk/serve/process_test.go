@@ -26,8 +26,8 @@ import (
 
 const roleEnv = "THESEUS_SERVE_TEST_VERSION"
 
-// TestMain is also the main of the processes that the tests start: they serve HTTP on descriptor 3 and RESP on 4, and
-// do what lines on stdin say.
+// TestMain is also the main of the processes that the tests start: they serve HTTP on descriptor 3, RESP on 4 and
+// WebSockets on 5, and do what lines on stdin say.
 func TestMain(m *testing.M) {
 	if v := os.Getenv(roleEnv); v != "" {
 		child(v)
@@ -50,6 +50,7 @@ func child(version string) {
 		}
 		c.WriteBulk(args[len(args)-1])
 	}))
+	newWall().Stream(g, "ws", inherited(5))
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		began := time.Now()
@@ -99,14 +100,14 @@ func inherited(fd uintptr) net.Listener {
 
 // listeners are what the keel would hold.
 type listeners struct {
-	http, resp net.Listener
-	files      []*os.File
+	http, resp, ws net.Listener
+	files          []*os.File
 }
 
 func listen(t testing.TB) *listeners {
 	t.Helper()
 	l := &listeners{}
-	for _, ln := range []*net.Listener{&l.http, &l.resp} {
+	for _, ln := range []*net.Listener{&l.http, &l.resp, &l.ws} {
 		var err error
 		if *ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -341,4 +342,9 @@ func writeSome(fd int, p []byte) ([]byte, error) {
 		}
 	}
 	return nil, nil
+}
+
+// WithParking makes ctx one for which [Parking] tells when the connection's version is about to hand over.
+func (c *Conn) WithParking(ctx context.Context) context.Context {
+	return context.WithValue(ctx, groupKey{}, c.g)
 }

@@ -1,0 +1,162 @@
+package ws
+
+import (
+	"errors"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/theseusd/theseus/sdk/serve"
+)
+
+// Close codes of RFC 6455; those from 3000 on are the service's own.
+const (
+	CloseNormal    = 1000
+	CloseGoingAway = 1001
+	CloseProtocol  = 1002
+	CloseUTF8      = 1007
+	CloseTooBig    = 1009
+	CloseError     = 1011
+	CloseRestart   = 1012
+)
+
+// A Conn is one client. Its methods may be called from any goroutine, unless they say otherwise.
+type Conn struct {
+	// Value is the service's own, for as long as this process serves the connection.
+	Value any
+
+	c     *serve.Conn
+	limit int
+
+	closing atomic.Bool
+	ended   atomic.Bool
+
+	mu      sync.Mutex // held while the session is written: nobody who sends waits for it
+	session []byte
+
+	failures int // of the loop
+}
+
+// Send sends a message, whole and in the order of the calls, and never waits. If more than Server.MaxQueue bytes would wait
+// for the client it sends nothing and returns serve.ErrSlow.
+func (c *Conn) Send(text bool, message []byte) error {
+	return c.SendFrame(Frame(text, message))
+}
+
+// Frame is a message as it is on the wire, to be sent to many.
+func Frame(text bool, message []byte) []byte {
+	op := ws.OpBinary
+	if text {
+		op = ws.OpText
+	}
+	return appendFrame(make([]byte, 0, len(message)+ws.MaxHeaderSize), op, message)
+}
+
+func appendFrame(b []byte, op ws.OpCode, payload []byte) []byte {
+	return append(appendHeader(b, ws.Header{Fin: true, OpCode: op, Length: int64(len(payload))}), payload...)
+}
+
+// SendFrame is Send for a message that Frame has made.
+func (c *Conn) SendFrame(frame []byte) error {
+	if c.closing.Load() {
+		return net.ErrClosed
+	}
+	return c.c.Push(frame, c.limit)
+}
+
+// Close tells the client that the connection ends, and why; reasons longer than 123 bytes are cut. Messages are no longer
+// given to the service. Only the first call counts.
+func (c *Conn) Close(code int, reason string) {
+	body := ws.NewCloseFrameBody(ws.StatusCode(code), reason[:min(len(reason), 123)])
+	c.closeWith(appendFrame(nil, ws.OpClose, body))
+}
+
+func (c *Conn) closeWith(frame []byte) {
+	if !c.closing.CompareAndSwap(false, true) {
+		return
+	}
+	go c.closed(c.c.Push(frame, math.MaxInt)) // whatever waits, it is the last one
+}
+
+// closed has the next version know that the connection ends, and ends the wait for the client's answer.
+func (c *Conn) closed(err error) {
+	switch {
+	case errors.Is(err, serve.ErrHandover): // the next version serves it
+	case err != nil:
+		_ = c.c.Close()
+	default:
+		c.mu.Lock()
+		_ = c.keep()
+		c.mu.Unlock()
+		c.hangUpLater()
+	}
+}
+
+func (c *Conn) hangUpLater() {
+	time.AfterFunc(CloseLimit, func() {
+		if !c.ended.Load() {
+			_ = c.c.Close()
+		}
+	})
+}
+
+// end is the end of the connection in this process.
+func (c *Conn) end() {
+	c.closing.Store(true)
+	c.ended.Store(true)
+}
+
+// Fail counts the message in hand as failed by the service's own fault. It is for the goroutine of Message.
+func (c *Conn) Fail() { c.failures++ }
+
+// Session is what SetSession left, in this version of the service or in one before.
+func (c *Conn) Session() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
+// SetSession keeps what later versions have to know of the connection, such as its user: at most MaxSession bytes, more is
+// an error.
+func (c *Conn) SetSession(b []byte) error {
+	if len(b) > MaxSession {
+		return errors.New("ws: the session is too large")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = append([]byte(nil), b...)
+	return c.keep()
+}
+
+// RemoteAddr is the client's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.c.RemoteAddr() }
+
+// What travels in front of the session: whether the connection is open, and whether it is being closed.
+const (
+	openBit    = 1
+	closingBit = 2
+)
+
+func isOpen(session []byte) bool { return len(session) > 0 && session[0]&openBit != 0 }
+
+// keep makes the session travel. The lock is held.
+func (c *Conn) keep() error {
+	head := byte(openBit)
+	if c.closing.Load() && !c.ended.Load() {
+		head |= closingBit
+	}
+	return c.c.SetSession(append([]byte{head}, c.session...))
+}
+
+// recall is the other end of keep.
+func (c *Conn) recall(s []byte) {
+	c.session = s[1:]
+	if s[0]&closingBit != 0 {
+		c.closing.Store(true)
+		c.hangUpLater()
+	}
+}

@@ -1,0 +1,113 @@
+package ws
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/serve"
+)
+
+// Limits.
+const (
+	MaxHeader      = 16 << 10         // bytes of an HTTP request's header
+	MaxMessage     = 64 << 10         // bytes of a message, unless Server.MaxMessage says otherwise
+	MaxQueue       = 1 << 20          // bytes that wait for a client, unless Server.MaxQueue says otherwise
+	HandshakeLimit = 10 * time.Second // for a request to arrive
+	CloseLimit     = 2 * time.Second  // for the client's answer to a close
+)
+
+// MaxSession is the most bytes a session may have.
+const MaxSession = serve.MaxSession - 1
+
+// A Server is what is to be done with connections. Its functions may be nil.
+type Server struct {
+	// Admit looks at the request of a client that wants to be a WebSocket. The session that it returns is the connection's. An
+	// error refuses it: a *Refusal with its own status, any other with 403.
+	Admit func(r *http.Request, protocol string) (session []byte, err error)
+	// Open is told of a connection before its first message.
+	Open func(c *Conn)
+	// Message gets a whole message; its bytes are valid until it returns.
+	Message func(c *Conn, text bool, message []byte)
+	// Resume is told of an open connection that came from another process, before anything is read here: Session, Value, Send
+	// and Close may be used. It must be quick.
+	Resume func(c *Conn)
+	// Closed is told that a connection is not served here any more: it has ended or, if moved, it was handed over.
+	Closed func(c *Conn, moved bool)
+
+	HTTP       http.Handler // for all other requests; they are answered with 404 if nil
+	Origins    []string     // hosts beside the service's own whose pages may connect; "*" is any
+	Protocols  []string     // for Sec-WebSocket-Protocol; the client's first that is here is taken
+	MaxMessage int
+	MaxQueue   int
+}
+
+// Refusal is an error of Admit with a status of its own.
+type Refusal struct {
+	Status int
+	Text   string
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Stream serves the connections of a listener.
+func (s Server) Stream(g *serve.Group, name string, ln net.Listener) {
+	d := s.door()
+	g.StreamEarly(name, ln, d.serve, serve.Early{Wanted: isOpen, Resume: d.early})
+}
+
+func (s Server) door() *door {
+	if s.MaxMessage == 0 {
+		s.MaxMessage = MaxMessage
+	}
+	if s.MaxQueue == 0 {
+		s.MaxQueue = MaxQueue
+	}
+	return &door{Server: s}
+}
+
+// door is a server with what it makes for itself.
+type door struct {
+	Server
+	web  *web // for plain requests
+	once sync.Once
+}
+
+// early makes a connection known that came from another process and is open.
+func (d *door) early(sc *serve.Conn, session []byte) { sc.Value = d.resume(sc, session) }
+
+func (d *door) resume(sc *serve.Conn, session []byte) *loop {
+	l := &loop{d: d, sc: sc, c: Conn{c: sc, limit: d.MaxQueue}}
+	l.c.recall(session)
+	if d.Resume != nil {
+		d.Resume(&l.c)
+	}
+	return l
+}
+
+func (d *door) serve(sc *serve.Conn) {
+	l := d.loopOf(sc)
+	if l == nil {
+		return
+	}
+	err := l.run()
+	l.c.end()
+	if d.Closed != nil {
+		d.Closed(&l.c, errors.Is(err, serve.ErrHandover))
+	}
+}
+
+// loopOf is the loop of an open connection; nil if this was a plain request, or nothing.
+func (d *door) loopOf(sc *serve.Conn) *loop {
+	l, known := sc.Value.(*loop)
+	sc.Value = nil
+	if known {
+		return l
+	}
+	if session := sc.Session(); isOpen(session) {
+		return d.resume(sc, session)
+	}
+	return d.handshake(sc)
+}

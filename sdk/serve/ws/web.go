@@ -1,0 +1,81 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/sdk/serve"
+)
+
+// plain has net/http answer one request; the connection ends with it. buf is what was read of it.
+func (d *door) plain(sc *serve.Conn, buf []byte) {
+	d.once.Do(func() { d.web = newWeb(d.HTTP) })
+	nc := &webConn{Conn: sc, rest: buf, over: make(chan struct{})}
+	d.web.conns <- nc
+	<-nc.over
+}
+
+// web is net/http behind a listener of connections that are given to it.
+type web struct{ conns chan net.Conn }
+
+var _ net.Listener = (*web)(nil)
+
+func newWeb(h http.Handler) *web {
+	if h == nil {
+		h = http.NotFoundHandler()
+	}
+	w := &web{conns: make(chan net.Conn)}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: HandshakeLimit, MaxHeaderBytes: MaxHeader,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context { return nc.(*webConn).WithParking(ctx) },
+	}
+	srv.SetKeepAlivesEnabled(false)
+	go func() { _ = srv.Serve(w) }() // it ends with the process
+	return w
+}
+
+func (w *web) Accept() (net.Conn, error) { return <-w.conns, nil }
+func (w *web) Close() error              { return nil }
+func (w *web) Addr() net.Addr            { return &net.TCPAddr{} }
+
+// webConn is a connection with a request that was read in part.
+type webConn struct {
+	*serve.Conn
+	rest []byte
+	once sync.Once
+	over chan struct{}
+}
+
+var _ net.Conn = (*webConn)(nil)
+
+func (c *webConn) Read(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// Close lets the handler of the connection return, which sends what is left and hangs up.
+func (c *webConn) Close() error {
+	c.once.Do(func() { close(c.over) })
+	return nil
+}
+
+// SetDeadline is SetReadDeadline: what a client does not take is waited for by the connection itself.
+func (c *webConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetWriteDeadline does nothing.
+func (c *webConn) SetWriteDeadline(time.Time) error { return nil }
+
+// isNetwork is true for errors of a connection whose client hears nothing any more.
+func isNetwork(err error) bool {
+	var n net.Error
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &n)
+}
