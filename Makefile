@@ -169,6 +169,8 @@ minisign|minisign|the check that minisign understands our signatures
 gcc|gcc libc6-dev|the race detector
 pgrep|procps|the check that no worker of the fault laboratory is left
 git|git|comparison of the wire protocol with the main branch
+node|nodejs|the chat's test with the official Centrifuge client
+npm|npm|the chat's test with the official Centrifuge client
 endef
 export NEEDS
 

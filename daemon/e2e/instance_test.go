@@ -35,6 +35,8 @@ type instance struct {
 	dir         string
 	http, resp  string // addresses of visits and of the cache
 	limits, rls string // of ratelimit, for Redis clients and for Envoy
+	chat        string // of chat, for its clients
+	crowd       *crowd
 	cmd         *exec.Cmd
 	ended       chan error
 	load        *loader
@@ -65,7 +67,8 @@ func (i *instance) configure() error {
 	text := fmt.Sprintf("service.cache.listen.resp = %q\nservice.visits.listen.http = %q\n", i.resp, i.http) +
 		fmt.Sprintf("service.ratelimit.listen.resp = %q\nservice.ratelimit.listen.http = %q\n", i.limits, freePort()) +
 		fmt.Sprintf("service.ratelimit.config.policies = %q\n", filepath.Join(i.dir, "policies.toml")) +
-		fmt.Sprintf("service.breaker.listen.http = %q\n", freePort())
+		fmt.Sprintf("service.breaker.listen.http = %q\n", freePort()) +
+		fmt.Sprintf("service.chat.listen.clients = %q\n", i.chat)
 	return os.WriteFile(filepath.Join(i.dir, "theseus.toml"), []byte(text), 0o644)
 }
 

@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "mangle": mangle, "exits": exits,
+			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "clients": clients, "mangle": mangle, "exits": exits,
 			"smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
 			"pids": pids,
 		},
@@ -192,7 +192,7 @@ func setup(env *testscript.Env) error {
 		}
 	}
 	env.Setenv("PLUGINS", filepath.Join(shared.checkout, "plugins"))
-	i := &instance{dir: filepath.Join(env.WorkDir, "i"), http: freePort(), resp: freePort(), limits: freePort(), rls: freePort()}
+	i := &instance{dir: filepath.Join(env.WorkDir, "i"), http: freePort(), resp: freePort(), limits: freePort(), rls: freePort(), chat: freePort()}
 	env.Values[instanceKey{}] = i
 	if err := i.configure(); err != nil {
 		return err

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"github.com/theseusd/theseus/plugins/chat/internal/protocol"
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
 )
@@ -18,7 +19,14 @@ const version = "1.0.0"
 func main() { sdk.Main(sdk.Service{Name: "chat", Version: version, Setup: setup}) }
 
 func setup(s *sdk.Setup) error {
+	o, err := options(s)
+	if err != nil {
+		return err
+	}
 	c := &chat{rooms: room.New(s)}
+	clients := protocol.New(c.rooms, o)
+	s.WebSocket("clients", clients.WebSocket())
+	s.Go(clients.Run)
 	for _, v := range c.verbs() {
 		s.Verb(v)
 	}

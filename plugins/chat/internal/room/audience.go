@@ -10,9 +10,8 @@ import (
 // Member is somebody who can be in rooms: a client, or a person at a terminal. Its methods must not wait.
 type Member interface {
 	Who() Who
-	Enter(Entered)   // the room has let it in
-	Hear(e *Event)   // in a room that it is in
-	Wants(Kind) bool // so much of the rest may be told to it
+	Enter(Entered) // the room has let it in
+	Hear(e *Event) // in a room that it is in
 }
 
 // Who is what others see of a member.
@@ -24,22 +23,23 @@ type Who struct {
 
 // Entered is how a member comes into a room.
 type Entered struct {
-	Room      string
-	Call      uint32
-	Epoch     string
-	Offset    uint64 // of the last message
-	Missed    []Entry
-	Recovered bool // Missed is all that was missed
+	Room       string
+	Call       uint32
+	Epoch      string
+	Offset     uint64 // of the last message
+	Missed     []Entry
+	Recovering bool // it has asked for what it missed
+	Recovered  bool // Missed is all of that
 }
 
 // Kind of an event.
 type Kind uint8
 
-// What happens in a room. Each kind is a bit, so that members can name several.
+// What happens in a room.
 const (
-	Said   Kind = 1 << iota // a message; its offset is 0 if it is not kept
-	Joined                  // Who came in
-	Left                    // Who went
+	Said   Kind = iota // a message; its offset is 0 if it is not kept
+	Joined             // Who came in
+	Left               // Who went
 )
 
 // Event is what members of a room are told.
@@ -49,10 +49,10 @@ type Event struct {
 	Entry
 	Who Who
 
-	frames [4]atomic.Pointer[[]byte]
+	frames [2]atomic.Pointer[[]byte]
 }
 
-// Frame is the event in one of four forms, made by the first who wants it so.
+// Frame is the event in one of two forms, made by the first who wants it so.
 func (e *Event) Frame(form int, encode func(*Event) []byte) []byte {
 	if b := e.frames[form].Load(); b != nil {
 		return *b
@@ -120,19 +120,6 @@ func (a *Audience) member(client string) Member {
 	return a.members[client]
 }
 
-// Each calls f with every member.
-func (a *Audience) Each(f func(Member)) {
-	a.mu.RLock()
-	list := make([]Member, 0, len(a.members))
-	for _, m := range a.members {
-		list = append(list, m)
-	}
-	a.mu.RUnlock()
-	for _, m := range list {
-		f(m)
-	}
-}
-
 func (a *Audience) circle(room string) *circle {
 	a.mu.RLock()
 	c := a.rooms[room]
@@ -187,15 +174,13 @@ func (c *circle) drop(m Member) bool {
 	return true
 }
 
-// Tell tells an event to the members of its room who want it.
+// Tell tells an event to the members of its room.
 func (a *Audience) Tell(e *Event) {
 	c := a.circle(e.Room)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, m := range c.list {
-		if m.Wants(e.Kind) {
-			m.Hear(e)
-		}
+		m.Hear(e)
 	}
 }
 

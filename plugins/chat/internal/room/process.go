@@ -18,9 +18,9 @@ type Post struct {
 
 // Posted is where a message stands. Again says that it stood there before.
 type Posted struct {
-	Offset uint64
-	Epoch  string
-	Again  bool
+	Offset uint64 `json:"offset"`
+	Epoch  string `json:"epoch"`
+	Again  bool   `json:"again,omitempty"`
 }
 
 // Alter changes a message, or deletes it; what happened is said in the room as well.
@@ -191,7 +191,7 @@ func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error)
 	if m == nil {
 		return none, ErrNoMember
 	}
-	in := Entered{Room: p.Name, Call: e.Call, Epoch: p.room.Epoch, Offset: p.room.Last}
+	in := Entered{Room: p.Name, Call: e.Call, Epoch: p.room.Epoch, Offset: p.room.Last, Recovering: e.Recover}
 	if e.Recover && e.Epoch == p.room.Epoch && e.Offset <= p.room.Last && e.Offset+1 >= p.room.First {
 		in.Missed, err = k.log.Since(p.Name, p.room, e.Offset, MaxRecovered+1)
 		in.Recovered = err == nil && len(in.Missed) <= MaxRecovered

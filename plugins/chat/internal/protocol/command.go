@@ -1,0 +1,215 @@
+package protocol
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/centrifugal/protocol"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
+)
+
+// commands does those of a frame; their answers go in one frame.
+func (c *client) commands(frame []byte) {
+	d := protocol.GetCommandDecoder(c.Form.kind(), frame)
+	defer protocol.PutCommandDecoder(c.Form.kind(), d)
+	var answers []*protocol.Reply
+	for {
+		cmd, err := d.Decode()
+		if cmd != nil {
+			answer, bye := c.command(cmd)
+			if bye != nil {
+				c.close(bye)
+				return
+			}
+			if answer != nil {
+				answers = append(answers, answer)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			c.close(byeBad)
+			return
+		}
+	}
+	c.say(answers...)
+}
+
+// command does one, and returns the answer, if there is one to be given here, or why the connection ends.
+func (c *client) command(cmd *protocol.Command) (*protocol.Reply, *farewell) {
+	c.mu.Lock()
+	c.heard = time.Now()
+	c.mu.Unlock()
+	if cmd.Id == 0 && cmd.Send == nil {
+		if cmd.SizeCF() == 0 {
+			return nil, nil // a pong
+		}
+		return nil, byeBad
+	}
+	if (c.ID == "") != (cmd.Connect != nil) {
+		return nil, byeBad // connect comes first, and once
+	}
+	reply := &protocol.Reply{Id: cmd.Id}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	answered, err := c.do(ctx, cmd, reply)
+	if bye := new(farewell); errors.As(err, &bye) {
+		return nil, bye
+	}
+	if err != nil {
+		e, failed := codeOf(err)
+		if failed {
+			c.conn.Fail()
+		}
+		return &protocol.Reply{Id: cmd.Id, Error: e.reply()}, nil
+	}
+	if !answered {
+		return nil, nil
+	}
+	return reply, nil
+}
+
+// do fills in the reply; false says that somebody else answers, or nobody.
+func (c *client) do(ctx context.Context, cmd *protocol.Command, r *protocol.Reply) (answered bool, err error) {
+	switch {
+	case cmd.Connect != nil:
+		r.Connect, err = c.connect(cmd.Connect)
+	case cmd.Subscribe != nil:
+		return false, c.subscribe(ctx, cmd.Id, cmd.Subscribe)
+	case cmd.Unsubscribe != nil:
+		c.leave(cmd.Unsubscribe.Channel, false)
+		r.Unsubscribe = &protocol.UnsubscribeResult{}
+	case cmd.Publish != nil:
+		r.Publish, err = c.publish(ctx, cmd.Publish)
+	case cmd.History != nil:
+		r.History, err = c.history(cmd.History)
+	case cmd.Presence != nil:
+		r.Presence, err = c.presence(cmd.Presence.Channel)
+	case cmd.PresenceStats != nil:
+		r.PresenceStats, err = c.presenceStats(cmd.PresenceStats.Channel)
+	case cmd.Ping != nil:
+		r.Ping = &protocol.PingResult{}
+	case cmd.Rpc != nil:
+		r.Rpc, err = c.rpc(ctx, cmd.Rpc)
+	case cmd.Refresh != nil:
+		r.Refresh, err = c.refresh(cmd.Refresh)
+	case cmd.Send != nil:
+		return false, nil // for nobody here
+	default:
+		return false, errMethod
+	}
+	return true, err
+}
+
+func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, error) {
+	p, err := c.s.o.Auth.who(q.Token, q.Data)
+	switch {
+	case errors.Is(err, errExpired):
+		return nil, errTokenOld
+	case err != nil:
+		return nil, byeToken
+	}
+	c.mu.Lock()
+	c.ID, c.User, c.Info, c.Expires = rand.Text(), p.user, p.info, p.expires
+	c.Rooms, c.pinged = map[string]subscription{}, time.Now()
+	c.mu.Unlock()
+	c.keep()
+	c.s.rooms.Add(c)
+	ping := uint32(c.s.o.Ping / time.Second)
+	expires, ttl := remaining(p.expires)
+	return &protocol.ConnectResult{Client: c.ID, Version: "theseus", Expires: expires, Ttl: ttl, Ping: ping, Pong: true}, nil
+}
+
+// remaining is how long a token is good, in the words of the protocol.
+func remaining(at time.Time) (expires bool, ttl uint32) {
+	if at.IsZero() {
+		return false, 0
+	}
+	return true, uint32(max(time.Until(at)/time.Second, 1))
+}
+
+func (c *client) refresh(q *protocol.RefreshRequest) (*protocol.RefreshResult, error) {
+	p, err := c.s.o.Auth.who(q.Token, nil)
+	switch {
+	case errors.Is(err, errExpired):
+		return nil, errTokenOld
+	case err != nil || p.user != c.User && !c.s.o.Auth.open():
+		return nil, byeToken
+	}
+	c.mu.Lock()
+	c.Expires = p.expires
+	c.mu.Unlock()
+	c.keep()
+	expires, ttl := remaining(p.expires)
+	return &protocol.RefreshResult{Client: c.ID, Version: "theseus", Expires: expires, Ttl: ttl}, nil
+}
+
+// subscribe is answered by the room.
+func (c *client) subscribe(ctx context.Context, call uint32, q *protocol.SubscribeRequest) error {
+	name := strings.Clone(q.Channel) // it lies in the buffer of the connection
+	c.mu.Lock()
+	_, in := c.Rooms[name]
+	full := len(c.Rooms) >= maxRooms
+	c.mu.Unlock()
+	switch {
+	case in:
+		return errAlready
+	case full:
+		return errLimit
+	case !c.s.rooms.Has(name):
+		return errUnknown
+	}
+	c.mu.Lock()
+	c.Rooms[name] = subscription{JoinLeave: q.JoinLeave}
+	c.mu.Unlock()
+	c.keep()
+	err := c.s.rooms.Enter(ctx, name, room.Enter{
+		Member: c.ID, Call: call, Recover: q.Recover, Epoch: strings.Clone(q.Epoch), Offset: q.Offset,
+	})
+	if err != nil {
+		c.leave(name, true)
+	}
+	return err
+}
+
+// what is said in data by its fields.
+type what struct {
+	ID        string `json:"id"`
+	Ephemeral bool   `json:"ephemeral"`
+}
+
+func (c *client) publish(ctx context.Context, q *protocol.PublishRequest) (*protocol.PublishResult, error) {
+	if !c.isIn(q.Channel) {
+		return nil, errPermission
+	}
+	m, passing, err := c.messageOf(q.Data)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.s.rooms.Post(ctx, strings.Clone(q.Channel), room.Post{Message: m, Passing: passing})
+	return &protocol.PublishResult{}, err
+}
+
+func (c *client) messageOf(data []byte) (m room.Message, passing bool, err error) {
+	if !json.Valid(data) {
+		return m, false, errBad
+	}
+	var w what
+	if data[0] == '{' {
+		_ = json.Unmarshal(data, &w) // fields of other types mean nothing here
+	}
+	if len(w.ID) > maxID {
+		return m, false, errBad
+	}
+	return room.Message{User: c.User, Client: c.ID, ID: w.ID, Data: data}, w.Ephemeral, nil
+}
+
+// maxID is how long the id of a message may be.
+const maxID = 128

@@ -1,0 +1,83 @@
+package protocol
+
+import (
+	"github.com/centrifugal/protocol"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
+	"github.com/theseusd/theseus/sdk/serve/ws"
+)
+
+// form is how a client speaks; it is the number of the form in a room.Event too.
+type form int
+
+const (
+	formJSON form = iota
+	formProtobuf
+)
+
+func (f form) kind() protocol.Type {
+	if f == formProtobuf {
+		return protocol.TypeProtobuf
+	}
+	return protocol.TypeJSON
+}
+
+// frame puts replies into one frame of a WebSocket.
+func (f form) frame(replies ...*protocol.Reply) ([]byte, error) {
+	e := protocol.GetDataEncoder(f.kind())
+	defer protocol.PutDataEncoder(f.kind(), e)
+	for _, r := range replies {
+		b, err := protocol.GetReplyEncoder(f.kind()).Encode(r)
+		if err == nil {
+			err = e.Encode(b)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ws.Frame(f == formJSON, e.FinishNoCopy()), nil
+}
+
+// event is the frame of what happens in a room; nil if it cannot be said.
+func (f form) event(e *room.Event) []byte {
+	return e.Frame(int(f), func(e *room.Event) []byte {
+		b, err := f.frame(&protocol.Reply{Push: push(e)})
+		if err != nil {
+			return nil
+		}
+		return b
+	})
+}
+
+func push(e *room.Event) *protocol.Push {
+	p := &protocol.Push{Channel: e.Room}
+	switch e.Kind {
+	case room.Said:
+		p.Pub = publication(e.Entry)
+	case room.Joined:
+		p.Join = &protocol.Join{Info: info(e.Who)}
+	case room.Left:
+		p.Leave = &protocol.Leave{Info: info(e.Who)}
+	}
+	return p
+}
+
+func publication(e room.Entry) *protocol.Publication {
+	p := &protocol.Publication{Data: e.Data, Offset: e.Offset}
+	if e.User != "" {
+		p.Info = &protocol.ClientInfo{User: e.User, Client: e.Client}
+	}
+	return p
+}
+
+func publications(list []room.Entry) []*protocol.Publication {
+	all := make([]*protocol.Publication, 0, len(list))
+	for _, e := range list {
+		all = append(all, publication(e))
+	}
+	return all
+}
+
+func info(w room.Who) *protocol.ClientInfo {
+	return &protocol.ClientInfo{User: w.User, Client: w.Client, ConnInfo: w.Info}
+}

@@ -1,0 +1,118 @@
+package protocol
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/centrifugal/protocol"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
+)
+
+// history answers with messages from a position on, or with the position alone if the limit is 0.
+func (c *client) history(q *protocol.HistoryRequest) (*protocol.HistoryResult, error) {
+	if !c.isIn(q.Channel) {
+		return nil, errPermission
+	}
+	r, err := c.s.rooms.Find(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	answer := &protocol.HistoryResult{Epoch: r.Epoch, Offset: r.Last}
+	if q.Since != nil && q.Since.Epoch != "" && q.Since.Epoch != r.Epoch {
+		return nil, errPosition
+	}
+	from, to, some := span(q, r)
+	if !some {
+		return answer, nil
+	}
+	list, err := c.s.rooms.Range(q.Channel, from, to, limit(q.Limit))
+	answer.Publications = publications(list)
+	return answer, err
+}
+
+func limit(asked int32) int {
+	if asked < 0 || asked > maxHistory {
+		return maxHistory
+	}
+	return int(asked)
+}
+
+// span is the offsets that a request is about, in its direction.
+func span(q *protocol.HistoryRequest, r room.Room) (from, to uint64, some bool) {
+	first, last := r.First, r.Last
+	switch {
+	case q.Since != nil && q.Reverse:
+		last = min(last, max(q.Since.Offset, 1)-1)
+	case q.Since != nil:
+		first = max(first, q.Since.Offset+1)
+	}
+	if last < first || q.Limit == 0 || q.Since != nil && q.Since.Offset == ^uint64(0) {
+		return 0, 0, false
+	}
+	if q.Reverse {
+		return last, first, true
+	}
+	return first, last, true
+}
+
+// here is who is in a room that the client is in as well.
+func (c *client) here(name string) ([]room.Who, error) {
+	if !c.isIn(name) {
+		return nil, errPermission
+	}
+	return c.s.rooms.Here(name), nil
+}
+
+func (c *client) presence(name string) (*protocol.PresenceResult, error) {
+	here, err := c.here(name)
+	all := make(map[string]*protocol.ClientInfo, len(here))
+	for _, w := range here {
+		all[w.Client] = info(w)
+	}
+	return &protocol.PresenceResult{Presence: all}, err
+}
+
+func (c *client) presenceStats(name string) (*protocol.PresenceStatsResult, error) {
+	here, err := c.here(name)
+	users := map[string]bool{}
+	for _, w := range here {
+		users[w.User] = true
+	}
+	return &protocol.PresenceStatsResult{NumClients: uint32(len(here)), NumUsers: uint32(len(users))}, err
+}
+
+// asked is what the methods of rpc are asked with.
+type asked struct {
+	Room   string          `json:"room"`
+	Offset uint64          `json:"offset"`
+	Data   json.RawMessage `json:"data"`
+}
+
+func (c *client) rpc(ctx context.Context, q *protocol.RPCRequest) (*protocol.RPCResult, error) {
+	var a asked
+	if len(q.Data) > 0 && json.Unmarshal(q.Data, &a) != nil {
+		return nil, errBad
+	}
+	var v any
+	var err error
+	switch {
+	case q.Method == "rooms":
+		v, err = c.s.rooms.Names()
+	case q.Method != "edit" && q.Method != "delete":
+		return nil, errMethod
+	case !c.isIn(a.Room):
+		return nil, errPermission
+	case q.Method == "edit" && len(a.Data) == 0:
+		return nil, errBad
+	case q.Method == "edit":
+		v, err = c.s.rooms.Alter(ctx, a.Room, room.Alter{Offset: a.Offset, User: c.User, Data: a.Data})
+	default:
+		v, err = c.s.rooms.Alter(ctx, a.Room, room.Alter{Offset: a.Offset, User: c.User})
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(v)
+	return &protocol.RPCResult{Data: b}, err
+}

@@ -1,0 +1,150 @@
+package protocol
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
+	"github.com/theseusd/theseus/sdk/serve/ws"
+)
+
+// Path is where the WebSocket is.
+const Path = "/connection/websocket"
+
+// Limits of a client.
+const (
+	maxRooms     = 128              // that it may be in
+	maxHistory   = 1000             // messages in an answer
+	patience     = 5 * time.Second  // for a room's answer
+	pingEvery    = 25 * time.Second // unless Options.Ping says otherwise
+	pongWithin   = 10 * time.Second
+	connectTime  = 10 * time.Second // for the first command
+	refreshGrace = 25 * time.Second // after a token's end
+)
+
+// Options of a Server. The zero value works.
+type Options struct {
+	Auth    Auth
+	Origins []string      // see ws.Server
+	Skip    bool          // a client that is too slow loses a subscription and reads the history; else it is disconnected
+	Queue   int           // bytes that wait for a client at most; ws.MaxQueue if 0
+	Ping    time.Duration // pingEvery if 0
+	HTTP    http.Handler  // see ws.Server
+}
+
+// Server has the clients.
+type Server struct {
+	rooms *room.Rooms
+	o     Options
+
+	mu      sync.Mutex
+	clients map[*client]struct{}
+}
+
+// New makes a server of rooms.
+func New(rooms *room.Rooms, o Options) *Server {
+	if o.Ping == 0 {
+		o.Ping = pingEvery
+	}
+	return &Server{rooms: rooms, o: o, clients: map[*client]struct{}{}}
+}
+
+// protobuf is how a client asks for it.
+const protobuf = "centrifuge-protobuf"
+
+// WebSocket is the server for package ws.
+func (s *Server) WebSocket() ws.Server {
+	return ws.Server{
+		Admit: admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.closed,
+		HTTP: s.o.HTTP, Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
+	}
+}
+
+// admit notes which form the client speaks.
+func admit(r *http.Request, spoken string) ([]byte, error) {
+	if r.URL.Path != Path {
+		return nil, &ws.Refusal{Status: http.StatusNotFound, Text: "the chat is at " + Path}
+	}
+	first := session{Form: formJSON}
+	if q := r.URL.Query(); spoken == protobuf || q.Get("format") == "protobuf" || q.Get("cf_protocol") == "protobuf" {
+		first.Form = formProtobuf
+	}
+	return json.Marshal(first)
+}
+
+// opened makes a client of a connection, be it new or from another version.
+func (s *Server) opened(c *ws.Conn) {
+	if cl := s.enter(c); cl != nil {
+		c.Value = cl
+	}
+}
+
+func (s *Server) enter(c conn) *client {
+	cl := &client{s: s, conn: c, since: time.Now(), heard: time.Now()}
+	if err := json.Unmarshal(c.Session(), &cl.session); err != nil {
+		c.Close(ws.CloseError, "the session of another version cannot be read")
+		return nil
+	}
+	s.mu.Lock()
+	s.clients[cl] = struct{}{}
+	s.mu.Unlock()
+	if cl.ID != "" {
+		s.rooms.Add(cl)
+	}
+	for name := range cl.Rooms {
+		s.rooms.Join(name, cl, true)
+	}
+	return cl
+}
+
+func (s *Server) closed(c *ws.Conn, moved bool) {
+	if cl, ok := c.Value.(*client); ok {
+		s.exit(cl, moved)
+	}
+}
+
+// exit takes a client out. One that was handed over has not left.
+func (s *Server) exit(cl *client, moved bool) {
+	s.mu.Lock()
+	delete(s.clients, cl)
+	s.mu.Unlock()
+	for _, name := range cl.in() {
+		s.rooms.Leave(name, cl, moved)
+	}
+	s.rooms.Audience.Remove(cl)
+}
+
+func (s *Server) message(c *ws.Conn, _ bool, frame []byte) {
+	if cl, ok := c.Value.(*client); ok {
+		cl.commands(frame)
+	}
+}
+
+// Run pings the clients and closes those that are gone.
+func (s *Server) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			for _, cl := range s.all() {
+				cl.tend(now)
+			}
+		}
+	}
+}
+
+func (s *Server) all() []*client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*client, 0, len(s.clients))
+	for cl := range s.clients {
+		list = append(list, cl)
+	}
+	return list
+}

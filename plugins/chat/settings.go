@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/protocol"
+	"github.com/theseusd/theseus/sdk"
+)
+
+// settings are what theseus.toml may say under [service.chat.config].
+type settings struct {
+	Tokens  map[string]string `json:"tokens"`  // static tokens, and their users
+	Secret  string            `json:"secret"`  // of JSON Web Tokens
+	Origins []string          `json:"origins"` // hosts whose pages may connect, beside this one
+	Slow    string            `json:"slow"`    // what becomes of a client that does not keep up
+	Queue   int               `json:"queue"`   // bytes that may wait for a client
+	Ping    string            `json:"ping"`    // how often clients are asked whether they are there
+}
+
+func options(s *sdk.Setup) (o protocol.Options, err error) {
+	c := settings{Slow: "disconnect", Queue: 1 << 20, Ping: "25s"}
+	if err := s.Config(&c); err != nil {
+		return o, err
+	}
+	o = protocol.Options{Origins: c.Origins, Queue: c.Queue, Skip: c.Slow == "skip"}
+	o.Auth = protocol.Auth{Tokens: c.Tokens, Secret: []byte(c.Secret)}
+	if o.Ping, err = time.ParseDuration(c.Ping); err != nil || o.Ping < time.Second {
+		return o, fmt.Errorf("config ping = %q: want a duration of at least 1s, such as 25s", c.Ping)
+	}
+	switch {
+	case c.Slow != "disconnect" && c.Slow != "skip":
+		return o, fmt.Errorf("config slow = %q: want disconnect or skip", c.Slow)
+	case c.Queue < 64<<10:
+		return o, fmt.Errorf("config queue = %d: want at least 65536 bytes", c.Queue)
+	case c.Secret != "" && len(c.Secret) < 32:
+		return o, fmt.Errorf("config secret: want at least 32 characters")
+	}
+	return o, nil
+}
