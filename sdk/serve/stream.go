@@ -181,6 +181,39 @@ func (c *Conn) Handover(unread, unsent []byte) {
 	c.atRest()
 }
 
+// Rest is for a handler that sees, by Parking, that this version is about to hand over, and has more to do than a park
+// should wait for. It keeps held as ReadMore does, and returns when it is decided who goes on: ErrHandover if the connection
+// goes, and then the handler must simply return; nil if the handler goes on with what it held. All the while the connection is
+// served, so what is pushed to it is not lost.
+func (c *Conn) Rest(held []byte) error {
+	for {
+		stop := c.rests(held)
+		if stop == nil {
+			return nil
+		}
+		<-stop.done
+		if stop.handed {
+			return ErrHandover
+		}
+	}
+}
+
+// rests has the connection at rest for the park that is under way, whether or not that has come to it yet; nil if there is
+// none.
+func (c *Conn) rests(held []byte) *park {
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.g.park == nil {
+		c.waiting = false
+		return nil
+	}
+	c.held = held
+	c.atRest()
+	return c.g.park
+}
+
 // Parking is closed while this version is about to hand over: a handler that waits for something other than its
 // client, or works through many commands that it has read already, looks at it and hands over.
 func (c *Conn) Parking() <-chan struct{} { return c.g.parkingNow() }

@@ -65,8 +65,8 @@ func (l *loop) settle() {
 // messages does what has arrived.
 func (l *loop) messages() error {
 	for l.pos < len(l.buf) {
-		if l.leaving() {
-			return serve.ErrHandover
+		if err := l.rest(); err != nil {
+			return err
 		}
 		m, done, n, err := l.asm.next(l.buf[l.pos:])
 		if v := new(violation); errors.As(err, &v) {
@@ -86,16 +86,15 @@ func (l *loop) messages() error {
 	return nil
 }
 
-// leaving hands over between two messages, when more of them have arrived than a park should wait for.
-func (l *loop) leaving() bool {
+// rest lets a handover come between two messages, when more of them have arrived than a park should wait for.
+func (l *loop) rest() error {
 	select {
 	case <-l.sc.Parking():
+		l.settle()
+		return l.sc.Rest(l.buf[l.pos:])
 	default:
-		return false
+		return nil
 	}
-	l.settle()
-	l.sc.Handover(l.buf[l.pos:], nil)
-	return true
 }
 
 func (l *loop) message(m message) error {
