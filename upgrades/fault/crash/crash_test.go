@@ -19,7 +19,7 @@ func TestMatrix(t *testing.T) {
 	t.Parallel()
 	o := options{
 		root: "../../..", seed: number("SEED", uint64(time.Now().UnixNano())%1_000_000), cases: int(number("CASES", sample)),
-		jobs: 16, keep: os.TempDir(), out: t.Output(),
+		jobs: 12, keep: os.TempDir(), out: t.Output(),
 	}
 	r, err := run(context.Background(), o)
 	if err != nil {
