@@ -172,7 +172,7 @@ func TestBusyProcessIsNotReleased(t *testing.T) {
 	if err := otp.Cast(n, pid, hit{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 20_000})
+	_, err = v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 300_000})
 	if status.Code(err) != codes.Aborted || !strings.Contains(err.Error(), pid.String()) {
 		t.Fatalf("%v, want ABORTED and the process", err)
 	}
