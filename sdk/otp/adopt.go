@@ -10,6 +10,7 @@ import (
 // reset forgets the processes of an earlier wake: another version has had them since.
 func (n *Node) reset() {
 	n.stopLoading()
+	n.wakes.Add(1)
 	n.keeping.take()
 	n.frozen, n.handover = nil, 0
 	old := n.procs.reset()

@@ -34,6 +34,7 @@ type Node struct {
 	ledger   *ledger // nil if it is not
 	id       uint64
 	lineage  atomic.Uint64
+	wakes    atomic.Uint64 // how often it forgot its processes, as another version has had them since
 	keeping  keeping
 	loading  loading
 	root     root

@@ -104,3 +104,28 @@ func TestTimerThatIsDueAsAHaltEnds(t *testing.T) {
 	n.goOn()
 	comes(t, n, pid, "due")
 }
+
+// A timer of a process that another version has had since, and that is not taken apart yet, must not bring it back: its
+// rows are those of the process that is here now.
+func TestTimerOfAProcessThatWasForgotten(t *testing.T) {
+	v := newVoyage(t)
+	pid := v.start()
+	old := v.v1.n.procs.get(pid)
+	id := old.after(time.Hour, note{"stale"})
+	var due *timer
+	old.with(func(m *more) { due = m.timers[id] })
+	v.v1.switchTo(v.v2, nil)
+	v.v2.switchTo(v.v1, nil)
+	waitFor(t, old.ended.Load)
+	old.mu.Lock()
+	old.more = &more{timers: map[Timer]*timer{id: due}}
+	old.ended.Store(false) // as before that
+	old.mu.Unlock()
+	due.fire()
+	if !old.in.empty() {
+		t.Error("it has mail")
+	}
+	old.ended.Store(true)
+	v.v1.switchTo(v.v2, nil)
+	reads(t, v.v2.Node(), pid)
+}

@@ -17,7 +17,8 @@ type timer struct {
 	id      Timer
 	t       *time.Timer
 	message any
-	due     int64 // by the node's clock
+	due     int64  // by the node's clock
+	wake    uint64 // of the node: see Node.wakes
 }
 
 // SendAfter sends a message to the process itself after d. It is never refused, and vanishes with the process.
@@ -37,6 +38,7 @@ func (m *more) set(t *timer, d time.Duration) {
 		m.timers = map[Timer]*timer{}
 	}
 	m.timers[t.id] = t
+	t.wake = t.p.n.wakes.Load()
 	t.t = time.AfterFunc(d, t.fire)
 }
 
@@ -54,6 +56,8 @@ func (t *timer) spend() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
+	case t.wake != p.n.wakes.Load(): // another version has had the process since
+		return false
 	case p.more == nil || p.more.timers[t.id] != t:
 		return false
 	case p.n.halted() && p.n.postpone(t):
