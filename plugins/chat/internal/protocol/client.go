@@ -106,8 +106,12 @@ func (c *client) say(replies ...*protocol.Reply) {
 
 func (c *client) close(f *farewell) { c.conn.Close(f.code, f.reason) }
 
-// Enter answers a subscription, ahead of the room's next message.
+// Enter answers a subscription, ahead of the room's next message. If more was missed than may wait for a client, it is not
+// recovered: the client reads the history, page by page.
 func (c *client) Enter(in room.Entered) {
+	if len(c.s.fit(in.Missed)) < len(in.Missed) {
+		in.Missed, in.Recovered = nil, false
+	}
 	r := &protocol.SubscribeResult{
 		Recoverable: true, Positioned: true, Epoch: in.Epoch, Offset: in.Offset,
 		WasRecovering: in.Recovering, Recovered: in.Recovered, Publications: publications(in.Missed),

@@ -27,7 +27,7 @@ func (c *client) history(q *protocol.HistoryRequest) (*protocol.HistoryResult, e
 		return answer, nil
 	}
 	list, err := c.s.rooms.Range(q.Channel, from, to, limit(q.Limit))
-	answer.Publications = publications(list)
+	answer.Publications = publications(c.s.fit(list))
 	return answer, err
 }
 

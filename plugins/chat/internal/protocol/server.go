@@ -49,6 +49,9 @@ func New(rooms *room.Rooms, o Options) *Server {
 	if o.Ping == 0 {
 		o.Ping = pingEvery
 	}
+	if o.Queue == 0 {
+		o.Queue = ws.MaxQueue
+	}
 	return &Server{rooms: rooms, o: o, clients: map[*client]struct{}{}}
 }
 
@@ -121,6 +124,17 @@ func (s *Server) message(c *ws.Conn, _ bool, frame []byte) {
 	if cl, ok := c.Value.(*client); ok {
 		cl.commands(frame)
 	}
+}
+
+// fit is as many of the messages, one at least, as may wait for a client together.
+func (s *Server) fit(list []room.Entry) []room.Entry {
+	size := 0
+	for n, e := range list {
+		if size += len(e.Data); size > s.o.Queue/2 && n > 0 {
+			return list[:n]
+		}
+	}
+	return list
 }
 
 // Run pings the clients and closes those that are gone.
