@@ -164,6 +164,10 @@ house:
 # What the tests want besides Go: command, Debian packages, and what is skipped without it.
 define NEEDS
 redis-cli|redis-tools|scripts that drive redis-cli
+redis-benchmark|redis-tools|the check that redis-benchmark works with the cache, and the figures beside Redis
+redis-server|redis-server|the comparison of the cache with Redis itself
+node|nodejs|the check that ioredis works with the cache
+npm|npm|the check that ioredis works with the cache
 curl|curl|scripts that drive curl
 minisign|minisign|the check that minisign understands our signatures
 gcc|gcc libc6-dev|the race detector

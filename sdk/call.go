@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,8 +17,9 @@ import (
 // Call is one call of a verb with Do. What the verb prints reaches the person at once, however long the call takes.
 // Its methods may be called by several goroutines.
 type Call struct {
-	Args   []string // the words, without flags
-	Colour bool     // what is printed goes to a terminal that shows colours
+	Args   []string  // the words, without flags
+	Colour bool      // what is printed goes to a terminal that shows colours
+	Input  io.Reader // the caller's standard input, for verbs that ask for it
 
 	flags  map[string]string
 	execs  bool            // the client runs commands
@@ -137,7 +139,7 @@ func (v Verb) stream(w http.ResponseWriter, r *http.Request, in control.Asked) {
 		v.writeError(w, err)
 		return
 	}
-	c := &Call{Args: words, Colour: in.Colour, flags: flags, execs: in.Execs, files: map[string]bool{}}
+	c := &Call{Args: words, Colour: in.Colour, Input: in.Input, flags: flags, execs: in.Execs, files: map[string]bool{}}
 	began := false
 	out := json.NewEncoder(w)
 	c.say = func(s control.Said) error {

@@ -68,7 +68,7 @@ func (s *Setup) describe() describe.Service {
 }
 
 func (v Verb) describe() describe.Verb {
-	d := describe.Verb{Name: v.Name, Args: v.Args, Short: v.Short, Examples: v.Examples}
+	d := describe.Verb{Name: v.Name, Args: v.Args, Short: v.Short, Examples: v.Examples, Input: v.Input}
 	for _, f := range v.Flags {
 		d.Flags = append(d.Flags, describe.Flag(f))
 	}

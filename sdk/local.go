@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/wire"
 )
@@ -25,6 +26,19 @@ func StartLocal(ctx context.Context, s Service, o LocalOptions) (*Local, error) 
 	if err := s.validate(); err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)
 	}
+	l, err := openLocal(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.rt.Activate(ctx, &wire.ActivateRequest{}); err != nil {
+		l.rt.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// openLocal starts s as a standby.
+func openLocal(ctx context.Context, s Service, o LocalOptions) (*Local, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -34,11 +48,40 @@ func StartLocal(ctx context.Context, s Service, o LocalOptions) (*Local, error) 
 	}
 	rt.opened = &wire.OpenReply{}
 	rt.setRole(wire.StatusReply_ROLE_STANDBY)
-	if _, err := rt.Activate(ctx, &wire.ActivateRequest{}); err != nil {
-		rt.close()
+	return &Local{rt: rt}, nil
+}
+
+// Follow starts s beside l as its next version: it follows the log, on the same StateDir and on duplicates of the
+// listeners, until l hands over. Both meet at the unix socket pair.
+func (l *Local) Follow(ctx context.Context, s Service, pair string, o LocalOptions) (*Local, error) {
+	if err := s.validate(); err != nil {
+		return nil, fmt.Errorf("sdk: %w", err)
+	}
+	next, err := openLocal(ctx, s, o)
+	if err != nil {
 		return nil, err
 	}
-	return &Local{rt: rt}, nil
+	if _, err = next.rt.Pair(ctx, &wire.PairRequest{Path: pair, Listen: true}); err == nil {
+		_, err = l.rt.Pair(ctx, &wire.PairRequest{Path: pair})
+	}
+	if err != nil {
+		next.rt.close()
+		return nil, err
+	}
+	return next, nil
+}
+
+// localDrain is how long requests in hand may take at a handover.
+const localDrain = 2 * time.Second
+
+// HandOver makes next, which follows l or was followed by it, the version that serves, on the same connections; shadows
+// are the older versions of schemas that it has to write besides, by table.
+func (l *Local) HandOver(ctx context.Context, next *Local, shadows map[string]int32) error {
+	if _, err := l.rt.Release(ctx, &wire.ReleaseRequest{DrainMicros: localDrain.Microseconds()}); err != nil {
+		return err
+	}
+	_, err := next.rt.Activate(ctx, &wire.ActivateRequest{Paired: true, Shadows: shadows})
+	return err
 }
 
 // Verb calls a verb as the command line would.

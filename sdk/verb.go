@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -25,6 +26,7 @@ type Verb struct {
 	Do       func(ctx context.Context, c *Call) error
 	Flags    []Flag
 	Examples string // lines that `NAME VERB --help` shows
+	Input    bool   // the word "-" stands for the caller's standard input, which Do finds in [Call]
 }
 
 // UsageError says that a verb was called wrongly.
@@ -86,7 +88,7 @@ func (v Verb) call(ctx context.Context, args []string) (string, error) {
 		return v.Run(ctx, words)
 	}
 	var text strings.Builder
-	c := &Call{Args: words, flags: flags, say: func(s control.Said) error { text.WriteString(s.Out); return nil }}
+	c := &Call{Args: words, Input: strings.NewReader(""), flags: flags, say: func(s control.Said) error { text.WriteString(s.Out); return nil }}
 	err = v.Do(ctx, c)
 	return strings.TrimSuffix(text.String(), "\n"), err
 }
@@ -106,7 +108,8 @@ const maxVerbBody = 16 << 20
 
 func (s *Setup) serveVerb(w http.ResponseWriter, r *http.Request) {
 	var body control.Asked
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxVerbBody)).Decode(&body); err != nil {
+	head := json.NewDecoder(io.LimitReader(r.Body, maxVerbBody))
+	if err := head.Decode(&body); err != nil {
 		writeJSON(w, http.StatusBadRequest, verbError{Error: "the body is not {\"args\": [...]}: " + err.Error()})
 		return
 	}
@@ -115,6 +118,7 @@ func (s *Setup) serveVerb(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusNotFound, verbError{Error: fmt.Sprintf("%s %s has no verb %q", s.service.Name, s.service.Version, r.PathValue("name"))})
 		return
 	}
+	body.Input = io.MultiReader(head.Buffered(), r.Body)
 	v.answers(w, r, body)
 }
 

@@ -4,9 +4,11 @@ import "github.com/theseusd/theseus/sdk/serve/resp"
 
 // call is one command on one connection. A command answers by writing, or returns an error, not both.
 type call struct {
-	conn *resp.Conn
-	word string // of the command, in lower case
-	args [][]byte
+	conn   *resp.Conn
+	client *client
+	word   string // of the command, in lower case
+	args   [][]byte
+	exec   bool // within a transaction: all locks that it needs are held
 }
 
 func (q *call) ok()             { q.conn.WriteOK() }
@@ -22,6 +24,12 @@ func (q *call) dict(n int)      { q.conn.WriteMap(n) }
 func (q *call) pair(key, value string) {
 	q.text(key)
 	q.text(value)
+}
+
+// count is one entry of a dict.
+func (q *call) count(key string, n int64) {
+	q.text(key)
+	q.int(n)
 }
 
 func (q *call) strings(list []string) {

@@ -1,51 +1,20 @@
 package main
 
 import (
-	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// What the cache knows of a connection lies in its session and so goes with it from version to version: eight bytes
-// of number, 0 if it has none yet, and the name.
-
-func (q *call) session() (id int64, name string) {
-	s := q.conn.Session()
-	if len(s) < 8 {
-		return 0, ""
-	}
-	return int64(binary.BigEndian.Uint64(s)), string(s[8:])
-}
-
-func (q *call) setSession(id int64, name string) error {
-	return q.conn.SetSession(append(binary.BigEndian.AppendUint64(nil, uint64(id)), name...))
-}
-
-func (q *call) name() string {
-	_, name := q.session()
-	return name
-}
-
-func (q *call) setName(name string) error {
-	id, _ := q.session()
-	return q.setSession(id, name)
-}
-
-// clientID is the number of a connection. It is given at the first question and never again to another one: numbers
-// begin at the time at which the process did.
-func (c *cache) clientID(q *call) (int64, error) {
-	id, name := q.session()
-	if id != 0 {
-		return id, nil
-	}
-	id = c.started.UnixMicro() + c.clients.Add(1)
-	return id, q.setSession(id, name)
+// arities of CLIENT's subcommands: how many words follow.
+var clientWords = map[string]int{
+	"id": 0, "getname": 0, "setname": 1, "setinfo": 2, "info": 0, "no-evict": 1, "no-touch": 1, "getredir": 0, "help": 0,
 }
 
 // client is CLIENT with its subcommands.
 func (c *cache) client(q *call) error {
 	sub, args := strings.ToLower(string(q.args[1])), q.args[2:]
-	arity, known := map[string]int{"id": 0, "getname": 0, "setname": 1, "setinfo": 2}[sub]
+	arity, known := clientWords[sub]
 	switch {
 	case !known:
 		return errSubcommand(q)
@@ -57,19 +26,60 @@ func (c *cache) client(q *call) error {
 		id, err := c.clientID(q)
 		return q.intIf(id, err)
 	case "getname":
-		return q.bulkIf([]byte(q.name()), q.name() != "", nil)
+		return q.bulkIf([]byte(q.client.name), q.client.name != "", nil)
 	case "setname":
 		return q.rename(args[0])
-	default:
+	case "setinfo":
 		return q.okIf(checkInfo(args[0], args[1]))
+	case "info":
+		return c.clientInfo(q)
+	case "getredir":
+		q.int(-1)
+	case "help":
+		q.help("CLIENT", clientWords)
+	default: // what is there to be evicted or touched is not decided by connections
+		return q.okIf(onOrOff(args[0]))
 	}
+	return nil
+}
+
+func onOrOff(word []byte) error {
+	if isWord(word, "ON") || isWord(word, "OFF") {
+		return nil
+	}
+	return errSyntax
+}
+
+func (q *call) help(command string, words map[string]int) {
+	lines := []string{command + " <subcommand> [<arg> ...]. Subcommands are:"}
+	for word := range words {
+		lines = append(lines, strings.ToUpper(word))
+	}
+	slices.Sort(lines[1:])
+	q.statuses(lines)
+}
+
+func (c *cache) clientInfo(q *call) error {
+	id, err := c.clientID(q)
+	if err != nil {
+		return err
+	}
+	cl := q.client
+	multi := -1
+	if cl.multi {
+		multi = len(cl.queued)
+	}
+	q.text(fmt.Sprintf("id=%d addr=%s laddr=%s name=%s db=0 sub=%d psub=%d multi=%d resp=%d\n",
+		id, q.conn.RemoteAddr(), q.conn.LocalAddr(), cl.name, len(cl.subs.channels), len(cl.subs.patterns), multi, q.conn.Proto()))
+	return nil
 }
 
 func (q *call) rename(name []byte) error {
 	if !validName(name) {
 		return errName
 	}
-	return q.okIf(q.setName(string(name)))
+	q.client.name = string(name)
+	return q.okIf(q.client.keep())
 }
 
 // checkInfo looks at what a library says of itself, which is not kept.
@@ -80,5 +90,21 @@ func checkInfo(attribute, value []byte) error {
 	if !validName(value) {
 		return failure(fmt.Sprintf("ERR %s cannot contain spaces, newlines or special characters.", attribute))
 	}
+	return nil
+}
+
+// reset begins the connection anew.
+func (c *cache) reset(q *call) error {
+	cl := q.client
+	c.deafen(q)
+	cl.end(q.conn)
+	cl.name = ""
+	if err := q.conn.SetProto(2); err != nil {
+		return err
+	}
+	if err := cl.keep(); err != nil {
+		return err
+	}
+	q.status("RESET")
 	return nil
 }

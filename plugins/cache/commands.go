@@ -15,79 +15,106 @@ type command struct {
 	first, last, gap int // which words are keys
 	short            string
 	run              func(*cache, *call) error
+
+	write, alone bool // of the flags: it changes its keys; it cannot be in a transaction
 }
 
-var commands = []command{
-	{"append", "string", 3, "write denyoom fast", 1, 1, 1, "Appends to the value of a key", (*cache).append},
-	{"auth", "connection", -2, "loading stale fast no_auth", 0, 0, 0, "Takes any password of the default user", (*cache).auth},
-	{"client", "connection", -2, "fast", 0, 0, 0, "Tells about and names the connection", (*cache).client},
-	{"command", "server", -1, "loading stale", 0, 0, 0, "Tells about the commands", (*cache).command},
-	{"dbsize", "server", 1, "readonly fast", 0, 0, 0, "Counts the keys", (*cache).dbsize},
-	{"decr", "string", 2, "write denyoom fast", 1, 1, 1, "Takes one from a number", (*cache).decr},
-	{"decrby", "string", 3, "write denyoom fast", 1, 1, 1, "Takes from a number", (*cache).decrby},
-	{"del", "generic", -2, "write", 1, -1, 1, "Deletes keys", (*cache).del},
-	{"echo", "connection", 2, "fast", 0, 0, 0, "Answers its argument", (*cache).echo},
-	{"exists", "generic", -2, "readonly fast", 1, -1, 1, "Counts which of the keys are there", (*cache).exists},
-	{"expire", "generic", -3, "write fast", 1, 1, 1, "Lets a key end in some seconds", (*cache).expire},
-	{"expireat", "generic", -3, "write fast", 1, 1, 1, "Lets a key end at a Unix time", (*cache).expireat},
-	{"flushall", "server", -1, "write", 0, 0, 0, "Deletes all keys", (*cache).flush},
-	{"flushdb", "server", -1, "write", 0, 0, 0, "Deletes all keys", (*cache).flush},
-	{"get", "string", 2, "readonly fast", 1, 1, 1, "Answers the value of a key", (*cache).get},
-	{"getdel", "string", 2, "write fast", 1, 1, 1, "Answers the value of a key and deletes it", (*cache).getdel},
-	{"hello", "connection", -1, "loading stale fast no_auth", 0, 0, 0, "Greets and chooses the protocol", (*cache).hello},
-	{"incr", "string", 2, "write denyoom fast", 1, 1, 1, "Adds one to a number", (*cache).incr},
-	{"incrby", "string", 3, "write denyoom fast", 1, 1, 1, "Adds to a number", (*cache).incrby},
-	{"info", "server", -1, "loading stale", 0, 0, 0, "Tells about the server", (*cache).info},
-	{"keys", "generic", 2, "readonly", 0, 0, 0, "Lists the keys that fit a pattern", (*cache).keys},
-	{"mget", "string", -2, "readonly fast", 1, -1, 1, "Answers the values of keys", (*cache).mget},
-	{"mset", "string", -3, "write denyoom", 1, -1, 2, "Sets keys, all at once", (*cache).mset},
-	{"persist", "generic", 2, "write fast", 1, 1, 1, "Lets a key stay for ever", (*cache).persist},
-	{"pexpire", "generic", -3, "write fast", 1, 1, 1, "Lets a key end in some milliseconds", (*cache).pexpire},
-	{"pexpireat", "generic", -3, "write fast", 1, 1, 1, "Lets a key end at a Unix time in milliseconds", (*cache).pexpireat},
-	{"ping", "connection", -1, "fast", 0, 0, 0, "Answers PONG", (*cache).ping},
-	{"pttl", "generic", 2, "readonly fast", 1, 1, 1, "Answers the milliseconds a key has left", (*cache).pttl},
-	{"scan", "generic", -2, "readonly", 0, 0, 0, "Lists keys step by step", (*cache).scan},
-	{"select", "connection", 2, "loading stale fast", 0, 0, 0, "Chooses the database, of which there is one", (*cache).selectDB},
-	{"set", "string", -3, "write denyoom", 1, 1, 1, "Sets a key", (*cache).set},
-	{"strlen", "string", 2, "readonly fast", 1, 1, 1, "Answers the length of a value", (*cache).strlen},
-	{"ttl", "generic", 2, "readonly fast", 1, 1, 1, "Answers the seconds a key has left", (*cache).ttl},
-	{"type", "generic", 2, "readonly fast", 1, 1, 1, "Answers the type of a key", (*cache).typeOf},
-	{"unlink", "generic", -2, "write fast", 1, -1, 1, "Deletes keys", (*cache).del},
+// keys of a call, by the words that the table names.
+func (cmd *command) keys(args [][]byte) (keys [][]byte) {
+	if cmd.first == 0 {
+		return nil
+	}
+	last := cmd.last
+	if last < 0 {
+		last += len(args)
+	}
+	for i := cmd.first; i <= last && i < len(args); i += cmd.gap {
+		keys = append(keys, args[i])
+	}
+	return keys
 }
 
 // serve answers one command.
 func (c *cache) serve(conn *resp.Conn, args [][]byte) {
-	cmd := c.find(args[0])
-	var err error
-	switch {
-	case cmd == nil:
-		err = errUnknown(args)
-	case !cmd.accepts(len(args)):
-		err = errArity(cmd.name)
-	default:
-		err = cmd.run(c, &call{conn: conn, word: cmd.name, args: args})
+	cl := clientOf(conn)
+	q := &cl.call
+	q.args = args
+	if err := c.dispatch(q); err != nil {
+		q.fail(err)
 	}
-	switch {
-	case err == nil:
-	case clientsFault(err):
-		conn.WriteError(wireText(err))
-	default:
-		conn.WriteFailure(wireText(err))
+	q.args = nil
+}
+
+// fail answers with an error.
+func (q *call) fail(err error) {
+	if clientsFault(err) {
+		q.conn.WriteError(wireText(err))
+	} else {
+		q.conn.WriteFailure(wireText(err))
 	}
 }
 
-// index finds commands as most clients write them.
+// dispatch finds out what a command is, and does it or, in a transaction, remembers it.
+func (c *cache) dispatch(q *call) error {
+	cmd := c.lookup(q.args[0])
+	err := c.refuse(cmd, q)
+	switch {
+	case err != nil:
+		q.spoil()
+		return err
+	case q.client.multi && !cmd.ends():
+		return c.queue(cmd, q)
+	}
+	q.word = cmd.name
+	return c.perform(cmd, q)
+}
+
+// refuse says why a command cannot be.
+func (c *cache) refuse(cmd *command, q *call) error {
+	switch {
+	case cmd == nil:
+		return errUnknown(q.args)
+	case !cmd.accepts(len(q.args)):
+		return errArity(cmd.name)
+	case q.client.listens() && q.conn.Proto() == 2 && !cmd.forListeners():
+		return errListening(cmd.name)
+	}
+	return nil
+}
+
+// perform runs a command with the locks of its keys.
+func (c *cache) perform(cmd *command, q *call) error {
+	switch {
+	case cmd.first == 0:
+		return cmd.run(c, q)
+	case cmd.last == cmd.first && cmd.first < len(q.args):
+		p := &c.locks.all[c.locks.slot(q.args[cmd.first])]
+		p.take(cmd.write)
+		defer p.give(cmd.write)
+		return cmd.run(c, q)
+	}
+	s := c.locks.of(cmd.keys(q.args)...)
+	c.locks.hold(s, cmd.write)
+	defer c.locks.unhold(s, cmd.write)
+	return cmd.run(c, q)
+}
+
+// index finds commands as most clients write them, and reads their flags.
 func index(table []command) map[string]*command {
 	m := make(map[string]*command, 2*len(table))
 	for i := range table {
-		m[table[i].name] = &table[i]
-		m[strings.ToUpper(table[i].name)] = &table[i]
+		cmd := &table[i]
+		for _, flag := range strings.Fields(cmd.flags) {
+			cmd.write = cmd.write || flag == "write"
+			cmd.alone = cmd.alone || flag == "no_multi"
+		}
+		m[cmd.name], m[strings.ToUpper(cmd.name)] = cmd, cmd
 	}
 	return m
 }
 
-// find looks a command up, however it is spelled.
-func (c *cache) find(name []byte) *command {
+// lookup finds a command, however it is spelled.
+func (c *cache) lookup(name []byte) *command {
 	if cmd := c.byName[string(name)]; cmd != nil {
 		return cmd
 	}

@@ -55,6 +55,16 @@ func (c *conn) do(words ...string) (string, error) {
 	return b.String(), err
 }
 
+// say is do for a line; an empty one reads a further reply.
+func (c *conn) say(line string) (string, error) {
+	if line != "" {
+		return c.do(words(line)...)
+	}
+	var b strings.Builder
+	err := c.read(&b)
+	return b.String(), err
+}
+
 // read copies one whole reply, of RESP2 or RESP3.
 func (c *conn) read(to *strings.Builder) error {
 	line, err := c.in.ReadString('\n')

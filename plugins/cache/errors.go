@@ -13,6 +13,9 @@ type failure string
 
 func (f failure) Error() string { return string(f) }
 
+// text is the error without its code, if that says nothing.
+func (f failure) text() string { return strings.TrimPrefix(string(f), "ERR ") }
+
 const (
 	errSyntax    failure = "ERR syntax error"
 	errInteger   failure = "ERR value is not an integer or out of range"
@@ -60,3 +63,40 @@ func errExpireTime(command string) failure {
 func errSubcommand(q *call) failure {
 	return failure(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.", q.args[1], strings.ToUpper(q.word)))
 }
+
+// Texts of what a connection may not do now.
+const (
+	errNested     failure = "ERR MULTI calls can not be nested"
+	errNoMulti    failure = "ERR EXEC without MULTI"
+	errNoDiscard  failure = "ERR DISCARD without MULTI"
+	errWatching   failure = "ERR WATCH inside MULTI is not allowed"
+	errAborted    failure = "EXECABORT Transaction discarded because of previous errors."
+	errNotInMulti failure = "ERR Command not allowed inside a transaction"
+	errQueue      failure = "ERR the transaction is larger than 64 MB"
+	errChannels   failure = "ERR too many subscriptions for one connection: their names have 32 KB together"
+)
+
+// Texts about values.
+const (
+	errKind      failure = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errFloat     failure = "ERR value is not a valid float"
+	errNaN       failure = "ERR increment would produce NaN or Infinity"
+	errHashInt   failure = "ERR hash value is not an integer"
+	errHashFloat failure = "ERR hash value is not a float"
+	errOffset    failure = "ERR offset is out of range"
+	errNoSuchKey failure = "ERR no such key"
+	errTag       failure = "ERR a tag has 1 to 256 bytes"
+	errTags      failure = "ERR a key has at most 64 tags"
+)
+
+func errListening(command string) failure {
+	return failure(fmt.Sprintf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", command))
+}
+
+// Texts about namespaces.
+const (
+	errNamespace failure = "ERR no such namespace"
+	errPositive  failure = "ERR value is not an integer or out of range"
+	errBounds    failure = "ERR a namespace is bounded by entries or by bytes, not by both"
+	errSliding   failure = "ERR a sliding namespace needs a time to live: EX or PX"
+)

@@ -28,6 +28,7 @@ func (c *cache) pexpire(q *call) error   { return c.expireAt(q, false, false) }
 func (c *cache) expireat(q *call) error  { return c.expireAt(q, true, true) }
 func (c *cache) pexpireat(q *call) error { return c.expireAt(q, false, true) }
 
+// expireAt lets a key end at an instant, at once if that is past, if the key is there and the conditions hold.
 func (c *cache) expireAt(q *call, seconds, absolute bool) error {
 	when, err := parseWhen(q.args[3:])
 	if err != nil {
@@ -37,31 +38,23 @@ func (c *cache) expireAt(q *call, seconds, absolute bool) error {
 	if err != nil {
 		return err
 	}
-	at, ok := instant(n, seconds, absolute, nowMillis())
+	now := nowMillis()
+	at, ok := instant(n, seconds, absolute, now)
 	if !ok {
 		return errExpireTime(q.word)
 	}
-	defer c.lock(q.args[1]).Unlock()
-	done, err := c.expireIf(string(q.args[1]), at, when)
-	return q.boolIf(done, err)
-}
-
-// expireIf lets a key end at an instant, at once if that is past, if the key is there and the conditions hold.
-func (c *cache) expireIf(key string, at int64, when conditions) (bool, error) {
-	_, found, err := c.rows.Lookup(key)
-	if err != nil || !found || !when.hold(c.expiry(key), at) {
-		return false, err
+	it, found, err := c.find(q.args[1])
+	if err != nil || !found || !when.hold(it.until, at) {
+		return q.boolIf(false, err)
 	}
-	return c.rows.Expire(key, time.UnixMilli(at)) // deletes, if that is past
-}
-
-// expiry is when a key ends, 0 for never.
-func (c *cache) expiry(key string) int64 {
-	at, ok := c.rows.Expiry(key)
-	if !ok || at.IsZero() {
-		return 0
+	if at <= now {
+		_, err = c.remove(q.args[1])
+		return q.boolIf(true, err)
 	}
-	return at.UnixMilli()
+	if it.until, it.TTL = at, 0; !absolute {
+		it.TTL = at - now
+	}
+	return q.boolIf(true, c.store(q.args[1], it))
 }
 
 // conditions of EXPIRE.
@@ -91,7 +84,7 @@ func parseWhen(words [][]byte) (w conditions, err error) {
 	return w, nil
 }
 
-// hold says whether an expiry may change from current (0: never) to at.
+// hold says whether an end may change from current (0: never) to at.
 func (w conditions) hold(current, at int64) bool {
 	never := current == 0
 	switch {
@@ -102,19 +95,49 @@ func (w conditions) hold(current, at int64) bool {
 }
 
 func (c *cache) persist(q *call) error {
-	key := string(q.args[1])
-	defer c.lock(q.args[1]).Unlock()
-	if c.expiry(key) == 0 {
-		q.int(0)
-		return nil
+	it, found, err := c.find(q.args[1])
+	if err != nil || !found || it.until == 0 {
+		return q.boolIf(false, err)
 	}
-	done, err := c.rows.Expire(key, time.Time{})
-	return q.boolIf(done, err)
+	it.live(0, 0)
+	return q.boolIf(true, c.store(q.args[1], it))
+}
+
+// touchAll is CACHE.TOUCH KEY...: each key lives as long again as it was given, or as its namespace says.
+func (c *cache) touchAll(q *call) error {
+	n := int64(0)
+	for _, key := range q.args[1:] {
+		touched, err := c.touch(key)
+		if err != nil {
+			return err
+		}
+		if touched {
+			n++
+		}
+	}
+	q.int(n)
+	return nil
+}
+
+func (c *cache) touch(key []byte) (bool, error) {
+	it, ok, err := c.find(key)
+	if err != nil || !ok {
+		return false, err
+	}
+	ttl := it.TTL
+	if ttl == 0 && it.until == 0 {
+		ttl = c.spaces.of(key).TTL
+	}
+	if ttl == 0 {
+		return true, nil
+	}
+	it.live(ttl, nowMillis())
+	return true, c.store(key, it)
 }
 
 // ttl answers the seconds that are left, rounded; -1 for ever, -2 if there is no such key.
 func (c *cache) ttl(q *call) error {
-	left, err := c.left(q)
+	left, err := c.left(q.args[1])
 	if left > 0 {
 		left = (left + 500) / 1000
 	}
@@ -122,19 +145,34 @@ func (c *cache) ttl(q *call) error {
 }
 
 func (c *cache) pttl(q *call) error {
-	left, err := c.left(q)
+	left, err := c.left(q.args[1])
 	return q.intIf(left, err)
 }
 
-func (c *cache) left(q *call) (int64, error) {
-	key := string(q.args[1])
-	_, found, err := c.rows.Lookup(key)
-	if err != nil || !found {
+func (c *cache) left(key []byte) (int64, error) {
+	it, found, err := c.find(key)
+	switch {
+	case err != nil || !found:
 		return -2, err
-	}
-	at := c.expiry(key)
-	if at == 0 {
+	case it.until == 0:
 		return -1, nil
 	}
-	return max(0, at-nowMillis()), nil
+	return max(0, it.until-nowMillis()), nil
+}
+
+func (c *cache) expiretime(q *call) error  { return c.endOf(q, 1000) }
+func (c *cache) pexpiretime(q *call) error { return c.endOf(q, 1) }
+
+// endOf answers when a key ends, in units of so many milliseconds.
+func (c *cache) endOf(q *call, unit int64) error {
+	it, found, err := c.find(q.args[1])
+	switch {
+	case err != nil || !found:
+		return q.intIf(-2, err)
+	case it.until == 0:
+		q.int(-1)
+	default:
+		q.int((it.until + unit/2) / unit)
+	}
+	return nil
 }

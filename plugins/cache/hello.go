@@ -17,7 +17,8 @@ func (c *cache) hello(q *call) error {
 		return err
 	}
 	if named {
-		err = q.setName(name)
+		q.client.name = name
+		err = q.client.keep()
 	}
 	if err = errors.Join(err, q.conn.SetProto(proto)); err != nil {
 		return err

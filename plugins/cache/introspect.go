@@ -58,7 +58,7 @@ func (c *cache) infos(q *call, names [][]byte) {
 	}
 	q.array(len(names))
 	for _, name := range names {
-		if cmd := c.find(name); cmd != nil {
+		if cmd := c.lookup(name); cmd != nil {
 			q.describe(cmd)
 		} else {
 			q.null()
@@ -74,7 +74,7 @@ func (c *cache) docs(q *call, names [][]byte) {
 		}
 	}
 	for _, name := range names {
-		if cmd := c.find(name); cmd != nil {
+		if cmd := c.lookup(name); cmd != nil {
 			found = append(found, cmd)
 		}
 	}

@@ -1,14 +1,18 @@
 package main
 
 import (
-	"strconv"
+	"errors"
 	"strings"
+
+	"github.com/theseusd/theseus/plugins/cache/internal/entry"
 )
+
+func isWord(arg []byte, word string) bool { return strings.EqualFold(string(arg), word) }
 
 func (c *cache) del(q *call) error {
 	var n int64
 	for _, key := range q.args[1:] {
-		gone, err := c.delete(key)
+		gone, err := c.remove(key)
 		if err != nil {
 			return err
 		}
@@ -20,15 +24,10 @@ func (c *cache) del(q *call) error {
 	return nil
 }
 
-func (c *cache) delete(key []byte) (bool, error) {
-	defer c.lock(key).Unlock()
-	return c.rows.Delete(string(key))
-}
-
 func (c *cache) exists(q *call) error {
 	var n int64
 	for _, key := range q.args[1:] {
-		_, ok, err := c.rows.Lookup(string(key))
+		_, ok, err := c.look(key)
 		if err != nil {
 			return err
 		}
@@ -41,20 +40,104 @@ func (c *cache) exists(q *call) error {
 }
 
 func (c *cache) typeOf(q *call) error {
-	_, ok, err := c.rows.Lookup(string(q.args[1]))
-	if err != nil {
+	it, ok, err := c.find(q.args[1])
+	switch {
+	case err != nil:
 		return err
-	}
-	if ok {
-		q.status("string")
-	} else {
+	case ok:
+		q.status(it.Kind.String())
+	default:
 		q.status("none")
 	}
 	return nil
 }
 
+// object is OBJECT ENCODING and its like: what there is to say of how a value is kept.
+func (c *cache) object(q *call) error {
+	if len(q.args) != 3 {
+		return errSubcommand(q)
+	}
+	it, ok, err := c.find(q.args[2])
+	switch sub := strings.ToLower(string(q.args[1])); {
+	case err != nil:
+		return err
+	case sub != "encoding" && sub != "refcount" && sub != "idletime":
+		return errSubcommand(q)
+	case !ok:
+		q.null()
+	case sub == "refcount":
+		q.int(1)
+	case sub == "idletime":
+		q.int(0)
+	case it.Kind == entry.Hash:
+		q.text("listpack")
+	default:
+		q.text("raw")
+	}
+	return nil
+}
+
+func (c *cache) rename(q *call) error {
+	_, err := c.move(q, true)
+	return q.okIf(err)
+}
+
+func (c *cache) renamenx(q *call) error {
+	moved, err := c.move(q, false)
+	return q.boolIf(moved, err)
+}
+
+// move gives a value another key. Its end and its tags go along.
+func (c *cache) move(q *call, over bool) (bool, error) {
+	from, to := q.args[1], q.args[2]
+	it, ok, err := c.find(from)
+	switch {
+	case err != nil:
+		return false, err
+	case !ok:
+		return false, errNoSuchKey
+	}
+	if _, taken, err := c.find(to); err != nil || taken && !over {
+		return false, err
+	}
+	if string(from) == string(to) {
+		return true, nil
+	}
+	if err := c.store(to, it); err != nil {
+		return false, err
+	}
+	_, err = c.remove(from)
+	return true, err
+}
+
+// copyKey is COPY FROM TO [DB 0] [REPLACE].
+func (c *cache) copyKey(q *call) error {
+	over := false
+	for words := q.args[3:]; len(words) > 0; words = words[1:] {
+		switch {
+		case isWord(words[0], "REPLACE"):
+			over = true
+		case isWord(words[0], "DB") && len(words) > 1:
+			words = words[1:]
+			if n, err := parseInt(words[0]); err != nil || n != 0 {
+				return errors.Join(err, errDB)
+			}
+		default:
+			return errSyntax
+		}
+	}
+	it, ok, err := c.find(q.args[1])
+	if err != nil || !ok {
+		return q.boolIf(false, err)
+	}
+	if _, taken, err := c.find(q.args[2]); err != nil || taken && !over {
+		return q.boolIf(false, err)
+	}
+	return q.boolIf(true, c.store(q.args[2], it))
+}
+
 func (c *cache) dbsize(q *call) error {
-	q.int(int64(c.rows.Len()))
+	q.int(int64(c.spaces.entries()))
 	return nil
 }
 
@@ -63,86 +146,35 @@ func (c *cache) flush(q *call) error {
 	if len(q.args) > 2 || len(q.args) == 2 && !isWord(q.args[1], "ASYNC") && !isWord(q.args[1], "SYNC") {
 		return errSyntax
 	}
-	keys, err := c.all(nil)
-	for i := 0; i < len(keys) && err == nil; i++ {
-		_, err = c.delete([]byte(keys[i]))
-	}
+	_, err := c.removeAll(q.exec, func(string) bool { return true })
 	return q.okIf(err)
 }
 
-func (c *cache) keys(q *call) error {
-	keys, err := c.all(q.args[1])
-	if err != nil {
-		return err
-	}
-	q.strings(keys)
-	return nil
-}
-
-// all lists the keys that fit the pattern; nil is any.
-func (c *cache) all(pattern []byte) (keys []string, err error) {
-	err = c.rows.Range(func(key string, _ []byte) bool {
-		if pattern == nil || match(pattern, []byte(key)) {
-			keys = append(keys, key)
-		}
-		return true
-	})
-	return keys, err
-}
-
-// scanOptions are the words after SCAN CURSOR.
-type scanOptions struct {
-	pattern []byte
-	count   int64
-	none    bool // TYPE names one that no key has
-}
-
-func parseScan(words [][]byte) (o scanOptions, err error) {
-	o.count = 10
-	for ; len(words) >= 2 && err == nil; words = words[2:] {
-		switch strings.ToUpper(string(words[0])) {
-		case "COUNT":
-			if o.count, err = parseInt(words[1]); err == nil && o.count < 1 {
-				err = errSyntax
+// removeAll deletes the keys that fit, one by one, and counts them; held says that all locks are held.
+func (c *cache) removeAll(held bool, fits func(key string) bool) (n int64, err error) {
+	for _, t := range c.spaces.tables {
+		err = errors.Join(err, t.Range(func(key string, _ []byte) bool {
+			if !fits(key) {
+				return true
 			}
-		case "MATCH":
-			o.pattern = words[1]
-		case "TYPE":
-			o.none = !isWord(words[1], "STRING")
-		default:
-			return o, errSyntax
-		}
+			gone, e := c.removeOne([]byte(key), held)
+			if gone {
+				n++
+			}
+			err = e
+			return e == nil
+		}))
 	}
-	if err == nil && len(words) > 0 {
-		err = errSyntax
-	}
-	return o, err
+	return n, err
 }
 
-const maxScan = 10_000 // keys that one SCAN looks at, whatever COUNT says
-
-// scan answers some keys and the cursor from which to go on, 0 at the end. A key that is there all the time is
-// answered at least once.
-func (c *cache) scan(q *call) error {
-	cursor, err := strconv.ParseUint(string(q.args[1]), 10, 64)
-	if err != nil {
-		return errCursor
+func (c *cache) removeOne(key []byte, held bool) (gone bool, err error) {
+	if held {
+		return c.remove(key)
 	}
-	o, err := parseScan(q.args[2:])
-	if err != nil {
+	err = c.locks.alone(key, func() error {
+		gone, err = c.remove(key)
 		return err
-	}
-	keys, next := c.rows.Scan(cursor, int(min(o.count, maxScan)))
-	fit := keys[:0]
-	for _, key := range keys {
-		if !o.none && (o.pattern == nil || match(o.pattern, []byte(key))) {
-			fit = append(fit, key)
-		}
-	}
-	q.array(2)
-	q.bulk(strconv.AppendUint(nil, next, 10))
-	q.strings(fit)
-	return nil
+	})
+	return gone, err
 }
-
-func isWord(arg []byte, word string) bool { return strings.EqualFold(string(arg), word) }

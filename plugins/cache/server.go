@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,13 +12,17 @@ import (
 const redisVersion = "7.0.15" // whose commands and texts these are
 
 func (c *cache) ping(q *call) error {
-	switch len(q.args) {
-	case 1:
-		q.status("PONG")
-	case 2:
+	switch {
+	case len(q.args) > 2:
+		return errArity("ping")
+	case q.client.listens() && q.conn.Proto() == 2:
+		q.array(2)
+		q.text("pong")
+		q.bulk(slices.Concat(q.args[1:]...))
+	case len(q.args) == 2:
 		q.bulk(q.args[1])
 	default:
-		return errArity("ping")
+		q.status("PONG")
 	}
 	return nil
 }
@@ -41,7 +46,7 @@ func (c *cache) info(q *call) error {
 		"server":   c.infoServer(),
 		"memory":   infoMemory(),
 		"stats":    c.infoStats(),
-		"keyspace": fmt.Sprintf("db0:keys=%d,expires=0,avg_ttl=0\r\n", c.rows.Len()),
+		"keyspace": fmt.Sprintf("db0:keys=%d,expires=0,avg_ttl=0\r\n", c.spaces.entries()),
 	}
 	var text strings.Builder
 	for _, name := range []string{"Server", "Memory", "Stats", "Keyspace"} {
@@ -75,5 +80,6 @@ func infoMemory() string {
 }
 
 func (c *cache) infoStats() string {
-	return fmt.Sprintf("expired_keys:%d\r\n", c.rows.Expired())
+	n := c.spaces.total()
+	return fmt.Sprintf("expired_keys:%d\r\nevicted_keys:%d\r\nkeyspace_hits:%d\r\nkeyspace_misses:%d\r\n", n.Expired, n.Evicted, n.Hits, n.Misses)
 }

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -172,13 +173,17 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 
 // send is one request; in is nil or becomes the JSON body.
 func send(ctx context.Context, h *http.Client, method, path string, in any) (*http.Response, error) {
-	var body bytes.Buffer
+	var head bytes.Buffer
+	var body io.Reader = &head
 	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
+		if err := json.NewEncoder(&head).Encode(in); err != nil {
 			return nil, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://theseus"+path, &body)
+	if asked, ok := in.(Asked); ok && asked.Input != nil {
+		body = io.MultiReader(body, asked.Input)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://theseus"+path, body)
 	if err != nil {
 		return nil, err
 	}

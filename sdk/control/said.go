@@ -16,6 +16,8 @@ type Asked struct {
 	Stream bool     `json:"stream,omitempty"` // the answer may come bit by bit, as [Said]
 	Colour bool     `json:"colour,omitempty"` // it goes to a terminal that shows colours
 	Execs  bool     `json:"execs,omitempty"`  // the client knows [Exec]
+
+	Input io.Reader `json:"-"` // follows in the body; nil for none
 }
 
 // Said is one bit of an answer. One without anything is a sign of life.

@@ -39,6 +39,7 @@ type Verb struct {
 	Short    string `json:"short,omitempty"`
 	Flags    []Flag `json:"flags,omitempty"`
 	Examples string `json:"examples,omitempty"`
+	Input    bool   `json:"input,omitempty"` // the word "-" stands for what the client reads on its standard input
 }
 
 // Flag is an option of a verb.

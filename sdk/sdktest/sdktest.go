@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/theseusd/theseus/sdk"
@@ -14,8 +15,10 @@ import (
 // Instance is a service that runs in a test.
 type Instance struct {
 	t         testing.TB
+	o         Options
 	dir       string
 	addresses map[string]string
+	listeners map[string]net.Listener
 	local     *sdk.Local
 }
 
@@ -35,7 +38,7 @@ func Start(t testing.TB, s sdk.Service, o Options) *Instance {
 	if err != nil {
 		t.Fatalf("describe %s: %v", s.Name, err)
 	}
-	i := &Instance{t: t, dir: o.StateDir, addresses: map[string]string{}}
+	i := &Instance{t: t, o: o, dir: o.StateDir, addresses: map[string]string{}}
 	i.local, err = sdk.StartLocal(t.Context(), s, sdk.LocalOptions{
 		StateDir: o.StateDir, Config: []byte(o.Config), Listeners: i.listen(d.Listeners),
 		Log: testLog(),
@@ -57,7 +60,43 @@ func (i *Instance) listen(names []string) map[string]net.Listener {
 		m[name], i.addresses[name] = ln, ln.Addr().String()
 		i.t.Cleanup(func() { _ = ln.Close() })
 	}
+	i.listeners = m
 	return m
+}
+
+// Next starts s beside the instance, as its next version: on the same state and the same addresses, and not serving
+// until HandOver.
+func (i *Instance) Next(s sdk.Service) *Instance {
+	i.t.Helper()
+	next := &Instance{t: i.t, o: i.o, dir: i.dir, addresses: i.addresses, listeners: map[string]net.Listener{}}
+	for name, ln := range i.listeners {
+		f, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		if next.listeners[name], err = net.FileListener(f); err != nil {
+			i.t.Fatal(err)
+		}
+		_ = f.Close()
+		i.t.Cleanup(func() { _ = next.listeners[name].Close() })
+	}
+	var err error
+	next.local, err = i.local.Follow(i.t.Context(), s, filepath.Join(i.t.TempDir(), "pair"), sdk.LocalOptions{
+		StateDir: i.dir, Config: []byte(i.o.Config), Listeners: next.listeners, Log: testLog(),
+	})
+	if err != nil {
+		i.t.Fatalf("start %s beside it: %v", s.Name, err)
+	}
+	i.t.Cleanup(next.local.Close)
+	return next
+}
+
+// HandOver makes next serve instead of the instance, on the same connections: an upgrade, or the way back.
+func (i *Instance) HandOver(next *Instance) {
+	i.t.Helper()
+	if err := i.local.HandOver(i.t.Context(), next.local, nil); err != nil {
+		i.t.Fatalf("hand over: %v", err)
+	}
 }
 
 // Addr is where the listener of that name serves.

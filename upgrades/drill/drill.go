@@ -78,6 +78,7 @@ var scenarios = []scenario{
 	{"connections", connections},
 	{"pause", pauses},
 	{"processes", processes},
+	{"keys", keys},
 	{"rows", rows},
 	{"bad", bad},
 	{"kill-service", killService},

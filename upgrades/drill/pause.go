@@ -117,9 +117,14 @@ func (d *drill) sized(ctx context.Context, size int) (in *instance, l *ledger, f
 	return in, l, in.stop, nil
 }
 
+// waiter is whoever knows how long it waited for an answer.
+type waiter interface {
+	longest(from, to time.Time) time.Duration
+}
+
 // backAndForth upgrades and rolls back in the probation; with compare it then watches the client for as long without
 // either.
-func backAndForth(ctx context.Context, in *instance, client *probe, to string, compare bool) (s sample, err error) {
+func backAndForth(ctx context.Context, in *instance, client waiter, to string, compare bool) (s sample, err error) {
 	up := in.upgrade(ctx, to)
 	if err := up.reached(ctx, string(upgrades.Probation)); err != nil {
 		return s, err

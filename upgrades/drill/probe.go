@@ -103,7 +103,11 @@ func hit(c *httpConn, name string) (int64, error) {
 func (p *probe) longest(from, to time.Time) (d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, g := range p.gaps {
+	return longest(p.gaps, from, to)
+}
+
+func longest(gaps []gap, from, to time.Time) (d time.Duration) {
+	for _, g := range gaps {
 		if g.to.After(from) && g.from.Before(to) {
 			d = max(d, g.to.Sub(g.from))
 		}

@@ -182,7 +182,7 @@ func drillPackages(ctx context.Context, dir string, by release.Signer) (p drill.
 		{"visits 1.0.0", true, &p.Visits1},
 		{"visits 2.0.0", true, &p.Visits2},
 		{"visits 2.0.1-bad", false, &p.VisitsBad},
-		{"cache 1.0.0", true, &p.Cache1},
+		{"cache 1.1.0", true, &p.Cache1},
 	} {
 		s, ok := byName[want.name]
 		if !ok {
@@ -192,7 +192,7 @@ func drillPackages(ctx context.Context, dir string, by release.Signer) (p drill.
 			return p, err
 		}
 	}
-	p.Cache2, err = secondCache(ctx, byName["cache 1.0.0"], dir, by)
+	p.Cache2, err = secondCache(ctx, byName["cache 1.1.0"], dir, by)
 	return p, err
 }
 
@@ -226,15 +226,15 @@ func drillPackage(ctx context.Context, s source, dir string, hurry bool, by rele
 }
 
 // secondCacheVersion is the cache under another version and otherwise the same.
-const secondCacheVersion = "1.0.1"
+const secondCacheVersion = "1.1.1"
 
 const secondCacheWays = `
 [[up]]
-from      = "~1.0"
+from      = "~1.1"
 do        = "load"
 probation = "1s"
 [[down]]
-to        = "~1.0"
+to        = "~1.1"
 do        = "load"
 probation = "1s"
 `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -22,7 +23,11 @@ func (c *call) service(ctx context.Context) int {
 		return c.verbs(ctx, s)
 	}
 	all, words := files{}, plain(c.args[1:])
-	if verb := c.described(ctx, s); len(verb.Flags) > 0 {
+	verb := c.described(ctx, s)
+	if verb.Input && slices.Contains(words, "-") {
+		c.in = os.Stdin
+	}
+	if len(verb.Flags) > 0 {
 		if slices.ContainsFunc(flagsIn(c.args), isHelp) {
 			return c.verbs(ctx, s)
 		}
@@ -56,7 +61,7 @@ func (c *call) do(ctx context.Context, s *control.Service, words []string, all f
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &display{call: c, files: all, stop: stop}
-	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out), Execs: true}, d.see)
+	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out), Execs: true, Input: c.in}, d.see)
 	d.end()
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what came could not be shown

@@ -146,6 +146,15 @@ func (c *Conn) WriteNull() {
 	c.out = redcon.AppendNull(c.out)
 }
 
+// WriteNullArray replies that there is no list.
+func (c *Conn) WriteNullArray() {
+	if c.proto == 3 {
+		c.WriteNull()
+		return
+	}
+	c.out = append(c.out, "*-1\r\n"...)
+}
+
 // WriteArray announces n replies that follow.
 func (c *Conn) WriteArray(n int) { c.out = redcon.AppendArray(c.out, n) }
 

@@ -1,9 +1,10 @@
-package main
+// Package glob matches keys and channels with patterns, as Redis does.
+package glob
 
-// match says whether text fits a pattern as Redis means it: * is any run of bytes, ? one byte, [a-c] one of a class,
+// Match says whether text fits a pattern as Redis means it: * is any run of bytes, ? one byte, [a-c] one of a class,
 // [^a-c] one not in it, and \ takes the next byte literally. It backtracks to the last * alone, so no pattern takes
 // more than len(pattern) * len(text) steps.
-func match(pattern, text []byte) bool {
+func Match(pattern, text []byte) bool {
 	p, t := 0, 0
 	star, mark := -1, 0
 	for t < len(text) {

@@ -1,4 +1,4 @@
-package main
+package glob
 
 import (
 	"testing"
@@ -35,8 +35,8 @@ func TestMatch(t *testing.T) {
 		{"a*b*c", "aXbXbXc", true},
 		{"*a", "aab", false},
 	} {
-		if got := match([]byte(c.pattern), []byte(c.text)); got != c.want {
-			t.Errorf("match(%q, %q) = %v", c.pattern, c.text, got)
+		if got := Match([]byte(c.pattern), []byte(c.text)); got != c.want {
+			t.Errorf("Match(%q, %q) = %v", c.pattern, c.text, got)
 		}
 	}
 }
@@ -56,8 +56,8 @@ func TestMatchByDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.StringMatching(`[ab?*]{0,8}`).Draw(t, "pattern")
 		text := rapid.StringMatching(`[ab]{0,10}`).Draw(t, "text")
-		if got := match([]byte(pattern), []byte(text)); got != slow(pattern, text) {
-			t.Fatalf("match(%q, %q) = %v", pattern, text, got)
+		if got := Match([]byte(pattern), []byte(text)); got != slow(pattern, text) {
+			t.Fatalf("Match(%q, %q) = %v", pattern, text, got)
 		}
 	})
 }
@@ -65,8 +65,8 @@ func TestMatchByDefinition(t *testing.T) {
 func FuzzMatch(f *testing.F) {
 	f.Add([]byte("a*[^b-d]?\\*"), []byte("aexyz*"))
 	f.Fuzz(func(t *testing.T, pattern, text []byte) {
-		match(pattern, text) // ends, and reads nothing that is not there
-		if !match([]byte("*"), text) {
+		Match(pattern, text) // ends, and reads nothing that is not there
+		if !Match([]byte("*"), text) {
 			t.Errorf("* does not match %q", text)
 		}
 	})

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/theseusd/theseus/sdk"
+)
+
+// serveVariable makes the test binary a cache of its own: a process that is measured from outside, as redis-server is.
+const serveVariable = "CACHE_TEST_SERVE" // "address directory"
+
+func TestMain(m *testing.M) {
+	if where := os.Getenv(serveVariable); where != "" {
+		serveAlone(where)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// serveAlone serves until standard input ends.
+func serveAlone(where string) {
+	addr, dir, _ := strings.Cut(where, " ")
+	ln, err := net.Listen("tcp", addr)
+	if err == nil {
+		_, err = sdk.StartLocal(context.Background(), sdk.Service{Name: "cache", Version: version, Setup: setup}, sdk.LocalOptions{
+			StateDir: dir, Listeners: map[string]net.Listener{"resp": ln}, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// peer is a server that is measured.
+type peer struct {
+	name, addr string
+	pid        int
+}
+
+// peers are a redis-server and the cache, each a process of its own.
+func peers(b *testing.B) []peer {
+	b.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		b.Skip("there is no redis-server here (apt install redis-server)")
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "cache-beside")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	redis, cache := freeAddr(b), freeAddr(b)
+	_, port, _ := net.SplitHostPort(redis)
+	ours := exec.Command(os.Args[0])
+	ours.Env = append(os.Environ(), serveVariable+"="+cache+" "+dir)
+	return []peer{
+		start(b, "redis", redis, exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)),
+		start(b, "cache", cache, ours),
+	}
+}
+
+func freeAddr(b *testing.B) string {
+	b.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func start(b *testing.B, name, addr string, cmd *exec.Cmd) peer {
+	b.Helper()
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = in.Close(); _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for range 500 {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			_ = c.Close()
+			return peer{name, addr, cmd.Process.Pid}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.Fatalf("%s does not answer", name)
+	return peer{}
+}
+
+// cpu is the processor time that a process has used.
+func (p peer) cpu(b *testing.B) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// memory is what a process has in memory: pages of its own, and pages of files, the log among them.
+func (p peer) memory(b *testing.B) (own, file int) {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		_, _ = fmt.Sscanf(line, "RssAnon: %d kB", &own)
+		_, _ = fmt.Sscanf(line, "RssFile: %d kB", &file)
+	}
+	return own >> 10, file >> 10
+}
+
+var perSecond = regexp.MustCompile(`([0-9.]+) requests per second`)
+
+// BenchmarkBesideRedis measures the cache beside redis-server in one run, with redis-benchmark as the client of both:
+// 50 connections, 32 bytes of key, 100 of value. Rounds take turns; each figure is the median.
+func BenchmarkBesideRedis(b *testing.B) {
+	tool, err := exec.LookPath("redis-benchmark")
+	if err != nil {
+		b.Skip("there is no redis-benchmark here (apt install redis-tools)")
+	}
+	all := peers(b)
+	key, value := strings.Repeat("k", 20)+"__rand_int__", strings.Repeat("v", 100)
+	for _, words := range [][]string{{"SET", key, value}, {"GET", key}} {
+		for _, depth := range []int{1, 16} {
+			n := 200_000 * min(depth, 8)
+			rates, costs := map[string][]float64{}, map[string][]float64{}
+			for range 5 {
+				for _, p := range all {
+					_, port, _ := net.SplitHostPort(p.addr)
+					before := p.cpu(b)
+					out, err := exec.Command(tool, append([]string{"-p", port, "-q", "-c", "50", "-r", "100000", "-n", fmt.Sprint(n), "-P", fmt.Sprint(depth)}, words...)...).Output()
+					found := perSecond.FindAllSubmatch(out, -1)
+					if err != nil || len(found) == 0 {
+						b.Fatalf("%v: %s", err, out)
+					}
+					rate, _ := strconv.ParseFloat(string(found[len(found)-1][1]), 64)
+					rates[p.name] = append(rates[p.name], rate)
+					costs[p.name] = append(costs[p.name], float64((p.cpu(b)-before).Nanoseconds())/float64(n)/1000)
+				}
+			}
+			b.Logf("%s pipeline=%-2d  redis %8.0f/s %5.2f µs   cache %8.0f/s %5.2f µs   throughput %.2f, CPU %.2f", words[0], depth,
+				median(rates["redis"]), median(costs["redis"]), median(rates["cache"]), median(costs["cache"]),
+				median(rates["cache"])/median(rates["redis"]), median(costs["cache"])/median(costs["redis"]))
+		}
+	}
+}
+
+func median(list []float64) float64 {
+	list = slices.Sorted(slices.Values(list))
+	return list[len(list)/2]
+}
+
+// BenchmarkExpiryBesideRedis gives a million keys one end, and measures what somebody else notices of it, and the
+// memory before.
+func BenchmarkExpiryBesideRedis(b *testing.B) {
+	for _, p := range peers(b) {
+		end := time.Now().Add(25 * time.Second)
+		fill(b, p.addr, 1_000_000, end)
+		own, file := p.memory(b)
+		quiet := latencies(b, p.addr, time.Until(end.Add(-2*time.Second)))
+		around := latencies(b, p.addr, 5*time.Second)
+		left := size(b, p.addr)
+		b.Logf("%-5s 1M keys: %d MiB of its own, %d MiB of files; GET beside, p99.9: %v quiet, %v around the end, worst %v; %d keys 3 s after it",
+			p.name, own, file, quiet[len(quiet)*999/1000], around[len(around)*999/1000], around[len(around)-1], left)
+	}
+}
+
+// fill sets n keys that end at one instant, and some that do not.
+func fill(b *testing.B, addr string, n int, end time.Time) {
+	b.Helper()
+	c := dial(b, addr)
+	value, at := strings.Repeat("v", 100), fmt.Sprint(end.UnixMilli())
+	go func() {
+		w := bufio.NewWriterSize(c, 1<<20)
+		for i := range n {
+			_, _ = w.WriteString(encode("SET", fmt.Sprintf("%032d", i), value, "PXAT", at))
+		}
+		for i := range 10_000 {
+			_, _ = w.WriteString(encode("SET", fmt.Sprintf("other%d", i), value))
+		}
+		_ = w.Flush()
+	}()
+	for range n + 10_000 {
+		if got, err := c.say(""); err != nil || got != "+OK\r\n" {
+			b.Fatalf("%q, %v", got, err)
+		}
+	}
+}
+
+// latencies are those of 5,000 GETs a second on 20 connections, counted from when each was due, in order of size.
+func latencies(b *testing.B, addr string, d time.Duration) (all []time.Duration) {
+	b.Helper()
+	const conns, each = 20, 4 * time.Millisecond
+	out := make(chan []time.Duration, conns)
+	for range conns {
+		c := dial(b, addr)
+		go func() {
+			var took []time.Duration
+			for due, stop := time.Now().Add(time.Duration(rand.Int64N(int64(each)))), time.Now().Add(d); due.Before(stop); due = due.Add(each) {
+				time.Sleep(time.Until(due))
+				if _, err := c.do("GET", fmt.Sprintf("other%d", rand.IntN(10_000))); err != nil {
+					break
+				}
+				took = append(took, time.Since(due))
+			}
+			out <- took
+		}()
+	}
+	for range conns {
+		all = append(all, <-out...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func size(b *testing.B, addr string) (n int) {
+	b.Helper()
+	got, _ := dial(b, addr).say("DBSIZE")
+	_, _ = fmt.Sscanf(got, ":%d", &n)
+	return n - 10_000
+}
