@@ -146,7 +146,7 @@ func BenchmarkBesideRedis(b *testing.B) {
 	key, value := strings.Repeat("k", 20)+"__rand_int__", strings.Repeat("v", 100)
 	for _, words := range [][]string{{"SET", key, value}, {"GET", key}} {
 		for _, depth := range []int{1, 16} {
-			n := 200_000 * min(depth, 8)
+			n := inShort(2_000, 200_000) * min(depth, 8)
 			rates, costs := map[string][]float64{}, map[string][]float64{}
 			for range 5 {
 				for _, p := range all {
@@ -169,6 +169,14 @@ func BenchmarkBesideRedis(b *testing.B) {
 	}
 }
 
+// inShort is the first number with -short: to see that the measurement works.
+func inShort(short, n int) int {
+	if testing.Short() {
+		return short
+	}
+	return n
+}
+
 func median(list []float64) float64 {
 	list = slices.Sorted(slices.Values(list))
 	return list[len(list)/2]
@@ -178,14 +186,14 @@ func median(list []float64) float64 {
 // memory before.
 func BenchmarkExpiryBesideRedis(b *testing.B) {
 	for _, p := range peers(b) {
-		end := time.Now().Add(25 * time.Second)
-		fill(b, p.addr, 1_000_000, end)
+		end := time.Now().Add(time.Duration(inShort(10, 40)) * time.Second)
+		fill(b, p.addr, inShort(10_000, 1_000_000), end)
 		own, file := p.memory(b)
 		quiet := latencies(b, p.addr, time.Until(end.Add(-2*time.Second)))
 		around := latencies(b, p.addr, 5*time.Second)
 		left := size(b, p.addr)
-		b.Logf("%-5s 1M keys: %d MiB of its own, %d MiB of files; GET beside, p99.9: %v quiet, %v around the end, worst %v; %d keys 3 s after it",
-			p.name, own, file, quiet[len(quiet)*999/1000], around[len(around)*999/1000], around[len(around)-1], left)
+		b.Logf("%-5s %d keys: %d MiB of its own, %d MiB of files; GET beside, p99.9: %v quiet, %v around the end, worst %v; %d keys 3 s after it",
+			p.name, inShort(10_000, 1_000_000), own, file, quiet[len(quiet)*999/1000], around[len(around)*999/1000], around[len(around)-1], left)
 	}
 }
 
