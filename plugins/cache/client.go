@@ -78,8 +78,18 @@ func (q *call) rename(name []byte) error {
 	if !validName(name) {
 		return errName
 	}
-	q.client.name = string(name)
-	return q.okIf(q.client.keep())
+	return q.okIf(q.client.setName(string(name)))
+}
+
+// setName keeps a name, or the one before if it is too long.
+func (cl *client) setName(name string) error {
+	before := cl.name
+	cl.name = name
+	err := cl.keep()
+	if err != nil {
+		cl.name = before
+	}
+	return err
 }
 
 // checkInfo looks at what a library says of itself, which is not kept.

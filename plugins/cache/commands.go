@@ -82,12 +82,18 @@ func (c *cache) refuse(cmd *command, q *call) error {
 	return nil
 }
 
-// perform runs a command with the locks of its keys.
+// perform runs a command with the locks of its keys. Nothing is sent while they are held: a client may not read.
 func (c *cache) perform(cmd *command, q *call) error {
-	switch {
-	case cmd.first == 0:
+	if cmd.first == 0 {
 		return cmd.run(c, q)
-	case cmd.last == cmd.first && cmd.first < len(q.args):
+	}
+	q.conn.Collect(true)
+	defer q.conn.Collect(false)
+	return c.locked(cmd, q)
+}
+
+func (c *cache) locked(cmd *command, q *call) error {
+	if cmd.last == cmd.first && cmd.first < len(q.args) {
 		p := &c.locks.all[c.locks.slot(q.args[cmd.first])]
 		p.take(cmd.write)
 		defer p.give(cmd.write)

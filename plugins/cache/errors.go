@@ -73,6 +73,7 @@ const (
 	errAborted    failure = "EXECABORT Transaction discarded because of previous errors."
 	errNotInMulti failure = "ERR Command not allowed inside a transaction"
 	errQueue      failure = "ERR the transaction is larger than 64 MB"
+	errBaggage    failure = "ERR the name and the subscriptions of a connection have 32 KB together"
 	errChannels   failure = "ERR too many subscriptions for one connection: their names have 32 KB together"
 )
 

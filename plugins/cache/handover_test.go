@@ -82,6 +82,13 @@ func TestSubscriptionsGoThroughUpgrades(t *testing.T) {
 	}
 }
 
+// A name that was too long counted as a fault of the service, and could take an upgrade back.
+func TestALongNameIsRefused(t *testing.T) {
+	c := dial(t, startCache(t, sdktest.Options{}).Addr("resp"))
+	c.saying(t, [2]string{"CLIENT SETNAME me", "+OK "}, [2]string{"CLIENT SETNAME " + strings.Repeat("x", 40_000), "-" + string(errBaggage) + " "},
+		[2]string{"CLIENT GETNAME", "$2 me "})
+}
+
 // More subscriptions than a session can hold are refused, and what was there goes on.
 func TestTooManySubscriptionsAreRefused(t *testing.T) {
 	c := dial(t, startCache(t, sdktest.Options{}).Addr("resp"))

@@ -17,8 +17,7 @@ func (c *cache) hello(q *call) error {
 		return err
 	}
 	if named {
-		q.client.name = name
-		err = q.client.keep()
+		err = q.client.setName(name)
 	}
 	if err = errors.Join(err, q.conn.SetProto(proto)); err != nil {
 		return err

@@ -152,10 +152,17 @@ func (c *cache) exec(q *call) error {
 	if t.spoiled {
 		return errAborted
 	}
-	s := c.locksOf(&t)
+	q.conn.Collect(true)
+	defer q.conn.Collect(false)
+	return c.commit(q, &t)
+}
+
+// commit runs what is queued with all locks held.
+func (c *cache) commit(q *call, t *transaction) error {
+	s := c.locksOf(t)
 	c.locks.hold(s, true)
 	defer c.locks.unhold(s, true)
-	same, err := c.unchanged(&t)
+	same, err := c.unchanged(t)
 	switch {
 	case err != nil:
 		return err

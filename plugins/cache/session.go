@@ -65,7 +65,10 @@ func (cl *client) keep() error {
 		}
 		s = append(append(s, 0), more...)
 	}
-	return cl.call.conn.SetSession(s)
+	if cl.call.conn.SetSession(s) != nil {
+		return errBaggage
+	}
+	return nil
 }
 
 // ids gives each connection a number, at the first question and never again to another one: numbers begin at the time

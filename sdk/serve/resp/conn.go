@@ -25,6 +25,8 @@ type Conn struct {
 	failed  error
 	dirty   bool // the session that travels is an older one
 
+	collecting bool // nothing is sent now
+
 	failures int // that the meter does not know of yet
 
 	hold hold
@@ -81,8 +83,16 @@ func (c *Conn) spill() {
 		c.out = c.out[:c.hold.mark]
 		return
 	}
-	if len(c.out) >= flushSize {
+	if len(c.out) >= flushSize && !c.collecting {
 		c.flush()
+	}
+}
+
+// Collect says whether replies are collected however large they become, instead of being sent in pieces meanwhile: for
+// a handler that holds a lock while it replies, since a client that does not read is waited for.
+func (c *Conn) Collect(on bool) {
+	if c.collecting = on; !on {
+		c.spill()
 	}
 }
 
