@@ -10,8 +10,11 @@ import (
 	"net"
 	"net/http"
 
+	gogrpc "google.golang.org/grpc"
+
 	"github.com/theseusd/theseus/sdk/otp"
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/grpc"
 	"github.com/theseusd/theseus/sdk/serve/resp"
 	"github.com/theseusd/theseus/sdk/serve/ws"
 	"github.com/theseusd/theseus/sdk/state"
@@ -76,6 +79,17 @@ func (s *Setup) RESPServer(name string, srv resp.Server) {
 // WebSocket serves WebSockets on the listener of that name, and plain requests beside them.
 func (s *Setup) WebSocket(name string, srv ws.Server) {
 	s.listen(name, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) })
+}
+
+// GRPC answers unary gRPC in clear text on the listener of that name; register is what protoc-gen-go-grpc generates, such as
+//
+//	s.GRPC("grpc", func(r grpc.ServiceRegistrar) { pb.RegisterGreeterServer(r, greeter{}) })
+//
+// The clients' connections outlive the version: see package sdk/serve/grpc for what that asks of handlers.
+func (s *Setup) GRPC(name string, register func(gogrpc.ServiceRegistrar)) {
+	srv := grpc.NewServer()
+	register(srv)
+	s.Stream(name, srv.Serve)
 }
 
 // Stream gives each connection of the listener to handle, for protocols of one's own.

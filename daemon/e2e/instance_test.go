@@ -65,7 +65,8 @@ func (i *instance) configure() error {
 		return err
 	}
 	text := fmt.Sprintf("service.cache.listen.resp = %q\nservice.visits.listen.http = %q\n", i.resp, i.http) +
-		fmt.Sprintf("service.ratelimit.listen.resp = %q\nservice.ratelimit.listen.http = %q\n", i.limits, freePort()) +
+		fmt.Sprintf("service.ratelimit.listen.resp = %q\nservice.ratelimit.listen.grpc = %q\n", i.limits, i.rls) +
+		fmt.Sprintf("service.ratelimit.listen.http = %q\n", freePort()) +
 		fmt.Sprintf("service.ratelimit.config.policies = %q\n", filepath.Join(i.dir, "policies.toml")) +
 		fmt.Sprintf("service.breaker.listen.http = %q\n", freePort()) +
 		fmt.Sprintf("service.chat.listen.clients = %q\n", i.chat)

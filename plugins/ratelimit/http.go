@@ -111,8 +111,8 @@ func (l *limiter) asksOf(r *http.Request) (asks []ask, err error) {
 	return asks, nil
 }
 
-// addHeaders tells of every limit of a call: what it is, what is left, and in how many seconds all of it is there again.
-func addHeaders(h http.Header, v verdict) {
+// limitHeaders tell of every limit of a call: what it is, what is left, and in how many seconds all of it is there again.
+func limitHeaders(v verdict) (rateLimitPolicy, rateLimit string) {
 	policies, left := make([]string, len(v.answers)), make([]string, len(v.answers))
 	for i, a := range v.answers {
 		policies[i] = fmt.Sprintf("%q;q=%d", a.ask.rule.name, a.Limit)
@@ -121,8 +121,13 @@ func addHeaders(h http.Header, v verdict) {
 		}
 		left[i] = fmt.Sprintf("%q;r=%d;t=%d", a.ask.rule.name, a.Remaining, seconds(a.Reset))
 	}
-	h.Set("RateLimit-Policy", strings.Join(policies, ", "))
-	h.Set("RateLimit", strings.Join(left, ", "))
+	return strings.Join(policies, ", "), strings.Join(left, ", ")
+}
+
+func addHeaders(h http.Header, v verdict) {
+	policies, left := limitHeaders(v)
+	h.Set("RateLimit-Policy", policies)
+	h.Set("RateLimit", left)
 	if worst := v.worst(); !v.allowed && worst.Retry != limit.Never {
 		h.Set("Retry-After", strconv.FormatInt(seconds(worst.Retry), 10))
 	}

@@ -1,4 +1,4 @@
-// Command ratelimit says whether a call may go on: on the command line, over HTTP and in Redis' protocol.
+// Command ratelimit says whether a call may go on: on the command line, over HTTP, in Redis' protocol and in Envoy's.
 //
 //	ratelimit check user42                        allowed (remaining=9)
 //	redis-cli -p 6382 CL.THROTTLE user42 9 10 60  0 10 9 -1 6
@@ -13,6 +13,9 @@ import (
 	"net/http"
 	"path/filepath"
 	"time"
+
+	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/grpc"
 
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/watch"
@@ -45,6 +48,7 @@ func setup(s *sdk.Setup) error {
 	}
 	s.HTTPServer("http", &http.Server{Handler: l.routes(), ReadHeaderTimeout: 10 * time.Second})
 	s.RESP("resp", l.serveRESP)
+	s.GRPC("grpc", func(r grpc.ServiceRegistrar) { rls.RegisterRateLimitServiceServer(r, gateway{l: l}) })
 	for _, v := range l.verbs() {
 		s.Verb(v)
 	}

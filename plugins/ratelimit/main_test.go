@@ -281,14 +281,14 @@ func TestThrottleOverRESP(t *testing.T) {
 		{"HELLO 3", "%3 $6 server $9 ratelimit $7 version $5 1.0.0 $5 proto :3"},
 		{"HELLO 9", "-NOPROTO"},
 	} {
-		if got := respond(t, i.Addr("resp"), strings.Fields(step.line)...); !strings.HasPrefix(got, step.want) {
+		if got := overRESP(t, i.Addr("resp"), strings.Fields(step.line)...); !strings.HasPrefix(got, step.want) {
 			t.Errorf("%.60s: got %q, want %q", step.line, got, step.want)
 		}
 	}
 }
 
-// respond sends one command over a connection of its own and returns the lines of the answer.
-func respond(t testing.TB, addr string, words ...string) string {
+// overRESP sends one command over a connection of its own and returns the lines of the answer.
+func overRESP(t testing.TB, addr string, words ...string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
