@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -140,10 +141,12 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		i.until(ts, fmt.Sprint(args), func(control.Status) bool { return i.has(args[1]) })
 	case !neg && len(args) == 3 && args[0] == "text":
 		awaitText(ts, ts.MkAbs(args[1]), args[2])
+	case !neg && len(args) == 3 && args[0] == "said":
+		awaitSaid(ts, strings.Fields(args[1]), args[2])
 	case !neg && len(args) == 3:
 		i.until(ts, fmt.Sprint(args), func(s control.Status) bool { return stands(s, args[0], args[1], args[2]) })
 	default:
-		ts.Fatalf("usage: await SERVICE VERSION running|current|permanent, or await file PATH, or await release NAME, or await text FILE REGEXP")
+		ts.Fatalf("usage: await SERVICE VERSION running|current|permanent, or await file PATH, or await release NAME, or await text FILE REGEXP, or await said COMMAND TEXT")
 	}
 }
 
@@ -236,6 +239,19 @@ func awaitText(ts *testscript.TestScript, path, pattern string) {
 		}
 	}
 	ts.Fatalf("waited %s for %s in\n%s", buildPatience, pattern, text)
+}
+
+// awaitSaid waits until a command prints a text.
+func awaitSaid(ts *testscript.TestScript, argv []string, text string) {
+	var out []byte
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(askEvery) {
+		cmd := exec.Command(filepath.Join(shared.bin, argv[0]), argv[1:]...)
+		cmd.Env = append(os.Environ(), "THESEUS_DIR="+ts.Getenv("THESEUS_DIR"))
+		if out, _ = cmd.CombinedOutput(); strings.Contains(string(out), text) {
+			return
+		}
+	}
+	ts.Fatalf("waited %s for %s to say %s in\n%s", patience, argv, text, out)
 }
 
 // kill9 kills a process that the status names, and returns when it is gone.

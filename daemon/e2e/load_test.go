@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +12,7 @@ import (
 
 const (
 	loaders     = 8
+	limited     = 50 // clients of ratelimit in each protocol
 	answerLimit = 10 * time.Second
 )
 
@@ -21,44 +20,54 @@ const (
 type loader struct {
 	stop    atomic.Bool
 	wg      sync.WaitGroup
-	workers [loaders]*worker
+	workers []*worker
 }
 
 // worker is one connection and one user, whose count it knows.
 type worker struct {
-	protocol
-	addr, user    string
-	conn          net.Conn
-	in            *bufio.Reader
+	client
+	user          string
 	acked, failed int64
+	slowest       time.Duration
 	first         chan struct{} // closed after the first answer
 	why           error         // the first failure
 }
 
-// load starts and stops the load of a script: on visits, or on the cache.
+// load starts and stops the load of a script: on visits, on the cache, or on ratelimit, where half of the clients are Envoys.
 func load(ts *testscript.TestScript, neg bool, args []string) {
 	i := instanceOf(ts)
 	what := strings.Join(args, " ")
 	switch {
 	case !neg && what == "start" && i.load == nil:
-		i.load = startLoad(ts, i.http, visitsOverHTTP{})
+		i.load = startLoad(ts, times(loaders, func() client { return &wire{protocol: visitsOverHTTP{}, addr: i.http} }))
 	case !neg && what == "start cache" && i.load == nil:
-		i.load = startLoad(ts, i.resp, countersOverRESP{})
+		i.load = startLoad(ts, times(loaders, func() client { return &wire{protocol: countersOverRESP{}, addr: i.resp} }))
+	case !neg && what == "start ratelimit" && i.load == nil:
+		i.load = startLoad(ts, append(
+			times(limited, func() client { return &wire{protocol: limitsOverRESP{}, addr: i.limits} }),
+			times(limited, func() client { return &gateway{addr: i.rls} })...))
 	case !neg && what == "stop" && i.load != nil:
 		i.load.end()
 		fmt.Fprintln(ts.Stdout(), i.load.result(ts))
 		i.load = nil
 	default:
-		ts.Fatalf("usage: load start [cache], then load stop")
+		ts.Fatalf("usage: load start [cache|ratelimit], then load stop")
 	}
 }
 
+func times(n int, one func() client) (all []client) {
+	for range n {
+		all = append(all, one())
+	}
+	return all
+}
+
 // startLoad returns when every worker had an answer.
-func startLoad(ts *testscript.TestScript, addr string, p protocol) *loader {
+func startLoad(ts *testscript.TestScript, clients []client) *loader {
 	l, began := &loader{}, time.Now().UnixNano() // users that nobody counted before
-	for n := range l.workers {
-		w := &worker{protocol: p, addr: addr, user: fmt.Sprintf("load%d.%d", began, n), first: make(chan struct{})}
-		l.workers[n] = w
+	for n, c := range clients {
+		w := &worker{client: c, user: fmt.Sprintf("load%d.%d", began, n), first: make(chan struct{})}
+		l.workers = append(l.workers, w)
 		l.wg.Go(func() { w.run(&l.stop) })
 	}
 	ts.Defer(l.end)
@@ -66,7 +75,7 @@ func startLoad(ts *testscript.TestScript, addr string, p protocol) *loader {
 		select {
 		case <-w.first:
 		case <-time.After(patience):
-			ts.Fatalf("no answer from %s", addr)
+			ts.Fatalf("no answer: %v", w.why)
 		}
 	}
 	return l
@@ -80,17 +89,19 @@ func (l *loader) end() {
 // result compares what was acknowledged with what is there. A request that failed may have been counted or not.
 func (l *loader) result(ts *testscript.TestScript) string {
 	var acked, failed, lost, extra int64
+	var slowest time.Duration
 	for _, w := range l.workers {
 		there, err := w.count()
 		ts.Check(err)
 		acked, failed = acked+w.acked, failed+w.failed
 		lost += max(0, w.acked-there)
 		extra += max(0, there-w.acked-w.failed)
+		slowest = max(slowest, w.slowest)
 		if w.why != nil {
 			ts.Logf("%s: %v", w.user, w.why)
 		}
 	}
-	return fmt.Sprintf("acked=%d failed=%d lost=%d extra=%d", acked, failed, lost, extra)
+	return fmt.Sprintf("acked=%d failed=%d lost=%d extra=%d slowest=%v", acked, failed, lost, extra, slowest.Round(10*time.Microsecond))
 }
 
 func (w *worker) run(stop *atomic.Bool) {
@@ -113,40 +124,15 @@ func (w *worker) run(stop *atomic.Bool) {
 
 // hit is one request; the connection stays.
 func (w *worker) hit() error {
-	_, err := w.roundTrip(true)
+	began := time.Now()
+	_, err := w.ask(w.user, true)
+	w.slowest = max(w.slowest, time.Since(began))
 	return err
-}
-
-func (w *worker) roundTrip(add bool) (count int64, err error) {
-	if err := w.dial(); err != nil {
-		return 0, err
-	}
-	_ = w.conn.SetDeadline(time.Now().Add(answerLimit))
-	return w.ask(w.conn, w.in, w.user, add)
-}
-
-func (w *worker) dial() error {
-	if w.conn != nil {
-		return nil
-	}
-	conn, err := net.DialTimeout("tcp", w.addr, answerLimit)
-	if err != nil {
-		return err
-	}
-	w.conn, w.in = conn, bufio.NewReader(conn)
-	return nil
-}
-
-func (w *worker) drop() {
-	if w.conn != nil {
-		_ = w.conn.Close()
-		w.conn = nil
-	}
 }
 
 // count asks for what is there, over a new connection.
 func (w *worker) count() (int64, error) {
 	w.drop()
 	defer w.drop()
-	return w.roundTrip(false)
+	return w.ask(w.user, false)
 }

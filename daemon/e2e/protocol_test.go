@@ -66,3 +66,35 @@ func (countersOverRESP) ask(out io.Writer, in *bufio.Reader, user string, add bo
 	}
 	return strconv.ParseInt(strings.TrimPrefix(strings.TrimSpace(line), ":"), 10, 64)
 }
+
+// limitOfScripts is the limit of the policies in scripts.
+const limitOfScripts = 1_000_000_000
+
+// limitsOverRESP is one command of ratelimit, under the policy "count".
+type limitsOverRESP struct{}
+
+func (limitsOverRESP) ask(out io.Writer, in *bufio.Reader, user string, add bool) (int64, error) {
+	cost := 0
+	if add {
+		cost = 1
+	}
+	if _, err := fmt.Fprintf(out, "*4\r\n$8\r\nRL.CHECK\r\n$5\r\ncount\r\n$%d\r\n%s\r\n$1\r\n%d\r\n", len(user), user, cost); err != nil {
+		return 0, err
+	}
+	var lines [6]string // *5, limited, limit, remaining, retry, reset
+	for n := range lines {
+		line, err := in.ReadString('\n')
+		if err == nil && line[0] == '-' {
+			err = errors.New(line)
+		}
+		if err != nil {
+			return 0, err
+		}
+		lines[n] = strings.TrimSpace(line)
+	}
+	if lines[1] != ":0" {
+		return 0, errors.New("over the limit")
+	}
+	left, err := strconv.ParseInt(strings.TrimPrefix(lines[3], ":"), 10, 64)
+	return limitOfScripts - left, err
+}
