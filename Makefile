@@ -25,7 +25,10 @@ export CGO_ENABLED ?= 0
 
 BINARIES := theseusd reltool theseus
 COMMANDS := breaker cache chatctl faultlab ratelimit visits# links to theseus, one for each service's command
+WIRES    := sdk/wire plugins/breaker/api# protocols with generated code
 TOOL     := go tool -modfile=$(CURDIR)/tools.mod
+# The peer of ratelimit is no requirement of this module.
+THROTTLED := github.com/throttled/throttled/v2@v2.15.0 github.com/throttled/throttled/v2/store/memstore@v2.15.0
 STARTED  := $(shell date +%s)
 
 # Tests of packages in one process; the house rules and what drives the built binaries come by themselves.
@@ -103,6 +106,16 @@ otp: build ## The pause beside Erlang/OTP's release_handler, in one run (needs e
 beam: ## Processes and tables beside Erlang's, in one run (needs erlang-base)
 	@go test -run='^$$' -bench=BesideBEAM -benchtime=1x -timeout=30m ./sdk/otp
 
+limits: ## A check of ratelimit beside one of throttled, in one run
+	@tmp=$$(mktemp -d)
+	trap 'rm -rf "$$tmp"' EXIT
+	cp go.mod "$$tmp/peer.mod"
+	cp go.sum "$$tmp/peer.sum"
+	go get -modfile="$$tmp/peer.mod" $(THROTTLED)
+	dir='$(CURDIR)/plugins/ratelimit'
+	echo "{\"Replace\": {\"$$dir/peer_test.go\": \"$$dir/testdata/peer_test.txt\"}}" >"$$tmp/overlay.json"
+	go test -modfile="$$tmp/peer.mod" -overlay="$$tmp/overlay.json" -run='^$$' -bench=Check -benchmem -count='$(COUNT)' ./plugins/ratelimit
+
 bench: ## Run the benchmarks (BENCH=regexp, COUNT=10 for benchstat)
 	@go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m $(PACKAGES)
 
@@ -132,30 +145,32 @@ lint:
 	go vet ./...
 	$(TOOL) staticcheck ./...
 
-# Generated code is made again elsewhere and compared; the protocol is compared with the main branch, or on that
+# Generated code is made again elsewhere and compared; the protocols are compared with the main branch, or on that
 # branch with the commit before.
 wire-check:
 	@$(call say,wire: generated code and compatibility)
 	tmp=$$(mktemp -d)
 	trap 'rm -rf "$$tmp"' EXIT
-	cd sdk/wire
-	$(TOOL) buf lint
-	$(TOOL) buf generate -o "$$tmp/new"
-	for file in *.pb.go; do
-		diff -u "$$file" "$$tmp/new/$$file" || { echo 'not in sync with service.proto (make generate)'; exit 1; }
-	done
 	head=$$(git rev-parse -q --verify HEAD 2>/dev/null || true)
 	base=$$(git merge-base HEAD origin/main 2>/dev/null || git merge-base HEAD main 2>/dev/null || true)
 	if [[ $$base == "$$head" ]]; then
 		base=$$(git rev-parse -q --verify HEAD~1 2>/dev/null || echo "$$head")
 	fi
-	if [[ -z $$base ]] || ! git cat-file -e "$$base:sdk/wire/service.proto" 2>/dev/null; then
-		echo 'no earlier protocol to compare with'
-		exit 0
-	fi
-	mkdir "$$tmp/old"
-	git -C '$(CURDIR)' archive "$$base:sdk/wire" | tar -x -C "$$tmp/old"
-	$(TOOL) buf breaking --against "$$tmp/old"
+	for wire in $(WIRES); do
+		cd '$(CURDIR)'/$$wire
+		$(TOOL) buf lint
+		$(TOOL) buf generate -o "$$tmp/$$wire/new"
+		for file in *.pb.go; do
+			diff -u <($(TOOL) gofumpt "$$file") <($(TOOL) gofumpt "$$tmp/$$wire/new/$$file") || { echo "not in sync with $$wire (make generate)"; exit 1; }
+		done
+		if [[ -z $$base ]] || ! git cat-file -e "$$base:$$wire/buf.yaml" 2>/dev/null; then
+			echo "no earlier protocol of $$wire to compare with"
+			continue
+		fi
+		mkdir -p "$$tmp/$$wire/old"
+		git -C '$(CURDIR)' archive "$$base:$$wire" | tar -x -C "$$tmp/$$wire/old"
+		$(TOOL) buf breaking --against "$$tmp/$$wire/old"
+	done
 
 house:
 	@$(call say,house rules)

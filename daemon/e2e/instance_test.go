@@ -69,7 +69,7 @@ func (i *instance) configure() error {
 		fmt.Sprintf("service.ratelimit.listen.resp = %q\nservice.ratelimit.listen.grpc = %q\n", i.limits, i.rls) +
 		fmt.Sprintf("service.ratelimit.listen.http = %q\n", freePort()) +
 		fmt.Sprintf("service.ratelimit.config.policies = %q\n", filepath.Join(i.dir, "policies.toml")) +
-		fmt.Sprintf("service.breaker.listen.http = %q\n", freePort()) +
+		fmt.Sprintf("service.breaker.listen.http = %q\nservice.breaker.listen.grpc = %q\n", freePort(), freePort()) +
 		fmt.Sprintf("service.chat.listen.clients = %q\n", i.chat)
 	return os.WriteFile(filepath.Join(i.dir, "theseus.toml"), []byte(text), 0o644)
 }

@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "clients": clients, "mangle": mangle, "exits": exits,
-			"smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
+			"rates": rates, "smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
 			"pids": pids,
 		},
 	})

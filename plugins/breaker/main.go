@@ -12,6 +12,9 @@ import (
 	"net/http"
 	"time"
 
+	"google.golang.org/grpc"
+
+	"github.com/theseusd/theseus/plugins/breaker/api"
 	"github.com/theseusd/theseus/plugins/breaker/internal/circuit"
 	"github.com/theseusd/theseus/sdk"
 )
@@ -55,6 +58,7 @@ func setup(s *sdk.Setup) error {
 	s.Ready(b.ready)
 	s.Go(b.run)
 	s.HTTPServer("http", &http.Server{Handler: b.routes(), ReadHeaderTimeout: 10 * time.Second})
+	s.GRPC("grpc", func(r grpc.ServiceRegistrar) { api.RegisterBreakerServer(r, caller{b: b}) })
 	for _, v := range b.verbs() {
 		s.Verb(v)
 	}

@@ -11,8 +11,8 @@ import (
 type charge struct {
 	l       *limiter
 	now     int64
-	answers []answer
-	rows    []pending
+	rows    []pending // one for each ask
+	answers []answer  // to the asks so far
 }
 
 // pending is a row as it is to be written.
@@ -25,7 +25,6 @@ type pending struct {
 // take decides about each ask, as if those before it were charged already.
 func (c *charge) take(asks []ask) (allowed bool, err error) {
 	allowed = true
-	c.answers, c.rows = make([]answer, 0, len(asks)), make([]pending, 0, len(asks))
 	for _, a := range asks {
 		if err := c.takeOne(a); err != nil {
 			return false, err
@@ -36,8 +35,8 @@ func (c *charge) take(asks []ask) (allowed bool, err error) {
 }
 
 func (c *charge) takeOne(a ask) error {
-	row := a.row()
-	before, err := c.read(a, row)
+	row := &c.rows[len(c.answers)]
+	before, err := c.read(a, row.row)
 	if err != nil {
 		return err
 	}
@@ -53,13 +52,13 @@ func (c *charge) takeOne(a ask) error {
 		lease = 0
 	}
 	c.answers = append(c.answers, answer{d, a, lease})
-	c.rows = append(c.rows, pending{row, next, until})
+	row.next, row.until = next, until
 	return nil
 }
 
 // read is the row of an ask: as an ask before it will leave it, or as it lies in the table.
 func (c *charge) read(a ask, row string) ([]byte, error) {
-	for i := len(c.rows) - 1; i >= 0; i-- {
+	for i := len(c.answers) - 1; i >= 0; i-- {
 		if c.rows[i].row == row && c.answers[i].ask.rule.Algorithm == a.rule.Algorithm {
 			return c.rows[i].next, nil
 		}
@@ -75,7 +74,7 @@ func (c *charge) lookAgain() error {
 		if !a.Allowed || a.ask.cost == 0 {
 			continue
 		}
-		before, _, err := c.l.tables[a.ask.rule.Algorithm].Lookup(a.ask.row())
+		before, _, err := c.l.tables[a.ask.rule.Algorithm].Lookup(c.rows[i].row)
 		if err != nil {
 			return err
 		}

@@ -61,9 +61,13 @@ func (l *limiter) check(asks []ask, look bool) (verdict, error) {
 }
 
 func (l *limiter) decide(asks []ask, look bool) (verdict, error) {
-	unlock := l.lock(asks)
+	c := charge{l: l, answers: make([]answer, 0, len(asks)), rows: make([]pending, len(asks))}
+	for i, a := range asks {
+		c.rows[i].row = rowOf(a)
+	}
+	unlock := l.lock(c.rows)
 	defer unlock()
-	c := charge{l: l, now: l.clock.Now()}
+	c.now = l.clock.Now()
 	allowed, err := c.take(asks)
 	switch {
 	case err != nil:
@@ -82,16 +86,16 @@ func checkKey(key string) error {
 	return nil
 }
 
-// lock locks the rows of all asks, always in the same order. The function that it returns unlocks them.
-func (l *limiter) lock(asks []ask) (unlock func()) {
-	if len(asks) == 1 {
-		mu := &l.locks[l.slot(asks[0].row())]
+// lock locks rows, always in the same order. The function that it returns unlocks them.
+func (l *limiter) lock(rows []pending) (unlock func()) {
+	if len(rows) == 1 {
+		mu := l.lockOf(rows[0].row)
 		mu.Lock()
 		return mu.Unlock
 	}
-	slots := make([]uint8, len(asks))
-	for i, a := range asks {
-		slots[i] = l.slot(a.row())
+	slots := make([]uint8, len(rows))
+	for i, r := range rows {
+		slots[i] = l.slot(r.row)
 	}
 	slices.Sort(slots)
 	slots = slices.Compact(slots)
@@ -104,6 +108,8 @@ func (l *limiter) lock(asks []ask) (unlock func()) {
 		}
 	}
 }
+
+func (l *limiter) lockOf(row string) *sync.Mutex { return &l.locks[l.slot(row)] }
 
 // refund gives back what a call has cost.
 func (l *limiter) refund(a ask) error {
@@ -142,9 +148,10 @@ func (l *limiter) change(a ask, f func(row []byte, now int64) (next []byte, unti
 	if err := checkKey(a.key); err != nil {
 		return err
 	}
-	unlock := l.lock([]ask{a})
-	defer unlock()
-	table, row := l.tables[a.rule.Algorithm], a.row()
+	table, row := l.tables[a.rule.Algorithm], rowOf(a)
+	mu := l.lockOf(row)
+	mu.Lock()
+	defer mu.Unlock()
 	before, _, err := table.Lookup(row)
 	if err != nil {
 		return err
@@ -161,7 +168,9 @@ func (l *limiter) reset(a ask) (bool, error) {
 	if err := checkKey(a.key); err != nil {
 		return false, err
 	}
-	unlock := l.lock([]ask{a})
-	defer unlock()
-	return l.tables[a.rule.Algorithm].Delete(a.row())
+	row := rowOf(a)
+	mu := l.lockOf(row)
+	mu.Lock()
+	defer mu.Unlock()
+	return l.tables[a.rule.Algorithm].Delete(row)
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,21 +15,10 @@ import (
 // connect.
 func (l *limiter) serveRESP(c *resp.Conn, args [][]byte) {
 	var err error
-	switch strings.ToUpper(string(args[0])) {
-	case "CL.THROTTLE":
+	if string(args[0]) == "CL.THROTTLE" { // as most clients spell it
 		err = l.throttle(c, args)
-	case "RL.CHECK":
-		err = l.respCheck(c, args)
-	case "PING":
-		c.WriteString("PONG")
-	case "COMMAND":
-		c.WriteArray(0)
-	case "CLIENT", "SELECT":
-		c.WriteOK()
-	case "HELLO":
-		err = hello(c, args)
-	default:
-		err = wrongf("unknown command '%.128s'; there are CL.THROTTLE and RL.CHECK", args[0])
+	} else {
+		err = l.command(c, args)
 	}
 	switch {
 	case err == nil:
@@ -38,6 +27,26 @@ func (l *limiter) serveRESP(c *resp.Conn, args [][]byte) {
 	default:
 		c.WriteFailure("ERR " + err.Error())
 	}
+}
+
+func (l *limiter) command(c *resp.Conn, args [][]byte) error {
+	switch strings.ToUpper(string(args[0])) {
+	case "CL.THROTTLE":
+		return l.throttle(c, args)
+	case "RL.CHECK":
+		return l.respCheck(c, args)
+	case "PING":
+		c.WriteString("PONG")
+	case "COMMAND":
+		c.WriteArray(0)
+	case "CLIENT", "SELECT":
+		c.WriteOK()
+	case "HELLO":
+		return hello(c, args)
+	default:
+		return wrongf("unknown command '%.128s'; there are CL.THROTTLE and RL.CHECK", args[0])
+	}
+	return nil
 }
 
 // wrong is a call that cannot be answered as it is.
@@ -65,35 +74,41 @@ func (l *limiter) throttle(c *resp.Conn, args [][]byte) error {
 	if len(args) != 5 && len(args) != 6 {
 		return wrong("wrong number of arguments for 'cl.throttle' command: key max_burst count period [quantity]")
 	}
-	n, err := numbers(args[2:])
-	if err != nil {
-		return err
+	n := [4]int64{3: 1} // what quantity is if it is not there
+	for i, arg := range args[2:] {
+		var ok bool
+		if n[i], ok = number(arg); !ok {
+			return errNumber
+		}
 	}
-	p := limit.Policy{Limit: n[1], Burst: n[0] + 1}
 	if n[2] < 1 || n[2] > int64(limit.MaxPer/time.Second) || n[0] < 0 {
 		return wrong("max_burst is 0 or more, period is from 1 second to 366 days")
 	}
-	p.Per = time.Duration(n[2]) * time.Second
+	p := limit.Policy{Limit: n[1], Burst: n[0] + 1, Per: time.Duration(n[2]) * time.Second}
 	if err := p.Check(); err != nil {
 		return err
 	}
-	cost := int64(1)
-	if len(n) == 4 {
-		cost = n[3]
-	}
-	return l.respAnswer(c, ask{rule{Policy: p, name: throttled}, string(args[1]), cost})
+	return l.respAnswer(c, ask{rule{Policy: p, name: throttled}, string(args[1]), n[3]})
 }
 
-// numbers reads integers that cannot overflow when one is added.
-func numbers(args [][]byte) (n []int64, err error) {
-	for _, arg := range args {
-		i, err := strconv.ParseInt(string(arg), 10, 63)
-		if err != nil {
-			return nil, wrong("value is not an integer or out of range")
-		}
-		n = append(n, i)
+const errNumber wrong = "value is not an integer or out of range"
+
+// number reads an integer of at most eighteen digits: nothing overflows when one is added.
+func number(arg []byte) (n int64, ok bool) {
+	digits := bytes.TrimPrefix(arg, []byte("-"))
+	if len(digits) == 0 || len(digits) > 18 {
+		return 0, false
 	}
-	return n, nil
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(d-'0')
+	}
+	if len(digits) < len(arg) {
+		n = -n
+	}
+	return n, true
 }
 
 // respCheck is RL.CHECK policy key [cost].
@@ -105,13 +120,14 @@ func (l *limiter) respCheck(c *resp.Conn, args [][]byte) error {
 	if err != nil {
 		return err
 	}
-	cost := []int64{1}
+	cost := int64(1)
 	if len(args) == 4 {
-		if cost, err = numbers(args[3:]); err != nil {
-			return err
+		var ok bool
+		if cost, ok = number(args[3]); !ok {
+			return errNumber
 		}
 	}
-	return l.respAnswer(c, ask{r, string(args[2]), cost[0]})
+	return l.respAnswer(c, ask{r, string(args[2]), cost})
 }
 
 // respAnswer is five integers: limited, limit, remaining, seconds until it may be tried again or -1, seconds until all is
@@ -130,7 +146,7 @@ func (l *limiter) respAnswer(c *resp.Conn, a ask) error {
 		}
 	}
 	c.WriteArray(5)
-	for _, n := range []int64{limited, d.Limit, d.Remaining, retry, seconds(d.Reset)} {
+	for _, n := range [...]int64{limited, d.Limit, d.Remaining, retry, seconds(d.Reset)} {
 		c.WriteInt(n)
 	}
 	return nil
@@ -138,8 +154,8 @@ func (l *limiter) respAnswer(c *resp.Conn, a ask) error {
 
 func hello(c *resp.Conn, args [][]byte) error {
 	if len(args) > 1 {
-		n, err := numbers(args[1:2])
-		if err != nil || c.SetProto(int(n[0])) != nil {
+		n, ok := number(args[1])
+		if !ok || c.SetProto(int(n)) != nil {
 			c.WriteError("NOPROTO unsupported protocol version")
 			return nil
 		}

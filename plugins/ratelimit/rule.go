@@ -24,8 +24,8 @@ type ask struct {
 	cost int64
 }
 
-// row is the key of its row.
-func (a ask) row() string { return a.rule.name + "\x00" + a.key }
+// rowOf is the key of its row.
+func rowOf(a ask) string { return a.rule.name + "\x00" + a.key }
 
 // answer is what became of an ask.
 type answer struct {

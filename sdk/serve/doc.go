@@ -38,9 +38,10 @@
 // Not everything travels. The keys of a TLS connection are in crypto/tls and the state of an HTTP/2 connection is in
 // net/http, and neither can be taken out. Such connections, and hijacked ones, are finished like others as far as their
 // requests show, and hung up by [Group.Finish]; their clients connect again to the listener that never closed. An
-// HTTP/2 client gets no GOAWAY, and a request it sent in the last instant may fail; so does one on TLS. Terminate both
-// in front of a service that must not lose any. Trailing data of a client that breaks HTTP's framing, so that this
-// package and net/http see different requests, makes a connection one that does not travel either.
+// HTTP/2 client gets no GOAWAY, and a request it sent in the last instant may fail; so does one on TLS. Unary gRPC in
+// clear text travels: package grpc. Terminate all else in front of a service that must not lose any. Trailing data of a
+// client that breaks HTTP's framing, so that this package and net/http see different requests, makes a connection one that
+// does not travel either.
 //
 // The net.Conn that hooks and hijackers see is a wrapper, not a *net.TCPConn. A connection that has come from another
 // process reaches net/http, and the ConnState and ConnContext hooks, with its first byte; until then IdleTimeout is kept
@@ -52,7 +53,7 @@
 // what is left over from earlier reads and lets a waiting connection travel without being woken, or with [Conn.Read]
 // and [Conn.Handover]. A small session ([Conn.SetSession]) travels with the connection, and so do bytes that the next
 // handler is to read again ([Conn.Before]). [Conn.Push] sends a client what it has not asked for, and [Group.StreamEarly]
-// lets the next version do so before the client speaks. Packages resp and ws are such handlers.
+// lets the next version do so before the client speaks. Packages resp, ws and grpc are such handlers.
 //
 // # The meter
 //

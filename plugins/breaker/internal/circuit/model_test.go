@@ -109,13 +109,15 @@ func (m *model) trip(now int64) bool {
 			late += float64(one(c.slow))
 		}
 	}
-	return row >= m.s.Failures || n >= float64(m.s.MinimumCalls) && (bad/n >= m.s.FailureRatio || late/n >= m.s.SlowRatio)
+	over := func(part, ratio float64) bool { return n >= float64(m.s.MinimumCalls) && ratio > 0 && part/n >= ratio }
+	return row >= m.s.Failures || over(bad, m.s.FailureRatio) || over(late, m.s.SlowRatio)
 }
 
 func drawSettings(t *rapid.T) Settings {
 	return Settings{
 		Failures:     rapid.Int64Range(1, 6).Draw(t, "failures"),
-		FailureRatio: float64(rapid.IntRange(1, 4).Draw(t, "ratio")) / 4, SlowRatio: float64(rapid.IntRange(1, 4).Draw(t, "slow")) / 4,
+		FailureRatio: rapid.SampledFrom([]float64{-1, 0.25, 0.5, 1}).Draw(t, "ratio"),
+		SlowRatio:    rapid.SampledFrom([]float64{-1, 0.25, 0.5, 1}).Draw(t, "slow"),
 		MinimumCalls: rapid.Int64Range(1, 12).Draw(t, "minimum"), SlowAfter: Duration(time.Second),
 		Probes: rapid.Int64Range(1, 3).Draw(t, "probes"), Lease: Duration(4 * time.Second),
 	}.Over(DefaultSettings)
@@ -129,11 +131,11 @@ func TestACircuitAgreesWithItsModel(t *testing.T) {
 		m := &model{s: s, out: map[uint64]int64{}}
 		var c Circuit
 		now, leases := start, []uint64{0}
-		for id := range uint64(rapid.IntRange(1, 80).Draw(t, "calls")) {
-			now += rapid.SampledFrom([]int64{0, 1, int64(100 * time.Millisecond), int64(time.Second), int64(5 * time.Second), int64(40 * time.Second), int64(time.Hour)}).Draw(t, "passed")
+		for id := range uint64(rapid.IntRange(1, 150).Draw(t, "calls")) {
+			now += int64(rapid.SampledFrom(steps).Draw(t, "passed"))
 			turn := again(t, c).At(s, now, 0.5)
 			m.pass(now)
-			switch rapid.IntRange(0, 12).Draw(t, "what") {
+			switch rapid.IntRange(0, 29).Draw(t, "what") {
 			case 0:
 				turn.Force(ForceOpen)
 				m.to(ForcedOpen, now)
@@ -143,7 +145,7 @@ func TestACircuitAgreesWithItsModel(t *testing.T) {
 			case 2, 3:
 				turn.Force(Reset)
 				m.to(Closed, now)
-			case 4, 5, 6:
+			case 4, 5, 6, 7, 8, 9, 10, 11, 12:
 				p := turn.Permit(id + 1)
 				if want := m.permit(now, id+1); p.Allowed != want {
 					t.Fatalf("%v permits %v, the model %v", turn.State, p.Allowed, want)
@@ -155,8 +157,11 @@ func TestACircuitAgreesWithItsModel(t *testing.T) {
 					t.Fatalf("asks to come back in %v, the model in %v", p.Retry, time.Duration(m.rest(now)))
 				}
 			default:
-				r := Report{Failed: rapid.Bool().Draw(t, "failed"), Lease: rapid.SampledFrom(leases).Draw(t, "lease")}
-				if rapid.IntRange(0, 3).Draw(t, "took") == 0 {
+				r := Report{Failed: rapid.IntRange(0, 2).Draw(t, "failed") == 0, Lease: rapid.SampledFrom(leases).Draw(t, "lease")}
+				if m.state == HalfOpen && rapid.Bool().Draw(t, "latest") {
+					r.Lease = leases[len(leases)-1]
+				}
+				if rapid.IntRange(0, 5).Draw(t, "took") == 0 {
 					r.Took = time.Second
 				}
 				err := turn.Report(r)
@@ -169,6 +174,11 @@ func TestACircuitAgreesWithItsModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// steps are how time passes: mostly little, and sometimes past every bound.
+var steps = []time.Duration{
+	0, 0, 0, 1, time.Millisecond, 100 * time.Millisecond, time.Second, time.Second, 3 * time.Second, 9 * time.Second, 40 * time.Second, time.Hour,
 }
 
 // again is a circuit after it was a row.

@@ -24,8 +24,16 @@ func (p Policy) takeGCRA(dst, row []byte, now, cost int64) ([]byte, int64, Decis
 	if err != nil {
 		return dst, 0, Decision{}, err
 	}
-	each, full := p.interval(), p.interval()*p.Burst
-	d := Decision{Allowed: true, Limit: p.Burst}
+	at, d := p.Arrive(at, now, cost)
+	return binary.BigEndian.AppendUint64(dst, uint64(at)), at, d, nil
+}
+
+// Arrive is GCRA itself: at is when the bucket has drained, not before now and not after a full one has; next is when it
+// has drained then.
+func (p Policy) Arrive(at, now, cost int64) (next int64, d Decision) {
+	each := p.interval()
+	full := each * p.Burst
+	d = Decision{Allowed: true, Limit: p.Burst}
 	switch {
 	case cost > p.Burst:
 		d.Allowed, d.Retry = false, Never
@@ -36,7 +44,7 @@ func (p Policy) takeGCRA(dst, row []byte, now, cost int64) ([]byte, int64, Decis
 	}
 	d.Remaining = (now + full - at) / each
 	d.Reset = time.Duration(at - now)
-	return binary.BigEndian.AppendUint64(dst, uint64(at)), at, d, nil
+	return at, d
 }
 
 func (p Policy) refundGCRA(dst, row []byte, now, cost int64) ([]byte, int64, error) {
