@@ -9,6 +9,7 @@
 package main
 
 import (
+	"github.com/theseusd/theseus/plugins/chat/internal/api"
 	"github.com/theseusd/theseus/plugins/chat/internal/protocol"
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
@@ -19,11 +20,12 @@ const version = "1.0.0"
 func main() { sdk.Main(sdk.Service{Name: "chat", Version: version, Setup: setup}) }
 
 func setup(s *sdk.Setup) error {
-	o, err := options(s)
+	o, key, err := options(s)
 	if err != nil {
 		return err
 	}
 	c := &chat{rooms: room.New(s)}
+	o.HTTP = api.API{Rooms: c.rooms, Key: key}.Handler()
 	clients := protocol.New(c.rooms, o)
 	s.WebSocket("clients", clients.WebSocket())
 	s.Go(clients.Run)

@@ -16,25 +16,26 @@ type settings struct {
 	Slow    string            `json:"slow"`    // what becomes of a client that does not keep up
 	Queue   int               `json:"queue"`   // bytes that may wait for a client
 	Ping    string            `json:"ping"`    // how often clients are asked whether they are there
+	APIKey  string            `json:"api_key"` // of programs that use the HTTP interface; without it there is none
 }
 
-func options(s *sdk.Setup) (o protocol.Options, err error) {
+func options(s *sdk.Setup) (o protocol.Options, apiKey string, err error) {
 	c := settings{Slow: "disconnect", Queue: 1 << 20, Ping: "25s"}
 	if err := s.Config(&c); err != nil {
-		return o, err
+		return o, "", err
 	}
 	o = protocol.Options{Origins: c.Origins, Queue: c.Queue, Skip: c.Slow == "skip"}
 	o.Auth = protocol.Auth{Tokens: c.Tokens, Secret: []byte(c.Secret)}
 	if o.Ping, err = time.ParseDuration(c.Ping); err != nil || o.Ping < time.Second {
-		return o, fmt.Errorf("config ping = %q: want a duration of at least 1s, such as 25s", c.Ping)
+		return o, "", fmt.Errorf("config ping = %q: want a duration of at least 1s, such as 25s", c.Ping)
 	}
 	switch {
 	case c.Slow != "disconnect" && c.Slow != "skip":
-		return o, fmt.Errorf("config slow = %q: want disconnect or skip", c.Slow)
+		return o, "", fmt.Errorf("config slow = %q: want disconnect or skip", c.Slow)
 	case c.Queue < 64<<10:
-		return o, fmt.Errorf("config queue = %d: want at least 65536 bytes", c.Queue)
+		return o, "", fmt.Errorf("config queue = %d: want at least 65536 bytes", c.Queue)
 	case c.Secret != "" && len(c.Secret) < 32:
-		return o, fmt.Errorf("config secret: want at least 32 characters")
+		return o, "", fmt.Errorf("config secret: want at least 32 characters")
 	}
-	return o, nil
+	return o, c.APIKey, nil
 }
