@@ -54,7 +54,7 @@ func newBreakers(r state.Registrar, cfg config) *breakers {
 	cfg.Default = cfg.Default.Over(circuit.DefaultSettings)
 	return &breakers{
 		rows:  state.NewTable(r, "circuits", state.Schema[circuit.Circuit]{Name: "circuit", Version: 1}),
-		story: newStory(r), cfg: cfg, clock: clock.New(nil), seed: maphash.MakeSeed(),
+		story: newStory(r), cfg: cfg, clock: clock.New(), seed: maphash.MakeSeed(),
 	}
 }
 

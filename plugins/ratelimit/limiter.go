@@ -37,7 +37,7 @@ type limiter struct {
 }
 
 func newLimiter(t tables, p *policies) *limiter {
-	return &limiter{tables: t, policies: p, clock: clock.New(nil), seed: maphash.MakeSeed()}
+	return &limiter{tables: t, policies: p, clock: clock.New(), seed: maphash.MakeSeed()}
 }
 
 func (l *limiter) slot(row string) uint8 { return uint8(maphash.String(l.seed, row)) }

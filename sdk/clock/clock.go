@@ -2,7 +2,7 @@
 package clock
 
 import (
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,27 +10,32 @@ import (
 // set forward it follows. The next process begins with the wall clock as it is: who reads a row there must not believe
 // in a time that lies too far ahead.
 type Clock struct {
-	mu   sync.Mutex
-	last time.Time // with its monotonic reading
-	at   int64
-	wall func() time.Time
+	began time.Time // with its monotonic reading
+	first int64
+	ahead atomic.Int64 // the most that the wall clock has gained on the monotonic one since then
 }
 
-// New returns a clock over wall; time.Now if nil.
-func New(wall func() time.Time) *Clock {
-	if wall == nil {
-		wall = time.Now
-	}
-	now := wall()
-	return &Clock{last: now, at: now.UnixNano(), wall: wall}
+// New returns a clock that shows the time as it is.
+func New() *Clock {
+	began := time.Now()
+	return &Clock{began: began, first: began.UnixNano()}
 }
 
 // Now is the time in nanoseconds since 1970.
 func (c *Clock) Now() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.wall()
-	passed := max(int64(now.Sub(c.last)), 0)
-	c.last, c.at = now, max(now.UnixNano(), c.at+passed)
-	return c.at
+	now := time.Now()
+	return c.at(int64(now.Sub(c.began)), now.UnixNano())
+}
+
+// at is the time after so much has passed, when the wall clock shows wall.
+func (c *Clock) at(passed, wall int64) int64 {
+	gained := wall - c.first - passed
+	for ahead := c.ahead.Load(); ; ahead = c.ahead.Load() {
+		if gained <= ahead {
+			return c.first + passed + ahead
+		}
+		if c.ahead.CompareAndSwap(ahead, gained) {
+			return c.first + passed + gained
+		}
+	}
 }
