@@ -162,7 +162,7 @@ func (w *waiting) giveUp(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.calls {
-		r.answer(nil, err)
+		r.end(err)
 	}
 	w.prune()
 }

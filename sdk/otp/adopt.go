@@ -24,15 +24,29 @@ func (n *Node) reset() {
 	n.phase.late = nil
 	n.phase.mu.Unlock()
 	if len(old) > 0 {
-		go retire(old)
+		go retire(n, old)
+	}
+}
+
+// pace is how long work that nobody waits for rests after each bit, so that it takes no processor from the calls that
+// come at once after a switch.
+const pace = 2 * time.Millisecond
+
+func breathe(ctx context.Context) {
+	select {
+	case <-time.After(pace):
+	case <-ctx.Done():
 	}
 }
 
 // retire ends what forgotten processes have outside of themselves.
-func retire(old []*chunk) {
-	for _, c := range old {
-		for i := range c.procs {
-			if p := c.procs[i].Load(); p != nil {
+func retire(ctx context.Context, old []*chunk) {
+	for i, c := range old {
+		if i > 0 {
+			breathe(ctx)
+		}
+		for j := range c.procs {
+			if p := c.procs[j].Load(); p != nil {
 				p.retire()
 			}
 		}
@@ -77,7 +91,7 @@ func (n *Node) adopt(b *book) error {
 			return err
 		}
 	} else {
-		n.clock = time.Now().Add(-time.Duration(b.Now))
+		n.ahead.Add(b.Now - n.now())
 	}
 	n.collectOnce()
 	if n.crashed {
@@ -85,7 +99,7 @@ func (n *Node) adopt(b *book) error {
 	}
 	n.procs.begin(*b)
 	n.lazy.Store(b.Live > 0)
-	n.loading.mail, n.loading.next = b.Mail, b.Next
+	n.loading.mail, n.loading.next, n.loading.live = b.Mail, b.Next, b.Live
 	n.loading.done = make(chan struct{})
 	return nil
 }
@@ -130,7 +144,7 @@ func (n *Node) unpack(p *process, key string, w *ward) error {
 	}
 	p.word.Store(busy)
 	if w.k.restore != nil {
-		p.signals.put(&mail{do: p.restore})
+		p.signals.put(&mail{body: signal(p.restore)})
 	}
 	if err := p.unpack(bag, w.messages); err != nil {
 		p.retire() // its timers run already
@@ -184,6 +198,7 @@ func (p *process) restore(c *Ctx) {
 type loading struct {
 	mail []PID
 	next uint32
+	live int64
 	done chan struct{} // closed when all have come
 	stop context.CancelFunc
 	over chan struct{} // closed when the loader has ended; nil if there is none
@@ -235,11 +250,14 @@ func (n *Node) loadAll(ctx context.Context) error {
 	})
 }
 
-// findFree finds the places that no process of the log has.
+// findFree finds the places that no process of the log has, if there are any. Until then new processes get new places.
 func (n *Node) findFree(ctx context.Context) error {
+	if int64(n.loading.next) == n.loading.live {
+		return nil
+	}
 	taken := make([]uint64, n.loading.next/64+1)
 	for _, w := range n.ledger.wards {
-		err := scan(ctx, w.rows.scan, func(_ string, pid PID) error {
+		err := scan(ctx, slowly(ctx, w.rows.scan), func(_ string, pid PID) error {
 			if slot := pid.slot(); slot < n.loading.next {
 				taken[slot/64] |= 1 << (slot % 64)
 			}
@@ -249,8 +267,18 @@ func (n *Node) findFree(ctx context.Context) error {
 			return err
 		}
 	}
-	n.procs.free64(taken, n.loading.next)
+	for from := uint32(0); from < n.loading.next; from += chunkSize {
+		n.procs.free64(taken, from, min(from+chunkSize, n.loading.next))
+	}
 	return nil
+}
+
+// slowly rests before each bit of a scan.
+func slowly(ctx context.Context, next func(uint64) ([]string, uint64)) func(uint64) ([]string, uint64) {
+	return func(cursor uint64) ([]string, uint64) {
+		breathe(ctx)
+		return next(cursor)
+	}
 }
 
 // awaitLoaded is for those who need to see all processes that have joined something. It does not outlast s, nor the node.

@@ -90,7 +90,8 @@ func (p *process) packMore(b *baggage) error {
 // letters are the messages that wait, the oldest first; those for which nobody waits any more are left out.
 func (p *process) letters() (list []letter, err error) {
 	p.in.each(func(m *mail) {
-		if err != nil || m.deadline != 0 && m.deadline <= p.n.now() || m.reply.p != nil && !m.reply.open() {
+		to := m.reply.address()
+		if err != nil || m.reply.p != nil && to == nil || m.reply.late(p.n) {
 			return
 		}
 		var l letter
@@ -98,7 +99,9 @@ func (p *process) letters() (list []letter, err error) {
 			err = fmt.Errorf("the mailbox of process %s: %w", p.pid, err)
 			return
 		}
-		l.Counted, l.Deadline, l.Reply = m.counted, m.deadline, m.reply.address()
+		if l.Counted, l.Reply = m.counted, to; to != nil {
+			l.Deadline = m.reply.p.due.Load()
+		}
 		list = append(list, l)
 	})
 	return list, err
@@ -113,7 +116,10 @@ func (p *process) unpack(b baggage, names map[string]message) error {
 			return err
 		}
 		m := p.n.mail()
-		m.body, m.counted, m.deadline, m.reply = body, l.Counted, l.Deadline, l.Reply.reply()
+		m.body, m.counted, m.reply = body, l.Counted, l.Reply.reply()
+		if m.reply.p != nil && m.reply.p.abroad != nil {
+			m.reply.p.due.Store(l.Deadline)
+		}
 		if m.counted {
 			p.held.Add(1)
 		}

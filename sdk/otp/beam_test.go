@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -106,30 +105,22 @@ func processors() time.Duration {
 }
 
 func besideCalls(b *testing.B, beam map[string]figures) {
-	for _, callers := range []int{1, 64} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			n, pid := benchNode(b)
-			beside(b, beam[fmt.Sprintf("call/%d", callers)], 64*8000, func(count int) {
-				var wg sync.WaitGroup
-				for range callers {
-					wg.Go(func() {
-						for range count / callers {
-							if _, err := Call(n, pid, inc{By: 1}); err != nil {
-								b.Error(err)
-							}
-						}
-					})
-				}
-				wg.Wait()
+	for _, way := range waysToCall {
+		b.Run(way.name(), func(b *testing.B) {
+			n, pid := benchNode(b, way.inline)
+			beside(b, beam[fmt.Sprintf("call/%d", way.callers)], 64*8000, func(count int) {
+				way.call(b, n, pid, count)
 			})
 		})
 	}
 }
 
-func benchNode(b *testing.B) (*Node, PID) {
+func benchNode(b *testing.B, inline bool) (*Node, PID) {
 	n := New(Options{})
 	b.Cleanup(n.Close)
-	pid, err := Start(n, benchCounter(), nil)
+	kind := benchCounter()
+	kind.Inline = inline
+	pid, err := Start(n, kind, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -137,7 +128,7 @@ func benchNode(b *testing.B) (*Node, PID) {
 }
 
 func besideCast(b *testing.B, beam map[string]figures) {
-	n, pid := benchNode(b)
+	n, pid := benchNode(b, false)
 	beside(b, beam["cast"], 1_000_000, func(count int) {
 		for range count {
 			_ = Cast(n, pid, add{1})

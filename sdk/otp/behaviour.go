@@ -34,6 +34,11 @@ type Behaviour[S any] struct {
 	Mailbox   int                                     // DefaultMailbox if 0
 	TrapExit  bool                                    // exits of linked processes are messages: see Exited
 
+	// Inline promises that no handler waits for anything or takes long. A call to a process that is idle is then handled in the
+	// goroutine of its caller, which costs a fraction of a change of goroutines. All else stays as it is, but for one thing:
+	// while the handler runs, the caller can neither return at its deadline nor be told that the process was killed.
+	Inline bool
+
 	// What follows is for nodes that are hosted: see Host.
 	State   state.Schema[S]          // how the state reaches another version; its name is that of the behaviour
 	Restore func(c *Ctx, s *S) error // before the first message to a process that has come from another version
@@ -48,10 +53,11 @@ type kind struct {
 	name      string
 	bound     int32 // 0 for none
 	trap      bool
+	inline    bool
 	init      func(c *Ctx, arg any) (any, error) // a *S
 	terminate func(c *Ctx, state any, reason error)
 	change    func(c *Ctx, state, extra any) (any, error)
-	handlers  map[reflect.Type]handler
+	handlers  map[uintptr]handler                    // by typeID
 	info      func(c *Ctx, state, message any) error // nil if none
 	restore   func(c *Ctx, state any) error
 	persist   bool
@@ -64,7 +70,7 @@ type handler func(c *Ctx, state any, message any, to reply) error
 // of has the handlers; what else there is to know is read by seal.
 func (b *Behaviour[S]) of() *kind {
 	if b.kind == nil {
-		b.kind = &kind{handlers: map[reflect.Type]handler{}}
+		b.kind = &kind{handlers: map[uintptr]handler{}}
 	}
 	return b.kind
 }
@@ -78,6 +84,7 @@ func (b *Behaviour[S]) seal() *kind {
 
 func (b *Behaviour[S]) fill(k *kind) {
 	k.name, k.bound, k.trap, k.persist = b.Name, int32(b.Mailbox), b.TrapExit, b.Persist
+	k.inline = b.Inline
 	switch {
 	case b.Mailbox == 0:
 		k.bound = DefaultMailbox
@@ -107,12 +114,21 @@ func (b *Behaviour[S]) fill(k *kind) {
 	}
 }
 
+// typeID is quicker to look up than the type; that of nil is 0.
+func typeID(t reflect.Type) uintptr {
+	if t == nil {
+		return 0
+	}
+	return reflect.ValueOf(t).Pointer()
+}
+
 func handle[M any](k *kind, h handler) {
 	t := reflect.TypeFor[M]()
-	if k.handlers[t] != nil {
+	id := typeID(t)
+	if k.handlers[id] != nil {
 		panic(fmt.Sprintf("otp: %s handles %s twice", k.name, t))
 	}
-	k.handlers[t] = h
+	k.handlers[id] = h
 	k.knows(messageOf[M](""), false)
 }
 

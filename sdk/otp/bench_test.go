@@ -18,31 +18,57 @@ func benchCounter() *Behaviour[int64] {
 	return b
 }
 
-func BenchmarkCall(b *testing.B) {
-	for _, callers := range []int{1, 64} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			n := New(Options{})
-			defer n.Close()
-			pid, err := Start(n, benchCounter(), nil)
-			if err != nil {
-				b.Fatal(err)
+// waysToCall one process.
+var waysToCall = []wayToCall{{1, false}, {64, false}, {1, true}, {64, true}}
+
+type wayToCall struct {
+	callers int
+	inline  bool
+}
+
+func (w wayToCall) name() string { return fmt.Sprintf("callers=%d,inline=%t", w.callers, w.inline) }
+
+func (w wayToCall) call(b *testing.B, n *Node, pid PID, count int) {
+	var left atomic.Int64
+	left.Store(int64(count))
+	var wg sync.WaitGroup
+	for range w.callers {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				if _, err := Call(n, pid, inc{By: 1}); err != nil {
+					b.Error(err)
+				}
 			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkCall(b *testing.B) {
+	for _, way := range waysToCall {
+		b.Run(way.name(), func(b *testing.B) {
+			n, pid := benchNode(b, way.inline)
 			b.ReportAllocs()
 			b.ResetTimer()
-			var left atomic.Int64
-			left.Store(int64(b.N))
-			var wg sync.WaitGroup
-			for range callers {
-				wg.Go(func() {
-					for left.Add(-1) >= 0 {
-						if _, err := Call(n, pid, inc{By: 1}); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			wg.Wait()
+			way.call(b, n, pid, b.N)
 		})
+	}
+}
+
+// BenchmarkCallMany calls one process after another.
+func BenchmarkCallMany(b *testing.B) {
+	n := New(Options{})
+	defer n.Close()
+	kind := benchCounter()
+	list := make([]PID, 1000)
+	for i := range list {
+		list[i], _ = Start(n, kind, nil)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := Call(n, list[i%len(list)], inc{By: 1}); err != nil {
+			b.Error(err)
+		}
 	}
 }
 
@@ -86,5 +112,30 @@ func BenchmarkIdle(b *testing.B) {
 		b.ReportMetric(float64(spawned.Nanoseconds())/many, "ns/spawn")
 		b.ReportMetric(float64(collected.Milliseconds()), "gc-ms")
 		n.Close()
+	}
+}
+
+// BenchmarkTable uses a table of a million rows; cpu-ns is processors' time, since machines are shared.
+func BenchmarkTable(b *testing.B) {
+	t := NewTable[int, row](etsRows)
+	for i := range etsRows {
+		t.Put(i, row{N: int64(i)})
+	}
+	for _, c := range []struct {
+		name string
+		op   func(i int)
+	}{
+		{"lookup", func(i int) { _, _ = t.Get(etsKey(i)) }},
+		{"insert", func(i int) { t.Put(etsKey(i), row{N: int64(i)}) }},
+		{"counter", func(i int) { t.Update(etsKey(i), func(r *row) { r.N++ }) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			used := processors()
+			for i := range b.N {
+				c.op(i)
+			}
+			b.ReportMetric(float64(processors()-used)/float64(b.N), "cpu-ns/op")
+		})
 	}
 }

@@ -2,14 +2,19 @@ package otp
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
 // Ctx is a process's own hand, valid inside of its handlers. As a context it ends when the process is killed; it has no
 // deadline. Calls that are made with it come from this process.
 type Ctx struct {
-	p   *process
-	ctx context.Context // once somebody has asked for it
+	p       *process
+	ctx     context.Context       // once somebody has asked for it
+	to      reply                 // of what is being handled
+	calling atomic.Pointer[reply] // what the handler waits for, if it calls
+	spares  spares
+	depth   int // of handlers that run on this goroutine
 }
 
 var (
@@ -17,8 +22,8 @@ var (
 	_ Scope = (*Node)(nil)
 )
 
-func (c *Ctx) node() *Node      { return c.p.n }
-func (c *Ctx) caller() *process { return c.p }
+func (c *Ctx) node() *Node  { return c.p.n }
+func (c *Ctx) caller() *Ctx { return c }
 
 // Self is the process.
 func (c *Ctx) Self() PID { return c.p.pid }
@@ -34,8 +39,8 @@ type within struct {
 	c *Ctx
 }
 
-func (w *within) node() *Node      { return w.c.p.n }
-func (w *within) caller() *process { return w.c.p }
+func (w *within) node() *Node  { return w.c.p.n }
+func (w *within) caller() *Ctx { return w.c }
 
 // Deadline is none.
 func (c *Ctx) Deadline() (time.Time, bool) { return time.Time{}, false }

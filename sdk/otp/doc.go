@@ -17,6 +17,8 @@
 //     links, monitors and timers always arrive.
 //   - A panic of a handler is the exit of its process, with a stack. It does not end the program.
 //   - A process that calls itself, directly or round a circle of calls, gets an error instead of waiting for ever.
+//   - With [Behaviour].Inline the handlers promise not to wait, and a call to an idle process is handled in the goroutine of its
+//     caller. Everything else here stays true of it.
 //   - A handler that runs cannot be killed in Go. A process that is killed meanwhile is dead for everybody else at once;
 //     its goroutine is counted in [Stats] until it returns.
 //

@@ -26,6 +26,7 @@ const tableShards = 256
 type tableShard[K comparable, V any] struct {
 	mu   sync.RWMutex
 	rows map[K]V
+	turn V        // of Update, which would have to allocate it
 	_    [32]byte // a shard for itself in its cache line
 }
 
@@ -83,8 +84,9 @@ func (t *Table[K, V]) Update(key K, f func(row *V)) V {
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	row := s.rows[key]
-	f(&row)
+	s.turn = s.rows[key]
+	f(&s.turn)
+	row := s.turn
 	s.rows[key] = row
 	return row
 }

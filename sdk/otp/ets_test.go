@@ -105,3 +105,19 @@ func TestTableGoesToTheHeir(t *testing.T) {
 		}
 	})
 }
+
+// A change that panics leaves the row as it was, and the table usable.
+func TestUpdateThatPanics(t *testing.T) {
+	rows := NewTable[string, int](0)
+	rows.Put("a", 1)
+	func() {
+		defer func() { _ = recover() }()
+		rows.Update("a", func(n *int) { *n = 2; panic("ouch") })
+	}()
+	if n, _ := rows.Get("a"); n != 1 {
+		t.Errorf("it is %d, want 1", n)
+	}
+	if n := rows.Update("b", func(n *int) { *n++ }); n != 1 {
+		t.Errorf("a new row begins with %d, want 1", n)
+	}
+}

@@ -111,9 +111,7 @@ func Publish(s Scope, name string, message any) (delivered, shed int) {
 		return 0, 0
 	}
 	for _, p := range t.members {
-		m := n.mail()
-		m.body, m.counted = message, true
-		if p.post(m) == nil {
+		if p.send(message) == nil {
 			delivered++
 		} else {
 			shed++

@@ -23,6 +23,8 @@ type counter struct {
 
 // diary is what processes of a test have noted, in order.
 type diary struct {
+	inline bool // the processes that note here
+
 	mu    sync.Mutex
 	lines []string
 }
@@ -119,6 +121,7 @@ func newCounter(d *diary, more ...func(b *Behaviour[counter])) *Behaviour[counte
 		}
 		return nil
 	})
+	b.Inline = d.inline
 	for _, f := range more {
 		f(b)
 	}
@@ -127,12 +130,25 @@ func newCounter(d *diary, more ...func(b *Behaviour[counter])) *Behaviour[counte
 
 func trapping(b *Behaviour[counter]) { b.TrapExit = true }
 
-// bubble runs a test in virtual time, with a node.
+// bubble runs a test in virtual time, with a node: once with handlers on goroutines of their own, once with those of calls
+// on that of the caller where it can be.
 func bubble(t *testing.T, f func(t *testing.T, n *Node, d *diary)) {
+	t.Helper()
+	patient(t, f)
+	t.Run("inline", func(t *testing.T) { inBubble(t, &diary{inline: true}, f) })
+}
+
+// patient is bubble for a test whose handlers of calls wait, as those that are inline must not.
+func patient(t *testing.T, f func(t *testing.T, n *Node, d *diary)) {
+	t.Helper()
+	inBubble(t, new(diary), f)
+}
+
+func inBubble(t *testing.T, d *diary, f func(t *testing.T, n *Node, d *diary)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := New(Options{})
-		f(t, n, new(diary))
+		f(t, n, d)
 		n.Close()
 		time.Sleep(24 * time.Hour) // orphans return
 	})

@@ -60,10 +60,7 @@ func (p *process) abandon() error {
 	p.with(func(m *more) { bag.Names = slices.Clone(m.names) })
 	p.flags.Or(left)
 	p.retire()
-	if running := p.current.Swap(nil); running != nil {
-		p.n.orphans.Add(1)
-		running.reply.answer(nil, &Exit{PID: p.pid, Reason: ErrKilled})
-	}
+	p.cutOff(&Exit{PID: p.pid, Reason: ErrKilled})
 	p.refuse()
 	if bag.empty() {
 		return p.n.ledger.dropBag(p.pid.key())

@@ -5,14 +5,61 @@ import (
 	"sync/atomic"
 )
 
-// mail is one message on its way, or one signal.
+// mail is one message on its way, or one signal. That of a call is part of its pending.
 type mail struct {
-	next     *mail
-	body     any
-	reply    reply        // of a call
-	deadline int64        // of a call, in nanoseconds of the node's clock
-	counted  bool         // towards the bound of the mailbox
-	do       func(c *Ctx) // of a signal; c is nil if the process has ended
+	next    *mail
+	body    any
+	reply   reply // of a call
+	counted bool  // towards the bound of the mailbox
+	taken   bool  // out of the mailbox, to be handled: of a call
+}
+
+// signal is the body of mail that is no message; c is nil if the process has ended.
+type signal func(c *Ctx)
+
+func (m *mail) do(c *Ctx) { m.body.(signal)(c) }
+
+// spares is mail that a process has handled. It goes back to the node by the chain, since a sender on another processor
+// has to get it from there.
+type spares struct {
+	first *mail
+	count int
+}
+
+const chain = 32
+
+func (s *spares) add(n *Node, m *mail) {
+	*m = mail{next: s.first}
+	s.first = m
+	if s.count++; s.count == chain {
+		s.flush(n)
+	}
+}
+
+func (s *spares) flush(n *Node) {
+	if s.first != nil {
+		n.mails.Put(s.first)
+		*s = spares{}
+	}
+}
+
+// mail returns an empty one.
+func (n *Node) mail() *mail {
+	m := n.mails.Get().(*mail)
+	if m.next != nil {
+		n.mails.Put(m.next)
+		m.next = nil
+	}
+	return m
+}
+
+// newMail is a chain.
+func newMail() any {
+	var list [chain]mail
+	for i := range list[1:] {
+		list[i].next = &list[i+1]
+	}
+	return &list[0]
 }
 
 // inbox is a queue that many fill and the process empties, or whoever ends it.

@@ -21,7 +21,8 @@ type Node struct {
 	procs   table
 	names   names
 	groups  groups
-	clock   time.Time
+	born    time.Time
+	ahead   atomic.Int64 // of the clock, to when it was born: another version's node was it before
 	orphans atomic.Int64 // handlers that run for processes that were killed
 	crashes atomic.Uint64
 	onCrash func(Crash)
@@ -72,18 +73,19 @@ type Crash struct {
 
 // New returns a node without processes.
 func New(o Options) *Node {
-	n := &Node{clock: time.Now(), onCrash: o.OnCrash}
+	n := &Node{born: time.Now(), onCrash: o.OnCrash}
 	n.Context, n.cancel = context.WithCancelCause(context.Background())
 	n.names.unique = map[Name]PID{}
 	n.groups.topics = map[string]*topic{}
-	n.mails.New = func() any { return new(mail) }
+	n.mails.New = newMail
 	n.pending.New = func() any { return n.newPending() }
 	return n
 }
 
-// Close kills every process.
+// Close kills every process. Calls that another version would have answered end with ErrShutdown.
 func (n *Node) Close() {
 	n.cancel(ErrShutdown)
+	n.abroad.giveUp(ErrShutdown)
 	n.procs.each(func(p *process) bool {
 		p.end(ErrKilled, nil)
 		return true
@@ -103,17 +105,17 @@ func (n *Node) Stats() Stats {
 }
 
 // now is nanoseconds since the node began, by the monotonic clock.
-func (n *Node) now() int64 { return int64(time.Since(n.clock)) }
+func (n *Node) now() int64 { return int64(time.Since(n.born)) + n.ahead.Load() }
 
 // Scope is from where a message is sent: a *Node, a *Ctx, or either with a context by [Node.With].
 type Scope interface {
 	context.Context
 	node() *Node
-	caller() *process // nil outside of processes
+	caller() *Ctx // nil outside of processes
 }
 
-func (n *Node) node() *Node      { return n }
-func (n *Node) caller() *process { return nil }
+func (n *Node) node() *Node  { return n }
+func (n *Node) caller() *Ctx { return nil }
 
 // With joins a context to the node: its deadline and its end are those of the calls.
 func (n *Node) With(ctx context.Context) Scope { return &scoped{ctx, n} }
@@ -123,12 +125,5 @@ type scoped struct {
 	n *Node
 }
 
-func (s *scoped) node() *Node      { return s.n }
-func (s *scoped) caller() *process { return nil }
-
-func (n *Node) mail() *mail { return n.mails.Get().(*mail) }
-
-func (n *Node) done(m *mail) {
-	*m = mail{}
-	n.mails.Put(m)
-}
+func (s *scoped) node() *Node  { return s.n }
+func (s *scoped) caller() *Ctx { return nil }

@@ -170,11 +170,11 @@ func (t *table) place(p *process) {
 	c.procs[slot%chunkSize].Store(p)
 }
 
-// free64 gives the places below next away that are not taken and have had no process here.
-func (t *table) free64(taken []uint64, next uint32) {
+// free64 gives places of one chunk away that are not taken and have had no process here.
+func (t *table) free64(taken []uint64, from, to uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for slot := range next {
+	for slot := from; slot < to; slot++ {
 		if taken[slot/64]&(1<<(slot%64)) == 0 && t.chunk(slot).gens[slot%chunkSize] == 0 {
 			t.free = append(t.free, slot)
 		}

@@ -28,7 +28,7 @@ type process struct {
 	handled uint64
 	in      inbox
 	signals inbox
-	current atomic.Pointer[mail]    // that is being handled
+	current atomic.Pointer[Ctx]     // in which a message is being handled
 	waits   atomic.Pointer[process] // that this one calls
 
 	mu   sync.Mutex
@@ -58,19 +58,34 @@ const batch = 300
 
 var errDead = errors.New("otp: the process has ended")
 
-// post puts a message into the mailbox. A message that is refused is given back to the node.
+// send posts a message that nobody waits for.
+func (p *process) send(body any) error {
+	m := p.n.mail()
+	m.body, m.counted = body, true
+	return p.post(m)
+}
+
+// post puts a message into the mailbox.
 func (p *process) post(m *mail) error {
-	if m.counted && p.kind.bound > 0 && p.held.Add(1) > p.kind.bound {
+	err := p.place(m)
+	if err == nil {
+		p.wakeOrRefuse()
+	}
+	return err
+}
+
+// place is post without what has to follow.
+func (p *process) place(m *mail) error {
+	if bound := p.kind.bound; bound == 0 {
+		m.counted = false
+	} else if m.counted && p.held.Add(1) > bound {
 		p.held.Add(-1)
-		p.n.done(m)
 		return ErrOverloaded
 	}
 	if p.ended.Load() {
-		p.n.done(m)
 		return errDead
 	}
 	p.in.put(m)
-	p.wakeOrRefuse()
 	return nil
 }
 
@@ -101,9 +116,10 @@ func (p *process) wake() {
 // run handles signals and mail until there are none.
 func (p *process) run() {
 	c := &Ctx{p: p}
+	defer c.spares.flush(p.n)
 	for {
 		p.touch()
-		if !p.turn(c) {
+		if !p.turn(c, reply{}) {
 			p.refuse() // what this goroutine had taken over when another one ended the process
 			return     // busy for ever
 		}
@@ -112,9 +128,31 @@ func (p *process) run() {
 			runtime.Gosched()
 			continue
 		}
+		if c.to.p != nil { // whoever has got an answer may have the next question
+			c.to = reply{}
+			runtime.Gosched()
+			continue
+		}
 		if !p.rest(paused) {
 			return
 		}
+	}
+}
+
+// inlineDepth is how many handlers may run one inside of the other on one goroutine.
+const inlineDepth = 16
+
+// serve runs a process, that the caller has made its own, in the caller's goroutine until its call is answered. What
+// there is to do beyond that is for a goroutine of the process.
+func (p *process) serve(call reply, depth int) {
+	c := &Ctx{p: p, depth: depth}
+	alive := p.turn(c, call)
+	c.spares.flush(p.n)
+	switch {
+	case !alive:
+		p.refuse()
+	case p.rest(p.paused):
+		go p.run()
 	}
 }
 
@@ -151,11 +189,14 @@ func (p *process) yield() {
 	}
 }
 
-// turn is one batch; false says that the process has ended.
-func (p *process) turn(c *Ctx) bool {
+// turn is one batch, or less of it once a call is answered; false says that the process has ended.
+func (p *process) turn(c *Ctx, until reply) bool {
 	for range batch {
 		if p.ended.Load() {
 			return false
+		}
+		if until.p != nil && !until.open() {
+			return true
 		}
 		if s := p.signals.take(); s != nil {
 			s.do(c)
@@ -177,27 +218,37 @@ func (p *process) turn(c *Ctx) bool {
 	return !p.ended.Load()
 }
 
-func (p *process) handle(c *Ctx, m *mail) {
+// open takes out of its mail what is to be handled.
+func (p *process) open(c *Ctx, m *mail) (body any, to reply) {
 	if m.counted {
 		p.held.Add(-1)
 	}
-	if m.deadline != 0 && m.deadline <= p.n.now() {
-		p.n.done(m) // whoever called has given up
-		return
+	body, to = m.body, m.reply
+	if to.p != nil && m == &to.p.request {
+		m.body, m.taken = nil, true
+	} else {
+		c.spares.add(p.n, m)
+	}
+	return body, to
+}
+
+func (p *process) handle(c *Ctx, m *mail) {
+	body, to := p.open(c, m)
+	if to.late(p.n) {
+		return // whoever called has given up
 	}
 	p.disarm()
 	p.handled++
 	if p.trace != nil {
-		p.trace(Event{PID: p.pid, Message: m.body})
+		p.trace(Event{PID: p.pid, Message: body})
 	}
-	p.current.Store(m)
-	stack, reason := p.invoke(c, m.body, m.reply)
-	if !p.current.CompareAndSwap(m, nil) {
+	c.to = to
+	p.current.Store(c)
+	stack, reason := p.invoke(c, body, to)
+	if !p.current.CompareAndSwap(c, nil) {
 		p.n.orphans.Add(-1) // it was killed meanwhile
 		return
 	}
-	to, body := m.reply, m.body
-	p.n.done(m)
 	if reason == nil {
 		return
 	}
@@ -231,7 +282,7 @@ func (p *process) invoke(c *Ctx, body any, to reply) (stack []byte, err error) {
 }
 
 func (p *process) dispatch(c *Ctx, body any, to reply) error {
-	if h := p.kind.handlers[reflect.TypeOf(body)]; h != nil {
+	if h := p.kind.handlers[typeID(reflect.TypeOf(body))]; h != nil {
 		return h(c, p.state, body, to)
 	}
 	if to.p != nil {
@@ -284,15 +335,25 @@ func (p *process) end(reason error, stack []byte) bool {
 	p.more = nil
 	p.mu.Unlock()
 	exit := &Exit{PID: p.pid, Reason: reason, Stack: stack}
-	if running := p.current.Swap(nil); running != nil {
-		p.n.orphans.Add(1)
-		running.reply.answer(nil, exit)
-	}
+	p.cutOff(exit)
 	if m != nil {
 		p.leave(m, exit)
 	}
 	p.refuse()
 	return true
+}
+
+// cutOff makes a handler that runs an orphan: whoever waits for it has an answer, and so has the handler if it waits.
+func (p *process) cutOff(exit *Exit) {
+	running := p.current.Swap(nil)
+	if running == nil {
+		return
+	}
+	p.n.orphans.Add(1)
+	running.to.answer(nil, exit)
+	if r := running.calling.Load(); r != nil {
+		r.end(exit)
+	}
 }
 
 // refuse answers all that waits in the queues of a process that has ended.

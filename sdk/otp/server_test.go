@@ -101,7 +101,7 @@ func TestCrash(t *testing.T) {
 
 // call: at once, delayed, timed out, failed, with no process.
 func TestCall(t *testing.T) {
-	bubble(t, func(t *testing.T, n *Node, d *diary) {
+	patient(t, func(t *testing.T, n *Node, d *diary) {
 		pid := begin(t, n, newCounter(d))
 		if v, err := Call(n, pid, inc{By: 3}); v != 3 || err != nil {
 			t.Errorf("got %d, %v", v, err)
@@ -281,7 +281,7 @@ func TestCallersInTheMailboxLearnOfTheEnd(t *testing.T) {
 
 // A process that is killed while it handles something is gone for others at once.
 func TestKilledWhileItHandles(t *testing.T) {
-	bubble(t, func(t *testing.T, n *Node, d *diary) {
+	patient(t, func(t *testing.T, n *Node, d *diary) {
 		pid := begin(t, n, newCounter(d), Named("x"))
 		errs := make(chan error, 2)
 		go func() { _, err := Call(n, pid, slow{For: 4 * time.Second}); errs <- err }()

@@ -8,7 +8,7 @@ func (p *process) signal(do func(c *Ctx)) {
 		do(nil)
 		return
 	}
-	p.signals.put(&mail{do: do})
+	p.signals.put(&mail{body: signal(do)})
 	p.wakeOrRefuse()
 }
 
@@ -26,7 +26,7 @@ func SendExit[A Addr](s Scope, to A, reason error) {
 	}
 	var from PID
 	if c := s.caller(); c != nil {
-		from = c.pid
+		from = c.Self()
 	}
 	p.exit(from, orNormal(reason), from == p.pid)
 }

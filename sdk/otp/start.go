@@ -92,7 +92,7 @@ func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
 		}
 	}
 	if by := s.caller(); o.link && by != nil {
-		by.link(p)
+		by.p.link(p)
 	}
 	p.state, err = p.kind.init(c, arg)
 	return err

@@ -159,7 +159,7 @@ func sys[A Addr](s Scope, to A, f func(c *Ctx) error) error {
 		g.leave()
 		return &Exit{Reason: ErrNoProc}
 	}
-	if s.caller() == p {
+	if c := s.caller(); c != nil && c.p == p {
 		return ErrCallSelf
 	}
 	ctx := context.Context(s)
