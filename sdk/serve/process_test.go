@@ -21,7 +21,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/theseusd/theseus/sdk/serve"
-	"github.com/theseusd/theseus/sdk/serve/resp"
 )
 
 const roleEnv = "THESEUS_SERVE_TEST_VERSION"
@@ -43,13 +42,7 @@ func child(version string) {
 		w.Header().Set("X-Version", version)
 		fmt.Fprintf(w, "%s %s", r.URL.Path, b)
 	})})
-	g.Stream("resp", inherited(4), resp.Serve(func(c *resp.Conn, args [][]byte) {
-		if string(args[0]) == "VERSION" {
-			c.WriteBulkString(version)
-			return
-		}
-		c.WriteBulk(args[len(args)-1])
-	}))
+	newBoard(version).Stream(g, "resp", inherited(4))
 	newWall().Stream(g, "ws", inherited(5))
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {

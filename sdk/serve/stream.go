@@ -171,7 +171,7 @@ func (c *Conn) Flush() error {
 
 // Handover offers the connection to the next version, with what was read and not used and what was not written yet.
 // The handler must return after it. If nobody takes over, the connection is served here again, by a new call of the
-// handler.
+// handler. A push in between may be refused: a handler of a connection that gets pushes calls Rest instead.
 func (c *Conn) Handover(unread, unsent []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,13 +183,13 @@ func (c *Conn) Handover(unread, unsent []byte) {
 
 // Rest is for a handler that sees, by Parking, that this version is about to hand over, and has more to do than a park
 // should wait for. It keeps held as ReadMore does, and returns when it is decided who goes on: ErrHandover if the connection
-// goes, and then the handler must simply return; nil if the handler goes on with what it held. All the while the connection is
-// served, so what is pushed to it is not lost.
+// goes or net.ErrClosed if it has ended, and then the handler must simply return; nil if the handler goes on with what it held.
+// All the while the connection is served, so what is pushed to it is not lost.
 func (c *Conn) Rest(held []byte) error {
 	for {
-		stop := c.rests(held)
+		stop, err := c.rests(held)
 		if stop == nil {
-			return nil
+			return err
 		}
 		<-stop.done
 		if stop.handed {
@@ -200,18 +200,21 @@ func (c *Conn) Rest(held []byte) error {
 
 // rests has the connection at rest for the park that is under way, whether or not that has come to it yet; nil if there is
 // none.
-func (c *Conn) rests(held []byte) *park {
+func (c *Conn) rests(held []byte) (*park, error) {
 	c.g.mu.Lock()
 	defer c.g.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.g.park == nil {
+	switch {
+	case c.closed:
+		return nil, net.ErrClosed
+	case c.g.park == nil:
 		c.waiting = false
-		return nil
+		return nil, nil
 	}
 	c.held = held
 	c.atRest()
-	return c.g.park
+	return c.g.park, nil
 }
 
 // Parking is closed while this version is about to hand over: a handler that waits for something other than its

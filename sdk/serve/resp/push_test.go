@@ -3,10 +3,13 @@ package resp
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/theseusd/theseus/sdk/serve"
 )
 
 // board is a service in which everybody who joined gets what anybody says.
@@ -223,4 +226,32 @@ func TestHeldPipelinesUnderSwaps(t *testing.T) {
 	})
 	expect(t, c, want.String())
 	wait.Wait()
+}
+
+// A service that was stopped still ran commands, of clients that it had hung up.
+func TestNoCommandRunsAfterTheEnd(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	began, ended, ran := make(chan struct{}), make(chan struct{}), 0
+	g := serve.NewGroup(serve.Options{})
+	Server{Closed: func(*Conn) { close(ended) }, Handle: func(c *Conn, _ [][]byte) {
+		if ran++; ran == 1 {
+			c.Pushing(true)
+			close(began)
+			<-c.Parking()
+		}
+	}}.Stream(g, "resp", ln)
+	if err := g.Arm(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(dial(t, ln.Addr()), "FIRST\r\nSECOND\r\n")
+	<-began
+	g.Hangup()
+	<-ended
+	if ran != 1 {
+		t.Error("a command ran after the end")
+	}
 }

@@ -67,7 +67,8 @@ type loop struct {
 	parser parser
 	buf    []byte
 	pos    int
-	count  int // commands that the meter does not know of yet
+	count  int  // commands that the meter does not know of yet
+	rests  bool // commands are left, for when it is decided who goes on
 }
 
 // Sizes of the read buffer: what an idle connection costs, and what one that was busy may keep.
@@ -80,14 +81,23 @@ func (l *loop) run() {
 	m := l.sc.Meter()
 	for began := m.Now(); l.answered(m, began); began = m.Now() {
 		l.c.settle()
-		l.makeRoom()
-		n, err := l.sc.ReadMore(l.buf[l.pos:], l.buf[len(l.buf):cap(l.buf)])
-		if err != nil || l.c.failed != nil {
+		if err := l.more(); err != nil || l.c.failed != nil {
 			return
 		}
-		l.buf = l.buf[:len(l.buf)+n]
 		l.c.push.begin()
 	}
+}
+
+// more waits for further commands, or for the decision of a handover if some are left.
+func (l *loop) more() error {
+	if l.rests {
+		l.rests = false
+		return l.sc.Rest(l.buf[l.pos:])
+	}
+	l.makeRoom()
+	n, err := l.sc.ReadMore(l.buf[l.pos:], l.buf[len(l.buf):cap(l.buf)])
+	l.buf = l.buf[:len(l.buf)+n]
+	return err
 }
 
 // answered is commands for the meter: those that have arrived together count as begun together, as for their client.
@@ -100,7 +110,8 @@ func (l *loop) answered(m *serve.Meter, began time.Duration) bool {
 	return goesOn
 }
 
-// commands answers all commands that have arrived; false says that the connection ends here.
+// commands answers all commands that have arrived, or those that a handover waits for; false says that the connection ends
+// here.
 func (l *loop) commands() bool {
 	for l.c.failed == nil {
 		args, n, err := l.parser.next(l.buf[l.pos:])
@@ -113,7 +124,7 @@ func (l *loop) commands() bool {
 			return true
 		}
 		if l.leaving() {
-			return false
+			return true
 		}
 		raw := l.buf[l.pos : l.pos+n]
 		l.pos += n
@@ -124,19 +135,14 @@ func (l *loop) commands() bool {
 	return false
 }
 
-// leaving hands over between two commands, when more of them have arrived than a park should wait for.
+// leaving lets a handover come between two commands, when more of them have arrived than a park should wait for.
 func (l *loop) leaving() bool {
 	select {
 	case <-l.sc.Parking():
+		l.rests = true
 	default:
-		return false
 	}
-	l.c.flush()
-	l.c.keep()
-	if l.c.failed == nil {
-		l.c.push.leave(func(unsent []byte) { l.sc.Handover(l.buf[l.pos:], unsent) })
-	}
-	return true
+	return l.rests
 }
 
 // command answers one command; false says that the connection ends.
