@@ -99,7 +99,8 @@ func New(cfg Config) (d *Daemon, err error) {
 	d.host = host.New(host.Options{
 		Run: d.paths.Run, State: d.paths.State, Programs: d.paths.Store, Listeners: d.keel, Packages: d.store,
 		Settings: d.file.AtStart, LogFormat: cfg.LogFormat, LogLevel: cfg.LogLevel, Logger: d.log.Named("host"),
-		Note: func(e api.Event) { d.audit.Note(e) },
+		Note:      func(e api.Event) { d.audit.Note(e) },
+		Unsettled: func(in upgrades.Instance) { d.engine.Unsettled(in) },
 	})
 	if cfg.Beside {
 		return d, nil // the journal is the other daemon's
@@ -249,7 +250,7 @@ func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
 
 func (d *Daemon) server() *control.Server {
 	return control.New(control.Options{
-		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: func() []string { return slices.Concat(d.failure(), d.notes(), d.warnings()) },
+		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: func() []string { return slices.Concat(d.failure(), d.engine.Notes(), d.notes(), d.warnings()) },
 		Replacer: &replacer{d, d.letGo}, Safe: d.safe,
 		Logger: slogger(d.log.Named("control")),
 		Daemon: api.Status{

@@ -144,11 +144,11 @@ func (rt *process) Pair(ctx context.Context, req *wire.PairRequest) (*wire.PairR
 	return &wire.PairReply{}, nil
 }
 
-// Settle ends a probation.
+// Settle ends a probation. A request that nobody waits for any more is void: since then another probation may have begun.
 func (rt *process) Settle(ctx context.Context, _ *wire.SettleRequest) (*wire.SettleReply, error) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	if err := rt.ready(); err != nil {
+	if err := errors.Join(rt.ready(), ctx.Err()); err != nil {
 		return nil, err
 	}
 	rt.group.Unpair()

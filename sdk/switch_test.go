@@ -3,6 +3,7 @@ package sdk
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -276,6 +277,26 @@ func TestVersionThatCannotHandOverServesOnWithItsConnections(t *testing.T) {
 	r.swap(v1, v2, map[string]int32{"counts": 1})
 	if got := r.ask("/a"); got != "2.0.0 3" {
 		t.Error("once paired again the connection should travel:", got)
+	}
+}
+
+// A process that stood still finds what it was asked meanwhile: also to settle, by somebody who has given it up.
+func TestSettleThatNobodyWaitsForPartsNobody(t *testing.T) {
+	r := newRig(t)
+	v1, v2 := r.open("1.0.0"), r.open("2.0.0")
+	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	r.ask("/a")
+	r.pair(v1, v2)
+	late, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := v1.Settle(late, &wire.SettleRequest{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	r.swap(v1, v2, map[string]int32{"counts": 1})
+	if got := r.ask("/a"); got != "2.0.0 2" {
+		t.Error("the connection should travel:", got)
 	}
 }
 

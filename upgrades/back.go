@@ -204,7 +204,7 @@ func (f *flight) clear(ctx context.Context) {
 	for _, m := range f.moves {
 		f.stop(ctx, m, m.new)
 		if m.Do != doStart && (m.paired || m.shadowed || m.served || f.resumed) {
-			f.settle(ctx, m, m.old)
+			f.e.settle(ctx, m.old)
 		}
 	}
 }
@@ -216,15 +216,5 @@ func (f *flight) stop(ctx context.Context, m *move, in Instance) {
 	}
 	if err := f.call(ctx, m, stepStop, m.forStop(), in.Stop); err != nil {
 		f.e.log.Warn("a process did not stop in order", "service", m.Service, "process", in.ID(), "error", err)
-	}
-}
-
-func (f *flight) settle(ctx context.Context, m *move, in Instance) {
-	if !alive(in) {
-		return
-	}
-	err := f.call(ctx, m, "settle", settleBudget, in.Settle)
-	if err != nil {
-		f.e.log.Warn("a version goes on as in a probation", "service", m.Service, "error", err)
 	}
 }

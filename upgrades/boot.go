@@ -168,8 +168,6 @@ func (e *Engine) serve(ctx context.Context, b *booted) error {
 		return fmt.Errorf("%s %s: %w", b.pkg.Name, b.pkg.Version, err)
 	}
 	e.host.Give(b.pkg.Name, b.in)
-	if err := within(ctx, settleBudget, b.in.Settle); err != nil {
-		e.log.Warn("a version goes on as in a probation", "service", b.pkg.Name, "error", err)
-	}
+	e.settle(ctx, b.in)
 	return nil
 }

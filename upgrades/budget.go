@@ -31,6 +31,9 @@ const (
 	busyPause  = 20 * time.Millisecond  // clients that were held back are served in it
 	startPause = 200 * time.Millisecond // between two tries to bring a version back
 	startTries = 3
+
+	settleFirst = time.Second // until a version that did not settle is asked again; doubled each time
+	settleLast  = 30 * time.Second
 )
 
 // maxLag is how far a standby may be behind when the switch begins.

@@ -76,6 +76,8 @@ type Engine struct {
 	reg    *registry
 	flight *flight // nil if none is
 	trial  *trial  // the rehearsal under way, nil if none is
+
+	restless map[string]*restless // versions that have not settled yet, by process
 }
 
 // New returns the engine of the instance that the journal tells of. It touches nothing: call Recover, then Boot.
@@ -94,7 +96,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		host: o.Host, left: o.Free, journal: o.Journal, store: o.Store, log: log, wrote: o.Journaled, operator: o.Operator, reg: reg,
-		keep: o.Keep,
+		keep: o.Keep, restless: map[string]*restless{},
 	}
 	if e.keep <= 0 {
 		e.keep = DefaultKeep
@@ -119,6 +121,7 @@ func (e *Engine) Close() {
 	if t := e.tried(); t != nil {
 		<-t.done
 	}
+	e.leaveAll()
 }
 
 // Wait returns when no upgrade is under way, or with the cause of ctx.

@@ -19,7 +19,7 @@ func (f *flight) finish(ctx context.Context) {
 	}
 	f.settled()
 	for _, m := range f.moves {
-		f.settle(ctx, m, m.new)
+		f.e.settle(ctx, m.new)
 		f.stop(ctx, m, m.old)
 	}
 }

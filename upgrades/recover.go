@@ -26,6 +26,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
+	e.leaveInPeace(f)
 	f.launch(f.resume)
 	select {
 	case <-f.ready:

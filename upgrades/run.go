@@ -75,6 +75,7 @@ func (e *Engine) begin(d *drawn, by string) (*flight, *feed, error) {
 	e.mu.Lock()
 	e.flight = f
 	e.mu.Unlock()
+	e.leaveInPeace(f)
 	f.launch(f.run)
 	return f, to, nil
 }

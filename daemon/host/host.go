@@ -43,6 +43,10 @@ type Options struct {
 
 	// Note is told of crashes and restarts. It returns at once. May be nil.
 	Note func(control.Event)
+
+	// Unsettled is told of a version that was started again and serves, but did not settle: it is to be asked again. It
+	// returns at once. May be nil.
+	Unsettled func(upgrades.Instance)
 }
 
 // Host implements upgrades.Host with processes.
@@ -75,6 +79,9 @@ func New(o Options) *Host {
 	}
 	if o.Note == nil {
 		o.Note = func(control.Event) {}
+	}
+	if o.Unsettled == nil {
+		o.Unsettled = func(upgrades.Instance) {}
 	}
 	if o.Settings == nil {
 		o.Settings = func(string) release.Settings { return release.NoSettings }

@@ -185,6 +185,31 @@ func TestCrashedServiceIsRestarted(t *testing.T) {
 	}
 }
 
+// One that does not settle when it is started again serves all the same; whoever cares for that is told.
+func TestRestartedServiceThatDoesNotSettleIsTold(t *testing.T) {
+	f := newFixture(t, testDir(t))
+	told := make(chan upgrades.Instance, 1)
+	f.o.Unsettled = func(in upgrades.Instance) { told <- in }
+	in := f.serve("1.0.0")
+	note := filepath.Join(f.dir, "state", "fake", "settled")
+	_ = os.Remove(note)
+	if err := os.Mkdir(note, 0o700); err != nil { // where the note of it would be
+		t.Fatal(err)
+	}
+	f.signal(in, syscall.SIGKILL)
+	s := f.until("another process", func(s control.ServiceStatus) bool {
+		return s.State == "running" && s.PID != 0 && s.PID != in.record.PID
+	})
+	select {
+	case again := <-told:
+		if pid := again.(*instance).record.PID; pid != s.PID {
+			t.Errorf("told of %d, and %d serves", pid, s.PID)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nobody is told")
+	}
+}
+
 func TestTooManyCrashesFailTheService(t *testing.T) {
 	f := newFixture(t, testDir(t))
 	noted := make(chan control.Event, 100)

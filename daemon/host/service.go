@@ -151,7 +151,8 @@ func (h *Host) bringUp(ctx context.Context, p release.Package) (upgrades.Instanc
 		return nil, err
 	}
 	if err := in.Settle(ctx); err != nil { // it answers no address of another version: that is for probations
-		h.log.Warn("a version goes on as in a probation", "service", p.Name, "error", err)
+		h.log.Warn("a version goes on as in a probation, and will be told again that it is over", "service", p.Name, "error", err)
+		h.o.Unsettled(in)
 	}
 	return in, nil
 }
