@@ -91,8 +91,8 @@ func (n *Node) unfreeze() {
 const stillEvery = 50 * time.Microsecond
 
 // still returns when no process runs, with those that may differ from their rows; they are busy from then on. A process
-// is listed before it runs, and listed ones are owned all at once: so there is an instant at which none ran, and since
-// nothing is sent or handled any more, that stays so.
+// is listed before it runs, and listed ones are owned all at once: so there is an instant at which none ran or was about
+// to end, and since nothing is sent or handled any more, that stays so.
 func (n *Node) still(ctx context.Context) ([]*process, error) {
 	tick := time.NewTicker(stillEvery)
 	defer tick.Stop()
@@ -100,7 +100,8 @@ func (n *Node) still(ctx context.Context) ([]*process, error) {
 		var running *process
 		if n.phase.empty() {
 			var owned []*process
-			if owned, running = n.ownAll(); running == nil {
+			var all bool
+			if owned, running, all = n.ownAll(); all {
 				return owned, nil
 			}
 		}
@@ -115,8 +116,8 @@ func (n *Node) still(ctx context.Context) ([]*process, error) {
 	}
 }
 
-// ownAll owns all that is listed, or nothing: then it returns one that runs.
-func (n *Node) ownAll() (owned []*process, running *process) {
+// ownAll owns all that is listed, or nothing: then it returns one that runs, unless there are only some about to end.
+func (n *Node) ownAll() (owned []*process, running *process, all bool) {
 	list := n.keeping.take()
 	for i, p := range list {
 		switch {
@@ -132,16 +133,21 @@ func (n *Node) ownAll() (owned []*process, running *process) {
 		}
 		n.disown(owned)
 		n.keeping.giveBack(append(unlessOwned(owned, p), list[i:]...))
-		return nil, p
+		return nil, p, false
 	}
 	n.keeping.mu.Lock()
 	defer n.keeping.mu.Unlock()
-	if late := n.keeping.list; len(late) > 0 {
-		n.keeping.list = append(owned, late...)
-		n.disown(owned)
-		return nil, late[0]
+	ending := n.ending.Load() > 0 // before the list: whoever was told has been listed
+	late := n.keeping.list
+	if !ending && len(late) == 0 {
+		return owned, nil, true
 	}
-	return owned, nil
+	n.keeping.list = append(owned, late...)
+	n.disown(owned)
+	if len(late) > 0 {
+		running = late[0]
+	}
+	return nil, running, false
 }
 
 // unlessOwned is owned without p.

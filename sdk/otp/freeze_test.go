@@ -87,6 +87,38 @@ func TestEndInTheFreezeIsTold(t *testing.T) {
 	}
 }
 
+// A process that is about to end counts as one that runs until all are told: who is told later could not be written any
+// more, and the number of processes would be one too high in the next version.
+func TestFreezeAwaitsAnEndThatIsNotOver(t *testing.T) {
+	v := newVoyage(t, func(b *Behaviour[logbook]) { b.TrapExit = false })
+	for _, kept := range []bool{false, true} {
+		n := v.v1.Node()
+		ends, sees := v.start(), v.start()
+		telling, tell := make(chan struct{}), make(chan struct{})
+		n.procs.get(ends).watch(watcher{tell: func(error) { close(telling); <-tell }})
+		_, err := Call(n, sees, watch{PID: ends})
+		is(t, err, nil)
+		if kept {
+			is(t, v.v1.Keep(t.Context(), func(uint64, uint64) {}), nil)
+		}
+		SendExit(n, ends, errCrash)
+		<-telling
+		if err := v.v1.Freeze(timeout(50 * time.Millisecond)); err == nil {
+			t.Error("it freezes in the middle of an end")
+		}
+		close(tell)
+		is(t, v.v1.Freeze(t.Context()), nil)
+		if b, _ := v.v1.n.ledger.books.Get(bookKey); b.Live != v.v1.n.procs.live.Load() || n.procs.get(ends) != nil {
+			t.Errorf("the log counts %d processes", b.Live)
+		}
+		is(t, v.v1.Thaw(), nil)
+		v.v1.Settle()
+		if got := lines(t, n, sees); len(got) != 1 {
+			t.Errorf("it reads %q", got)
+		}
+	}
+}
+
 // What happens to a process while its node is frozen must not list it twice: it would wait for itself at the next freeze.
 func TestProcessThatIsTouchedWhileFrozen(t *testing.T) {
 	v := newVoyage(t)

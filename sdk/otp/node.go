@@ -23,6 +23,7 @@ type Node struct {
 	groups  groups
 	born    time.Time
 	ahead   atomic.Int64 // of the clock, to when it was born: another version's node was it before
+	ending  atomic.Int64 // processes of which others are being told that they have ended
 	orphans atomic.Int64 // handlers that run for processes that were killed
 	crashes atomic.Uint64
 	onCrash func(Crash)

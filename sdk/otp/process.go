@@ -325,6 +325,8 @@ func (p *process) terminate(c *Ctx, reason error) {
 // end is the end: nobody finds the process any more, and all who wait for it are told. Only the first one ends it. A
 // handler that still runs is an orphan from then on.
 func (p *process) end(reason error, stack []byte) bool {
+	p.n.ending.Add(1)
+	defer p.n.ending.Add(-1)
 	if !p.ended.CompareAndSwap(false, true) {
 		return false
 	}
