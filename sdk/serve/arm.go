@@ -257,7 +257,8 @@ func (g *Group) hangupParked(p *park) {
 }
 
 // Hangup ends every connection that is served here and makes the group a standby. It is for a process that ends
-// without a successor; Park before it lets requests in hand finish.
+// without a successor; Park before it lets requests in hand finish. Streams without work in hand are sent what is left to send
+// and their Farewell, and are given the time limit to take it; all others are cut.
 func (g *Group) Hangup() {
 	g.turn.Lock()
 	defer g.turn.Unlock()
@@ -265,7 +266,7 @@ func (g *Group) Hangup() {
 	case standby:
 		return
 	case serving:
-		g.stopAll(g.limit)
+		g.drain(context.Background(), g.stopAll(g.limit), g.limit/10) // what is being written
 	}
 	g.hangup()
 }
@@ -282,6 +283,7 @@ func (g *Group) hangup() {
 	}
 	p := g.park
 	g.mu.Unlock()
+	g.farewell(conns)
 	for _, c := range conns {
 		_ = c.base().close()
 	}

@@ -70,6 +70,8 @@
 //     everything back. If both arm, the second one gets [ErrServedElsewhere].
 //   - Finish finds no living peer: the group stays parked. Arm takes everything back; if it does not come within twice
 //     the time limit, the connections are hung up, and their clients turn to whoever serves.
+//   - A service stops: [Group.Hangup] sends the clients of streams what is left to send and their [Conn.Farewell]; clients of
+//     HTTP see their connections close between requests.
 //   - A client leaves during a handover: whoever serves next sees it.
 //   - Out of descriptors: accepting pauses and is tried again; a pair that loses descriptors for lack of room ends, so
 //     the switch fails and the serving process goes on.

@@ -5,7 +5,7 @@ package serve
 //
 // At Arm, Resume is called for each of them before anything is served, so that the handler knows them when the first
 // request of all comes; Push may be used from then on. The handler itself follows, in a goroutine of its own. Resume must
-// be quick, since the clients wait, and must use nothing of the connection but Push, Before and Value.
+// be quick, since the clients wait, and must use nothing of the connection but Push, Before, Farewell and Value.
 type Early struct {
 	Wanted func(session []byte) bool
 	Resume func(c *Conn, session []byte)

@@ -29,9 +29,10 @@ type Conn struct {
 	reading  bool      // in Read: the handler has to be asked what it holds
 	deadline time.Time // for reads, as the handler set it
 	kicked   bool      // a park has spoilt it
-	closing  bool      // the handler has returned
+	closing  bool      // the handler has returned, or all is said
 	offered  bool      // by Handover
 	pushing  bool      // a goroutine sends what Push left in out
+	farewell []byte    // for the client, at the end of this process
 
 	// Value is the handler's own, for as long as this process serves the connection.
 	Value any

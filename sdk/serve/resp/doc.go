@@ -15,5 +15,6 @@
 // answers its first command, so no message is lost in between, and [Conn.Push] never waits for a client. Commands that
 // are only remembered until a later one, as in a transaction, go along with [Conn.Hold].
 //
-// A client that does not read its replies is waited for, and nobody else is; its connection is handed over like others.
+// A client that does not read its replies is waited for, and nobody else is; its connection is handed over like others. A
+// service that stops sends what was left to send, within a limited time, and closes.
 package resp

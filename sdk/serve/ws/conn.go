@@ -71,14 +71,19 @@ func (c *Conn) SendFrame(frame []byte) error {
 // Close tells the client that the connection ends, and why; reasons longer than 123 bytes are cut. Messages are no longer
 // given to the service. Only the first call counts.
 func (c *Conn) Close(code int, reason string) {
+	c.closeWith(closeFrame(code, reason))
+}
+
+func closeFrame(code int, reason string) []byte {
 	body := ws.NewCloseFrameBody(ws.StatusCode(code), reason[:min(len(reason), 123)])
-	c.closeWith(appendFrame(nil, ws.OpClose, body))
+	return appendFrame(nil, ws.OpClose, body)
 }
 
 func (c *Conn) closeWith(frame []byte) {
 	if !c.closing.CompareAndSwap(false, true) {
 		return
 	}
+	c.c.Farewell(nil)                         // this is it
 	go c.closed(c.c.Push(frame, math.MaxInt)) // whatever waits, it is the last one
 }
 
@@ -157,6 +162,7 @@ func (c *Conn) recall(s []byte) {
 	c.session = s[1:]
 	if s[0]&closingBit != 0 {
 		c.closing.Store(true)
+		c.c.Farewell(nil)
 		c.hangUpLater()
 	}
 }

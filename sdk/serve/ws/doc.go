@@ -20,6 +20,7 @@
 //     [serve.ErrSlow] and sends nothing. What then, the service decides. A client that does not take its answers is not read
 //     either.
 //
-// [Conn.Close] sends a close frame, and hangs up when the client has answered it or after [CloseLimit]. Pings are answered.
+// [Conn.Close] sends a close frame, and hangs up when the client has answered it or after [CloseLimit]. A service that stops
+// closes with its [Farewell]. Pings are answered.
 // Extensions, such as compression, are not spoken. A message counts as a request for the meter.
 package ws

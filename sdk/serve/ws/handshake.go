@@ -88,6 +88,7 @@ func (d *door) upgrade(sc *serve.Conn, r *http.Request, buf []byte, end int) *lo
 	if err := sc.Push(answer.Bytes(), d.MaxQueue); err != nil {
 		return nil
 	}
+	sc.Farewell(d.farewell)
 	l.buf = bytes.Clone(buf[end:])
 	if d.Open != nil {
 		d.Open(&l.c)

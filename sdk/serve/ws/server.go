@@ -39,9 +39,24 @@ type Server struct {
 
 	HTTP       http.Handler // for all other requests; they are answered with 404 if nil
 	Origins    []string     // hosts beside the service's own whose pages may connect; "*" is any
+	Farewell   Farewell     // for clients of a service that stops
 	Protocols  []string     // for Sec-WebSocket-Protocol; the client's first that is here is taken
 	MaxMessage int
 	MaxQueue   int
+}
+
+// Farewell is the close that clients are sent when the service stops and no other version takes over: CloseGoingAway if Code
+// is 0.
+type Farewell struct {
+	Code   int
+	Reason string
+}
+
+func (f Farewell) frame() []byte {
+	if f.Code == 0 {
+		f.Code = CloseGoingAway
+	}
+	return closeFrame(f.Code, f.Reason)
 }
 
 // Refusal is an error of Admit with a status of its own.
@@ -65,14 +80,15 @@ func (s Server) door() *door {
 	if s.MaxQueue == 0 {
 		s.MaxQueue = MaxQueue
 	}
-	return &door{Server: s}
+	return &door{Server: s, farewell: s.Farewell.frame()}
 }
 
 // door is a server with what it makes for itself.
 type door struct {
 	Server
-	web  *web // for plain requests
-	once sync.Once
+	farewell []byte
+	web      *web // for plain requests
+	once     sync.Once
 }
 
 // early makes a connection known that came from another process and is open.
@@ -80,6 +96,7 @@ func (d *door) early(sc *serve.Conn, session []byte) { sc.Value = d.resume(sc, s
 
 func (d *door) resume(sc *serve.Conn, session []byte) *loop {
 	l := &loop{d: d, sc: sc, c: Conn{c: sc, limit: d.MaxQueue}}
+	sc.Farewell(d.farewell)
 	l.c.recall(session)
 	if d.Resume != nil {
 		d.Resume(&l.c)

@@ -70,6 +70,7 @@ type farewell struct {
 func (f *farewell) Error() string { return f.reason }
 
 var (
+	byeStop    = &farewell{3001, "shutdown"}
 	byeExpired = &farewell{3005, "connection expired"}
 	byeSlow    = &farewell{3008, "slow"}
 	byeNoPong  = &farewell{3012, "no pong"}

@@ -62,7 +62,8 @@ const protobuf = "centrifuge-protobuf"
 func (s *Server) WebSocket() ws.Server {
 	return ws.Server{
 		Admit: admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.closed,
-		HTTP: s.o.HTTP, Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
+		Farewell: ws.Farewell{Code: byeStop.code, Reason: byeStop.reason},
+		HTTP:     s.o.HTTP, Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
 	}
 }
 
