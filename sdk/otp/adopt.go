@@ -120,7 +120,8 @@ func (n *Node) fetch(pid PID) *process {
 		if !ok {
 			continue
 		}
-		p := &process{n: n, kind: w.k, pid: pid, state: state}
+		p := newProcess(n, w.k)
+		p.pid, p.state = pid, state
 		if err == nil {
 			err = n.onlyIn(w, key)
 		}
@@ -189,7 +190,7 @@ func (p *process) restore(c *Ctx) {
 	if c == nil {
 		return
 	}
-	if err := guarded(c, func(c *Ctx) error { return p.kind.restore(c, p.state) }); err != nil {
+	if err := guarded(c, func(c *Ctx) error { return p.kind().restore(c, p.state) }); err != nil {
 		p.fail(c, err, nil, reply{}, nil)
 	}
 }

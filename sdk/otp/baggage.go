@@ -59,7 +59,7 @@ func (p *process) packMore(b *baggage) error {
 		return nil
 	}
 	for id, t := range m.timers {
-		l, err := p.kind.letter(t.message)
+		l, err := p.kind().letter(t.message)
 		if err != nil {
 			return fmt.Errorf("a timer of process %s: %w", p.pid, err)
 		}
@@ -95,7 +95,7 @@ func (p *process) letters() (list []letter, err error) {
 			return
 		}
 		var l letter
-		if l, err = p.kind.letter(m.body); err != nil {
+		if l, err = p.kind().letter(m.body); err != nil {
 			err = fmt.Errorf("the mailbox of process %s: %w", p.pid, err)
 			return
 		}

@@ -126,7 +126,7 @@ func (n *Node) request(p *process, m any, timeout time.Duration, depth int) (r r
 	pe := n.pending.Get().(*pending)
 	r = pe.open(m, n.now()+int64(timeout))
 	if err = p.place(&pe.request); err == nil {
-		if p.kind.inline && depth < inlineDepth && p.own() {
+		if p.kind().inline && depth < inlineDepth && p.own() {
 			p.touch()
 			return r, true, nil
 		}

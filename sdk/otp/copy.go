@@ -162,11 +162,11 @@ func (n *Node) copier(ctx context.Context, done chan struct{}) {
 // write brings the rows of a process up to date. The caller has made it busy. The mail is written only by a node that is
 // frozen.
 func (n *Node) write(p *process, mail bool) error {
-	w, key := n.ledger.byKind[p.kind], p.pid.key()
+	w, key := n.ledger.byKind[p.kind()], p.pid.key()
 	if w == nil {
-		return fmt.Errorf("otp: the behaviour %s of process %s is not one of the node's", p.kind.name, p.pid)
+		return fmt.Errorf("otp: the behaviour %s of process %s is not one of the node's", p.kind().name, p.pid)
 	}
-	if !p.kind.persist || p.flags.Load()&rowed == 0 {
+	if !p.kind().persist || p.flags.Load()&rowed == 0 {
 		p.flags.Or(rowed) // before the row: whoever ends the process erases it
 		if err := w.rows.put(key, p.state); err != nil {
 			return err
@@ -206,7 +206,7 @@ func (n *Node) erase(p *process) {
 	if n.ledger == nil || n.phase.now.Load() == asleep || p.flags.Load()&left != 0 {
 		return
 	}
-	key, w := p.pid.key(), n.ledger.byKind[p.kind]
+	key, w := p.pid.key(), n.ledger.byKind[p.kind()]
 	if p.flags.Load()&rowed != 0 {
 		if err := w.rows.remove(key); err != nil {
 			n.ledger.log.Warn("the row of a process that has ended stays", "process", p.pid, "error", err)
@@ -308,13 +308,13 @@ func scan(ctx context.Context, next func(uint64) ([]string, uint64), f func(key 
 func (c *Ctx) save() error {
 	p := c.p
 	switch {
-	case !p.kind.persist || p.n.ledger == nil:
+	case !p.kind().persist || p.n.ledger == nil:
 		return nil
 	case p.ended.Load():
 		return errDead
 	}
 	p.flags.Or(rowed)
-	err := p.n.ledger.byKind[p.kind].rows.put(p.pid.key(), p.state)
+	err := p.n.ledger.byKind[p.kind()].rows.put(p.pid.key(), p.state)
 	if p.ended.Load() {
 		p.n.erase(p)
 	}

@@ -111,7 +111,7 @@ func (n *Node) still(ctx context.Context) ([]*process, error) {
 			if running == nil {
 				return nil, errors.New("otp: the node does not come to rest")
 			}
-			return nil, fmt.Errorf("otp: process %s (%s) does not end what it handles", running.pid, running.kind.name)
+			return nil, fmt.Errorf("otp: process %s (%s) does not end what it handles", running.pid, running.kind().name)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (n *Node) writeFrozen() (ended bool, err error) {
 		err := n.write(p, true)
 		switch {
 		case noWayDown(err):
-			n.ledger.log.Error("a process ends, as the version before cannot hold its state", "process", p.pid, "behaviour", p.kind.name, "error", err)
+			n.ledger.log.Error("a process ends, as the version before cannot hold its state", "process", p.pid, "behaviour", p.kind().name, "error", err)
 			ended = p.end(err, nil) || ended
 		case err != nil:
 			return ended, err

@@ -172,3 +172,45 @@ func TestCallersAllAtOnce(t *testing.T) {
 		n.Close()
 	}
 }
+
+// Whoever sends reads what kind of process it is, while ChangeCode makes it another one. Once it is of one that is not
+// Inline, its handlers run on no caller's goroutine.
+func TestSendersWhileTheCodeChanges(t *testing.T) {
+	n := New(Options{})
+	defer n.Close()
+	kinds := make([]*Behaviour[counter], 2)
+	for i, inline := range []bool{true, false} {
+		kinds[i] = newCounter(new(diary), func(b *Behaviour[counter]) {
+			b.Inline = inline
+			b.Change = func(_ *Ctx, old, _ any) (counter, error) { return old.(counter), nil }
+			OnCall(b, func(*Ctx, *counter, relay) (int64, error) {
+				if !inline && strings.Contains(string(debug.Stack()), ").serve(") {
+					t.Error("a handler that may wait is on the goroutine of a caller")
+				}
+				return 0, nil
+			})
+		})
+	}
+	pid := begin(t, n, kinds[0])
+	var wg sync.WaitGroup
+	over := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				_, err := Call(n, pid, relay{})
+				is(t, errors.Join(err, Cast(n, pid, add{1})), nil)
+				SendExit(n, pid, ErrNormal)
+			}
+		})
+	}
+	for i := range 500 {
+		is(t, errors.Join(Suspend(n, pid), ChangeCode(n, pid, kinds[(i+1)%2], nil), Resume(n, pid)), nil)
+	}
+	close(over)
+	wg.Wait()
+}

@@ -45,8 +45,8 @@ func (n *Node) leaveBehind(all bool) {
 		if p.word.Load() == idle || p.ended.Load() || !all && p.waits.Load() != nil {
 			continue
 		}
-		n.ledger.log.Error("a process is left behind: it does not end what it handles", "process", p.pid, "behaviour", p.kind.name)
-		if !p.kind.persist {
+		n.ledger.log.Error("a process is left behind: it does not end what it handles", "process", p.pid, "behaviour", p.kind().name)
+		if !p.kind().persist {
 			p.kill()
 		} else if err := p.abandon(); err != nil {
 			n.ledger.log.Error("what a process had beside its state may be stale", "process", p.pid, "error", err)

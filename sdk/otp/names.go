@@ -31,7 +31,7 @@ func (n *Node) register(name Name, p *process) error {
 	if err := n.give(name, p); err != nil {
 		return err
 	}
-	if n.ledger == nil || !p.kind.persist && !n.keeping.on.Load() {
+	if n.ledger == nil || !p.kind().persist && !n.keeping.on.Load() {
 		return nil
 	}
 	if err := n.noteName(name, p.pid); err != nil {

@@ -15,8 +15,8 @@ import (
 type process struct {
 	pid     PID
 	n       *Node
-	kind    *kind
-	state   any // a *S
+	of      atomic.Pointer[kind] // only ChangeCode stores another one
+	state   any                  // a *S
 	word    atomic.Int32
 	held    atomic.Int32 // messages that count towards the bound
 	ended   atomic.Bool
@@ -34,6 +34,14 @@ type process struct {
 	mu   sync.Mutex
 	more *more // nil while there is nothing in it
 }
+
+func newProcess(n *Node, k *kind) *process {
+	p := &process{n: n}
+	p.of.Store(k)
+	return p
+}
+
+func (p *process) kind() *kind { return p.of.Load() }
 
 // more is what few processes have.
 type more struct {
@@ -76,7 +84,7 @@ func (p *process) post(m *mail) error {
 
 // place is post without what has to follow.
 func (p *process) place(m *mail) error {
-	if bound := p.kind.bound; bound == 0 {
+	if bound := p.kind().bound; bound == 0 {
 		m.counted = false
 	} else if m.counted && p.held.Add(1) > bound {
 		p.held.Add(-1)
@@ -195,8 +203,8 @@ func (p *process) turn(c *Ctx, until reply) bool {
 		if p.ended.Load() {
 			return false
 		}
-		if until.p != nil && !until.open() {
-			return true
+		if until.p != nil && !(until.open() && p.kind().inline) {
+			return true // the rest is for a goroutine of the process, and so is all once it has changed its code
 		}
 		if s := p.signals.take(); s != nil {
 			s.do(c)
@@ -282,15 +290,15 @@ func (p *process) invoke(c *Ctx, body any, to reply) (stack []byte, err error) {
 }
 
 func (p *process) dispatch(c *Ctx, body any, to reply) error {
-	if h := p.kind.handlers[typeID(reflect.TypeOf(body))]; h != nil {
+	if h := p.kind().handlers[typeID(reflect.TypeOf(body))]; h != nil {
 		return h(c, p.state, body, to)
 	}
 	if to.p != nil {
 		to.answer(nil, ErrNoHandler)
 		return nil
 	}
-	if p.kind.info != nil {
-		return p.kind.info(c, p.state, body)
+	if p.kind().info != nil {
+		return p.kind().info(c, p.state, body)
 	}
 	return nil
 }
@@ -302,24 +310,24 @@ func (p *process) fail(c *Ctx, reason error, stack []byte, to reply, body any) {
 	if p.end(reason, stack) && !orderly(reason) {
 		p.n.crashes.Add(1)
 		if p.n.onCrash != nil {
-			p.n.onCrash(Crash{PID: p.pid, Behaviour: p.kind.name, Reason: reason, Stack: stack, Message: body})
+			p.n.onCrash(Crash{PID: p.pid, Behaviour: p.kind().name, Reason: reason, Stack: stack, Message: body})
 		}
 	}
 	to.answer(nil, exit)
 }
 
 func (p *process) terminate(c *Ctx, reason error) {
-	if p.kind.terminate == nil {
+	if p.kind().terminate == nil {
 		return
 	}
 	defer func() {
 		if v := recover(); v != nil && p.n.onCrash != nil {
 			p.n.onCrash(Crash{
-				PID: p.pid, Behaviour: p.kind.name, Reason: &PanicError{Value: v}, Stack: debug.Stack(),
+				PID: p.pid, Behaviour: p.kind().name, Reason: &PanicError{Value: v}, Stack: debug.Stack(),
 			})
 		}
 	}()
-	p.kind.terminate(c, p.state, reason)
+	p.kind().terminate(c, p.state, reason)
 }
 
 // end is the end: nobody finds the process any more, and all who wait for it are told. Only the first one ends it. A

@@ -36,7 +36,7 @@ func (p *process) exit(from PID, reason error, own bool) {
 	switch {
 	case reason == ErrKilled: // not one that wraps it: a linked process that was killed is no kill
 		p.kill()
-	case p.kind.trap:
+	case p.kind().trap:
 		p.tell(Exited{PID: from, Reason: reason})
 	case errors.Is(reason, ErrNormal) && !own:
 	default:
@@ -57,7 +57,7 @@ func (p *process) shutdown(reason error) {
 		if c == nil {
 			return
 		}
-		if p.kind.trap {
+		if p.kind().trap {
 			p.terminate(c, reason)
 		}
 		p.end(reason, nil)

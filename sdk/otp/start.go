@@ -51,7 +51,7 @@ func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
 		return nil, err
 	}
 	defer g.leave()
-	p := &process{n: n, kind: k}
+	p := newProcess(n, k)
 	p.word.Store(busy) // mail waits for Init
 	if err := n.procs.add(p); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
 	if by := s.caller(); o.link && by != nil {
 		by.p.link(p)
 	}
-	p.state, err = p.kind.init(c, arg)
+	p.state, err = p.kind().init(c, arg)
 	return err
 }
 
@@ -182,7 +182,7 @@ func (n *Node) unsupervised(k *kind, options []Option) (*process, error) {
 	}
 	defer g.leave()
 	p := o.name.resolve(n)
-	if p == nil || p.kind != k {
+	if p == nil || p.kind() != k {
 		return nil, nil
 	}
 	supervised := false

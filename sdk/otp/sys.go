@@ -91,15 +91,20 @@ func ChangeCode[S any, A Addr](s Scope, to A, b *Behaviour[S], extra any) error 
 
 // become makes the process one of another behaviour, in the log too.
 func (c *Ctx) become(k *kind, state any) error {
-	p, kind, before, flags := c.p, c.p.kind, c.p.state, c.p.flags.Load()
-	p.kind, p.state = k, state
+	p, kind, before, flags := c.p, c.p.kind(), c.p.state, c.p.flags.Load()
+	p.of.Store(k)
+	p.state = state
 	moved := kind != k && flags&rowed != 0
 	if moved {
 		p.flags.And(^rowed)
 	}
 	if err := c.save(); err != nil {
-		p.kind, p.state = kind, before
+		p.of.Store(kind)
+		p.state = before
 		p.flags.Or(flags & rowed)
+		if p.ended.Load() {
+			p.n.erase(p) // whoever ended it meanwhile has not seen the row
+		}
 		return err
 	}
 	if moved {
@@ -118,7 +123,7 @@ func Inspect[A Addr](s Scope, to A) (info Info, err error) {
 	err = sys(s, to, func(c *Ctx) error {
 		p := c.p
 		info = Info{
-			PID: p.pid, Behaviour: p.kind.name, Suspended: p.paused, Mailbox: int(p.held.Load()), Handled: p.handled,
+			PID: p.pid, Behaviour: p.kind().name, Suspended: p.paused, Mailbox: int(p.held.Load()), Handled: p.handled,
 		}
 		p.with(func(m *more) {
 			info.Names = append(info.Names, m.names...)
