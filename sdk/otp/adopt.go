@@ -100,7 +100,7 @@ func (n *Node) adopt(b *book) error {
 	n.procs.begin(*b)
 	n.lazy.Store(b.Live > 0)
 	n.loading.mail, n.loading.next, n.loading.live = b.Mail, b.Next, b.Live
-	n.loading.done = make(chan struct{})
+	n.loading.done, n.loading.free = make(chan struct{}), false
 	return nil
 }
 
@@ -203,31 +203,41 @@ type loading struct {
 	done chan struct{} // closed when all have come
 	stop context.CancelFunc
 	over chan struct{} // closed when the loader has ended; nil if there is none
+	free bool          // the places that nobody has are known; the loader's while there is one
 }
 
+// load goes on where a freeze has cut it short.
 func (n *Node) load() {
-	select {
-	case <-n.loading.done:
+	if n.loading.free {
 		return
-	default:
 	}
 	ctx, cancel := context.WithCancel(n)
 	over := make(chan struct{})
 	n.loading.stop, n.loading.over = cancel, over
 	go func() {
 		defer close(over)
-		err := n.loadAll(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		close(n.loading.done)
-		if err == nil {
-			err = n.findFree(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := n.loadRest(ctx); err != nil && ctx.Err() == nil {
 			n.ledger.log.Error("the processes cannot be read from the log", "error", err)
 		}
 	}()
+}
+
+func (n *Node) loadRest(ctx context.Context) error {
+	select {
+	case <-n.loading.done:
+	default:
+		err := n.loadAll(ctx)
+		if ctx.Err() != nil {
+			return err
+		}
+		close(n.loading.done)
+		if err != nil {
+			return err
+		}
+	}
+	err := n.findFree(ctx)
+	n.loading.free = err == nil
+	return err
 }
 
 func (n *Node) stopLoading() {
@@ -304,13 +314,5 @@ func (n *Node) known(pid PID) bool {
 	if !n.crashed {
 		return true
 	}
-	for _, w := range n.ledger.wards {
-		if !w.k.persist {
-			continue
-		}
-		if _, ok, _ := w.rows.get(pid.key()); ok {
-			return true
-		}
-	}
-	return false
+	return n.ledger.persists(n.ledger.wards, pid.key())
 }

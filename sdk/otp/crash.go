@@ -69,12 +69,14 @@ func (n *Node) whileInLog(pid PID, f func() error) error {
 
 // countPersistent finds out how far the places of the processes go that outlive a crash.
 func (n *Node) countPersistent(b *book) error {
-	for _, w := range n.ledger.wards {
+	for i, w := range n.ledger.wards {
 		if !w.k.persist {
 			continue
 		}
-		err := scan(n, w.rows.scan, func(_ string, pid PID) error {
-			b.Live++
+		err := scan(n, w.rows.scan, func(key string, pid PID) error {
+			if !n.ledger.persists(n.ledger.wards[:i], key) { // or it has two rows, see onlyIn
+				b.Live++
+			}
 			b.Next, b.Top = max(b.Next, pid.slot()+1), max(b.Top, pid.generation())
 			return nil
 		})
@@ -83,6 +85,17 @@ func (n *Node) countPersistent(b *book) error {
 		}
 	}
 	return nil
+}
+
+// persists is true if one of the wards has the state of a process, and keeps it over a crash.
+func (l *ledger) persists(wards []*ward, key string) bool {
+	return slices.ContainsFunc(wards, func(w *ward) bool {
+		if !w.k.persist {
+			return false
+		}
+		_, ok, _ := w.rows.get(key)
+		return ok
+	})
 }
 
 // onlyIn leaves a process one row: a crash may have come in the middle of ChangeCode.

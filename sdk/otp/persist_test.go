@@ -355,6 +355,9 @@ func TestProcessWithTwoRowsIsOne(t *testing.T) {
 	is(t, err, nil)
 	is(t, s.n.ledger.wards[1].rows.put(pid.key(), &tally{}), nil)
 	s = p.crash("1.0.0", o)
+	if got := s.Node().Stats().Processes; got != 1 {
+		t.Errorf("there are %d processes", got)
+	}
 	counts(t, s.Node(), pid, 1, 1)
 	is(t, Halt(s.Node(), pid, nil), nil)
 	s = p.crash("1.0.0", o)
