@@ -75,8 +75,20 @@ func (t *tasks) stop(ctx context.Context) error {
 	}
 	select {
 	case <-current.done:
-		return nil
 	case <-ctx.Done():
+	}
+	if !current.over() {
 		return errors.New("sdk: a background task does not end")
+	}
+	return nil
+}
+
+// over is true when all of them have returned, however late it is.
+func (g *generation) over() bool {
+	select {
+	case <-g.done:
+		return true
+	default:
+		return false
 	}
 }

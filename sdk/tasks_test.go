@@ -35,6 +35,22 @@ func TestTasksRunOnlyBetweenStartAndStop(t *testing.T) {
 	})
 }
 
+// A switch that has used up its time blamed tasks that had long returned, every other time.
+func TestTasksThatHaveReturnedAreNotBlamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late, stop := context.WithCancel(t.Context())
+		stop()
+		for range 100 {
+			ts := newTasks([]func(context.Context) error{func(context.Context) error { return nil }}, func(err error) { t.Error(err) })
+			ts.start()
+			synctest.Wait()
+			if err := ts.stop(late); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestTaskThatDoesNotEndIsNotRunTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, runs atomic.Int32

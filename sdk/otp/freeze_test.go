@@ -1,8 +1,10 @@
 package otp
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +120,30 @@ func TestFreezeAwaitsAnEndThatIsNotOver(t *testing.T) {
 		}
 	}
 }
+
+// The process that keeps a freeze is named also when the time was up before it began.
+func TestLateFreezeNamesTheProcess(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	b := tallyV1()
+	OnCast(b, func(*Ctx, *tally, lateWork) error { close(began); <-end; return nil })
+	v := newPort(t).launch("1.0.0", Options{Behaviours: []AnyBehaviour{b}})
+	pid, err := Start(v.Node(), b, nil)
+	is(t, err, nil)
+	is(t, Cast(v.Node(), pid, lateWork{}), nil)
+	<-began
+	late, stop := context.WithCancel(t.Context())
+	stop()
+	is(t, v.Keep(t.Context(), func(uint64, uint64) {}), nil)
+	for range 50 {
+		if err := v.Freeze(late); err == nil || !strings.Contains(err.Error(), pid.String()) {
+			t.Fatalf("%v, want the process %s", err, pid)
+		}
+	}
+	close(end)
+	is(t, v.Freeze(t.Context()), nil)
+}
+
+type lateWork struct{}
 
 // What happens to a process while its node is frozen must not list it twice: it would wait for itself at the next freeze.
 func TestProcessThatIsTouchedWhileFrozen(t *testing.T) {

@@ -66,9 +66,7 @@ func (h *Hosted) Keep(ctx context.Context, progress func(done, total uint64)) er
 	if n.halted() {
 		return nil
 	}
-	select {
-	case <-n.loading.done:
-	case <-ctx.Done():
+	if !came(ctx, n.loading.done) {
 		return context.Cause(ctx)
 	}
 	if n.keeping.on.Load() {
@@ -191,6 +189,21 @@ func (h *Hosted) Close() {
 	n.Close()
 	n.abroad.giveUp(ErrShutdown)
 	n.root.shutdown(supervise.ErrShutdown)
+}
+
+// came is true once c is closed, false if ctx ends before. What has come by then counts, however late it is.
+func came(ctx context.Context, c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+	}
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func closed() chan struct{} {

@@ -35,9 +35,7 @@ func (r *root) start(ctx context.Context, n *Node) error {
 		if !r.want(false) {
 			return nil
 		}
-		select {
-		case <-r.ended:
-		case <-ctx.Done():
+		if !came(ctx, r.ended) {
 			return context.Cause(ctx)
 		}
 		return r.run(ctx, n)
@@ -90,13 +88,26 @@ func (r *root) fail(err error) {
 
 // inTurn runs f while nobody else starts or stops the root.
 func (r *root) inTurn(ctx context.Context, f func() error) error {
-	select {
-	case r.turn <- struct{}{}:
-	case <-ctx.Done():
+	if !r.take(ctx) {
 		return context.Cause(ctx)
 	}
 	defer func() { <-r.turn }()
 	return f()
+}
+
+// take is true if it is the caller's turn; nobody has to wait for a free one, however late it is.
+func (r *root) take(ctx context.Context) bool {
+	select {
+	case r.turn <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case r.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // again starts the root in the background.
@@ -118,12 +129,10 @@ func (r *root) stop(ctx context.Context) error {
 	return r.inTurn(ctx, func() error {
 		r.want(false)
 		r.shutdown(supervise.ErrHandover)
-		select {
-		case <-r.ended:
-			return nil
-		case <-ctx.Done():
+		if !came(ctx, r.ended) {
 			return errors.New("otp: the root of the processes does not end")
 		}
+		return nil
 	})
 }
 

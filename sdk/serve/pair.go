@@ -380,6 +380,7 @@ func (g *Group) unpairLocked() {
 		return
 	}
 	g.pair = nil
+	p.word.leave(p.side)
 	p.bye.Store(true)
 	go p.fail(nil)
 	for l := range g.links {

@@ -116,6 +116,9 @@ func (p *pair) tellEnd(o op, buf *[]byte) error {
 		return err
 	}
 	if !p.word.give(p.side) {
+		if p.word.heldBy(p.side) {
+			return ErrPeerGone
+		}
 		return ErrServedElsewhere
 	}
 	*buf = appendFrame(*buf, kindEnd)

@@ -55,6 +55,38 @@ func TestPairIsLeftRightAfterTheSwitch(t *testing.T) {
 	now.Hangup()
 }
 
+// Whoever has left a pair can be given nothing, however soon after it: its connections would be nobody's.
+func TestNothingIsGivenToWhoHasLeft(t *testing.T) {
+	ln := listenTCP(t)
+	now, next := NewGroup(Options{}), NewGroup(Options{})
+	for _, g := range []*Group{now, next} {
+		g.HTTP("http", twin(t, ln), &http.Server{Handler: echo("kept")})
+	}
+	must(t, now.Arm())
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	must(t, err)
+	defer nc.Close()
+	r := bufio.NewReader(nc)
+	for i := range 200 {
+		path := filepath.Join(t.TempDir(), "pair")
+		must(t, next.Pair(t.Context(), path, true))
+		must(t, now.Pair(t.Context(), path, false))
+		must(t, now.Park(t.Context(), 10*time.Second))
+		next.Unpair()
+		if _, err := now.Finish(); err == nil {
+			t.Fatalf("round %d: handed over to nobody", i)
+		}
+		must(t, now.Arm())
+		_, err := io.WriteString(nc, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		must(t, err)
+		resp, err := http.ReadResponse(r, nil)
+		must(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		must(t, err)
+	}
+	now.Hangup()
+}
+
 // askOften makes some requests over one connection.
 func askOften(addr string, requests int, over *atomic.Bool) error {
 	nc, err := net.Dial("tcp", addr)

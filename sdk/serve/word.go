@@ -16,6 +16,8 @@ import (
 //	held by A ──A finishes──▶ given by A ──B arms──▶ held by B
 //	    ▲                        │
 //	    └──── A takes back ──────┘
+//
+// Once B has left, what A holds is A's alone, and cannot be given.
 type word struct {
 	v   *atomic.Uint64
 	mem []byte
@@ -26,6 +28,7 @@ const (
 	nobody  = 0
 	holds   = 1 // + side
 	given   = 3 // + side
+	alone   = 5 // + side: it holds them, and the other one has left
 	wordLen = 4096
 )
 
@@ -61,20 +64,26 @@ func mapWord(fd int) (*word, error) {
 	return &word{v: (*atomic.Uint64)(unsafe.Pointer(&mem[0])), mem: mem}, nil
 }
 
-func (w *word) heldBy(side uint64) bool { return w.v.Load() == holds+side }
+func (w *word) heldBy(side uint64) bool {
+	v := w.v.Load()
+	return v == holds+side || v == alone+side
+}
 
 func (w *word) givenBy(side uint64) bool { return w.v.Load() == given+side }
 
-// give lets go of what side holds.
+// give lets go of what side holds, unless there is nobody who could take it.
 func (w *word) give(side uint64) bool { return w.v.CompareAndSwap(holds+side, given+side) }
+
+// leave is the end of side's part. What the other one holds it keeps.
+func (w *word) leave(side uint64) { w.v.CompareAndSwap(holds+1-side, alone+1-side) }
 
 // take makes side the holder of what anybody gave, or of what nobody had; false if the other side holds it.
 func (w *word) take(side uint64) bool {
 	for {
 		switch v := w.v.Load(); v {
-		case holds + side:
+		case holds + side, alone + side:
 			return true
-		case holds + 1 - side:
+		case holds + 1 - side, alone + 1 - side:
 			return false
 		default:
 			if w.v.CompareAndSwap(v, holds+side) {
