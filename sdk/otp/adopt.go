@@ -208,6 +208,7 @@ type loading struct {
 
 // load goes on where a freeze has cut it short.
 func (n *Node) load() {
+	n.stopLoading()
 	if n.loading.free {
 		return
 	}

@@ -36,7 +36,8 @@ type Behaviour[S any] struct {
 
 	// Inline promises that no handler waits for anything or takes long. A call to a process that is idle is then handled in the
 	// goroutine of its caller, which costs a fraction of a change of goroutines. All else stays as it is, but for one thing:
-	// while the handler runs, the caller can neither return at its deadline nor be told that the process was killed.
+	// while the handler runs, the caller can neither return at its deadline nor be told that the process was killed. And a
+	// runtime.Goexit ends the caller's goroutine along with the process: Go has no way to keep it.
 	Inline bool
 
 	// What follows is for nodes that are hosted: see Host.

@@ -66,6 +66,11 @@ func call[A Addr](s Scope, to A, m any) (any, error) {
 		g.leave()
 		return nil, &Exit{Reason: ErrNoProc}
 	}
+	until := ending(s)
+	if until != nil && until.Err() != nil {
+		g.leave()
+		return nil, context.Cause(until)
+	}
 	r, mine, err := n.request(p, m, timeout, 0)
 	g.leave()
 	if err != nil {
@@ -74,7 +79,7 @@ func call[A Addr](s Scope, to A, m any) (any, error) {
 	if mine {
 		p.serve(r, 1)
 	}
-	return r.wait(ending(s))
+	return r.wait(until)
 }
 
 // ending is the context whose end ends a call, nil if whoever ends answers all calls.

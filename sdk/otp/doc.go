@@ -15,7 +15,7 @@
 //     without a deadline has [DefaultTimeout]. A call that timed out before its turn is never executed; OTP would.
 //   - A mailbox holds [Behaviour].Mailbox messages; more are refused with ErrOverloaded. Signals and what follows from
 //     links, monitors and timers always arrive.
-//   - A panic of a handler is the exit of its process, with a stack. It does not end the program.
+//   - A panic of a handler is the exit of its process, with a stack. It does not end the program. So is runtime.Goexit.
 //   - A process that calls itself, directly or round a circle of calls, gets an error instead of waiting for ever.
 //   - With [Behaviour].Inline the handlers promise not to wait, and a call to an idle process is handled in the goroutine of its
 //     caller. Everything else here stays true of it.

@@ -13,6 +13,7 @@ var (
 	ErrShutdown = supervise.ErrShutdown
 	ErrKilled   = supervise.ErrKilled
 	ErrNoProc   = errors.New("noproc")
+	ErrGoexit   = errors.New("otp: a handler has ended its goroutine") // with runtime.Goexit; so does FailNow of a test
 )
 
 // ErrIgnore is what Init answers when there is nothing to run: the process does not come to be, and that is no failure.

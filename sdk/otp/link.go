@@ -137,7 +137,7 @@ func (p *process) owes(to reply) {
 	if to.p == nil {
 		return
 	}
-	p.with(func(m *more) {
+	alive := p.with(func(m *more) {
 		if len(m.owed) > 16 && len(m.owed) == cap(m.owed) {
 			kept := m.owed[:0]
 			for _, o := range m.owed {
@@ -149,4 +149,7 @@ func (p *process) owes(to reply) {
 		}
 		m.owed = append(m.owed, to)
 	})
+	if !alive {
+		to.answer(nil, &Exit{PID: p.pid, Reason: ErrNoProc})
+	}
 }

@@ -61,8 +61,8 @@ const (
 	busy
 )
 
-// batch is how many messages a process handles before others get the processor.
-const batch = 300
+// batchSize is how many messages a process handles before others get the processor.
+const batchSize = 300
 
 var errDead = errors.New("otp: the process has ended")
 
@@ -197,9 +197,23 @@ func (p *process) yield() {
 	}
 }
 
-// turn is one batch, or less of it once a call is answered; false says that the process has ended.
+// turn is one batch, or less of it once a call is answered; false says that the process has ended. So it has too if
+// something that is no handler ends the goroutine: Terminate, or what a sys verb runs.
 func (p *process) turn(c *Ctx, until reply) bool {
-	for range batch {
+	returned := false
+	defer func() {
+		if !returned {
+			p.crash(ErrGoexit, debug.Stack(), c.to, nil)
+			p.refuse()
+		}
+	}()
+	alive := p.batch(c, until)
+	returned = true
+	return alive
+}
+
+func (p *process) batch(c *Ctx, until reply) bool {
+	for range batchSize {
 		if p.ended.Load() {
 			return false
 		}
@@ -253,6 +267,11 @@ func (p *process) handle(c *Ctx, m *mail) {
 	c.to = to
 	p.current.Store(c)
 	stack, reason := p.invoke(c, body, to)
+	p.settle(c, reason, stack, to, body)
+}
+
+// settle follows each handler.
+func (p *process) settle(c *Ctx, reason error, stack []byte, to reply, body any) {
 	if !p.current.CompareAndSwap(c, nil) {
 		p.n.orphans.Add(-1) // it was killed meanwhile
 		return
@@ -267,26 +286,30 @@ func (p *process) handle(c *Ctx, m *mail) {
 	p.fail(c, reason, stack, to, body)
 }
 
-// invoke runs a handler and what it wants to follow. An error is the end of the process.
+// invoke runs a handler and what it wants to follow. An error is the end of the process. If the handler ends its goroutine,
+// so does invoke.
 func (p *process) invoke(c *Ctx, body any, to reply) (stack []byte, err error) {
+	returned := false
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover(); {
+		case v != nil:
 			stack = debug.Stack()
 			err = &PanicError{Value: v, Stack: stack}
+		case !returned:
+			p.settle(c, ErrGoexit, debug.Stack(), c.to, body)
 		}
 	}()
-	for {
-		err = p.dispatch(c, body, to)
-		switch e := err.(type) {
-		case *going:
-			body, to = e.message, reply{}
-			continue
-		case *idling:
-			p.arm(e)
-			return nil, nil
-		}
-		return nil, err
+	err = p.dispatch(c, body, to)
+	for next, on := err.(*going); on; next, on = err.(*going) {
+		body = next.message
+		err = p.dispatch(c, body, reply{})
 	}
+	if i, ok := err.(*idling); ok {
+		p.arm(i)
+		err = nil
+	}
+	returned = true
+	return nil, err
 }
 
 func (p *process) dispatch(c *Ctx, body any, to reply) error {
@@ -306,6 +329,10 @@ func (p *process) dispatch(c *Ctx, body any, to reply) error {
 // fail ends the process from inside: Terminate sees the state for the last time.
 func (p *process) fail(c *Ctx, reason error, stack []byte, to reply, body any) {
 	p.terminate(c, reason)
+	p.crash(reason, stack, to, body)
+}
+
+func (p *process) crash(reason error, stack []byte, to reply, body any) {
 	exit := &Exit{PID: p.pid, Reason: reason, Stack: stack}
 	if p.end(reason, stack) && !orderly(reason) {
 		p.n.crashes.Add(1)

@@ -81,11 +81,21 @@ func (n *Node) hosts(k *kind) error {
 }
 
 func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
+	returned := false
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover(); {
+		case v != nil:
 			err = &PanicError{Value: v, Stack: debug.Stack()}
+		case !returned:
+			p.end(ErrGoexit, debug.Stack()) // with the goroutine of whoever starts it
 		}
 	}()
+	err = p.initialize(c, s, o, arg)
+	returned = true
+	return err
+}
+
+func (p *process) initialize(c *Ctx, s Scope, o *starting, arg any) (err error) {
 	if o.name != "" {
 		if err := p.n.register(o.name, p); err != nil {
 			return err

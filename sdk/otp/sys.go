@@ -175,11 +175,12 @@ func sys[A Addr](s Scope, to A, f func(c *Ctx) error) error {
 	}
 	done := make(chan error, 1)
 	p.signal(func(c *Ctx) {
-		if c == nil {
-			done <- &Exit{PID: p.pid, Reason: ErrNoProc}
-			return
+		err := error(&Exit{PID: p.pid, Reason: ErrNoProc})
+		defer func() { done <- err }()
+		if c != nil {
+			err = &Exit{PID: p.pid, Reason: ErrGoexit} // unless f returns
+			err = guarded(c, f)
 		}
-		done <- guarded(c, f)
 	})
 	g.leave()
 	select {
