@@ -54,6 +54,10 @@ func call[A Addr](s Scope, to A, m any) (any, error) {
 			return nil, context.DeadlineExceeded
 		}
 	}
+	until := ending(s)
+	if until != nil && until.Err() != nil {
+		return nil, context.Cause(until)
+	}
 	if c := s.caller(); c != nil {
 		return c.call(s, to.resolve(n), m, timeout)
 	}
@@ -65,11 +69,6 @@ func call[A Addr](s Scope, to A, m any) (any, error) {
 	if p == nil {
 		g.leave()
 		return nil, &Exit{Reason: ErrNoProc}
-	}
-	until := ending(s)
-	if until != nil && until.Err() != nil {
-		g.leave()
-		return nil, context.Cause(until)
 	}
 	r, mine, err := n.request(p, m, timeout, 0)
 	g.leave()
@@ -99,6 +98,9 @@ func (c *Ctx) call(s Scope, to *process, m any, timeout time.Duration) (any, err
 		return nil, &Exit{Reason: ErrNoProc}
 	case c.p:
 		return nil, ErrCallSelf
+	}
+	if c.p.ended.Load() {
+		return nil, ErrNoProc
 	}
 	c.p.waits.Store(to)
 	defer c.p.waits.Store(nil)
@@ -138,9 +140,7 @@ func (n *Node) request(p *process, m any, timeout time.Duration, depth int) (r r
 		p.wakeOrRefuse()
 		return r, false, nil
 	}
-	r.close()
-	pe.request.body = nil
-	n.pending.Put(pe)
+	r.discard()
 	if err == errDead {
 		err = &Exit{PID: p.pid, Reason: ErrNoProc}
 	}

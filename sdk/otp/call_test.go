@@ -103,3 +103,17 @@ func TestUnboundedMailboxIsNotNegative(t *testing.T) {
 		}
 	})
 }
+
+// A call that is refused in the instant in which its time is up is not used again for the next one: the alarm, which is not
+// through, would tell that one that its time is up.
+func TestRefusedCallWhoseTimeIsUp(t *testing.T) {
+	n := New(Options{})
+	defer n.Close()
+	p := n.newPending()
+	r := p.open(get{}, n.now()+int64(time.Hour))
+	r.end(context.DeadlineExceeded)
+	r.discard()
+	if n.pending.Get() == p {
+		t.Error("it is used again")
+	}
+}

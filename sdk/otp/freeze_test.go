@@ -228,3 +228,32 @@ func TestProcessThatCannotBeReadIsNoObstacle(t *testing.T) {
 	is(t, err, ErrNoProc)
 	is(t, v.v2.Freeze(timeout(5*time.Second)), nil)
 }
+
+// A handler that goes on although its process was killed belongs to no freeze: it calls nobody, and sends nothing to a node
+// that sleeps.
+func TestOrphanOfANodeThatSleeps(t *testing.T) {
+	hung, freeze, sent := make(chan struct{}), make(chan struct{}), make(chan [2]error)
+	var other PID
+	v := newVoyage(t, func(b *Behaviour[logbook]) {
+		OnCast(b, func(c *Ctx, _ *logbook, _ add) error {
+			close(hung)
+			<-freeze
+			_, err := Call(c, other, all{})
+			sent <- [2]error{err, Cast(c, other, note{"stray"})}
+			return nil
+		})
+	})
+	n := v.v1.Node()
+	orphan := v.start()
+	other = v.start()
+	is(t, Cast(n, orphan, add{}), nil)
+	<-hung
+	SendExit(n, orphan, ErrKilled)
+	is(t, v.v1.Freeze(t.Context()), nil)
+	close(freeze)
+	errs := <-sent
+	is(t, errs[0], ErrNoProc)
+	is(t, errs[1], ErrAsleep)
+	is(t, v.v1.Thaw(), nil)
+	reads(t, n, other)
+}

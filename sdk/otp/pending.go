@@ -119,6 +119,14 @@ func (r reply) end(err error) {
 // close is true for the first one who closes the ticket.
 func (r reply) close() bool { return r.p.ticket.CompareAndSwap(r.ticket, r.ticket+1) }
 
+// discard ends a call that was refused. Its pending is used again, unless the alarm was first: that may not be through.
+func (r reply) discard() {
+	if r.close() {
+		r.p.request.body = nil
+		r.p.n.pending.Put(r.p)
+	}
+}
+
 // open is true while somebody waits.
 func (r reply) open() bool { return r.p != nil && r.p.ticket.Load() == r.ticket }
 

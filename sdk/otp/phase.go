@@ -38,7 +38,10 @@ func (n *Node) halted() bool { return n.phase.now.Load() != awake }
 // enter lets the caller touch processes until it leaves the gate; it waits while the node halts. A gate that is nil
 // needs no leaving. The error is ErrAsleep, or the cause of the context.
 func (n *Node) enter(s Scope) (*gate, error) {
-	if n.phase.gates == nil || s.caller() != nil {
+	if n.phase.gates == nil {
+		return nil, nil
+	}
+	if c := s.caller(); c != nil && !c.p.ended.Load() { // a freeze does not wait for the handler of one that has ended
 		return nil, nil
 	}
 	for {

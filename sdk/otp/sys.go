@@ -165,6 +165,7 @@ func sys[A Addr](s Scope, to A, f func(c *Ctx) error) error {
 		return &Exit{Reason: ErrNoProc}
 	}
 	if c := s.caller(); c != nil && c.p == p {
+		g.leave()
 		return ErrCallSelf
 	}
 	ctx := context.Context(s)
