@@ -14,6 +14,8 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
 // A crowd is clients of the chat in one room, most of them silent, all of which check what they hear.
@@ -148,7 +150,7 @@ func (ch *chatter) answer() error {
 }
 
 func (ch *chatter) read() (r reply, err error) {
-	f, err := ws.ReadFrame(ch.in)
+	f, err := wstest.ReadFrame(ch.in)
 	if err != nil {
 		return r, err
 	}

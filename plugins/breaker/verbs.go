@@ -117,7 +117,7 @@ func refused(p circuit.Permit) string {
 	return "refused (forced)"
 }
 
-func (b *breakers) reportVerb(_ context.Context, c *sdk.Call) error {
+func (b *breakers) reportVerb(ctx context.Context, c *sdk.Call) error {
 	r, err := reportOf(c)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (b *breakers) reportVerb(_ context.Context, c *sdk.Call) error {
 	if _, err := b.report(c.Args[0], r); err != nil {
 		return asUsage(err)
 	}
-	return b.statusVerb(nil, c) //nolint:staticcheck // it has no use for a context
+	return b.statusVerb(ctx, c)
 }
 
 // reportOf reads how the call went: one of --ok, --fail and --exit says so.

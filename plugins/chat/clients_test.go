@@ -19,6 +19,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/theseusd/theseus/sdk/sdktest"
+	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
 // client speaks the protocol by hand.
@@ -105,7 +106,7 @@ func (c *client) next() (*protocol.Reply, error) {
 
 func (c *client) read() (*protocol.Reply, error) {
 	for len(c.got) == 0 {
-		f, err := ws.ReadFrame(c.r)
+		f, err := wstest.ReadFrame(c.r)
 		if err != nil {
 			return nil, err
 		}

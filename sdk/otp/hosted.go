@@ -184,8 +184,9 @@ func (h *Hosted) Close() {
 		n.phase.set(asleep)
 		lineages.CompareAndDelete(n.lineage.Load(), n)
 	}
-	n.fetching.Lock()   // whoever fetches after it finds that the node sleeps
-	n.fetching.Unlock() //nolint:staticcheck // there is nothing to do in between
+	n.fetching.Lock() // whoever fetches after it finds that the node sleeps
+	//lint:ignore SA2001 there is nothing to do in between
+	n.fetching.Unlock()
 	n.Close()
 	n.abroad.giveUp(ErrShutdown)
 	n.root.shutdown(supervise.ErrShutdown)

@@ -16,6 +16,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/theseusd/theseus/sdk/serve/ws"
+	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
 // newWall is a service in which everybody gets what anybody says.
@@ -72,7 +73,7 @@ func dialWS(t testing.TB, l *listeners) *listener {
 	if err := wsutil.WriteClientText(nc, []byte("am I in?")); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := gobwas.ReadFrame(r); err != nil || string(f.Payload) != "am I in?" {
+	if f, err := wstest.ReadFrame(r); err != nil || string(f.Payload) != "am I in?" {
 		t.Fatalf("%q, %v", f.Payload, err)
 	}
 	return &listener{nc, r, map[string]int{}}
@@ -84,7 +85,7 @@ func (l *listener) say(name string, n int) error {
 
 // hear reads one message: the next one of its speaker, whole.
 func (l *listener) hear() (name string, n int, err error) {
-	f, err := gobwas.ReadFrame(l.r)
+	f, err := wstest.ReadFrame(l.r)
 	if err != nil {
 		return "", 0, err
 	}

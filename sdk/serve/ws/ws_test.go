@@ -19,6 +19,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
 // wall is a service in which everybody gets what anybody says.
@@ -173,7 +174,7 @@ func text(s string) string { return frame(ws.OpText, true, s) }
 // expect reads a frame.
 func (c *client) expect(op ws.OpCode, payload string) {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.r)
+	f, err := wstest.ReadFrame(c.r)
 	if err != nil || f.Header.OpCode != op || string(f.Payload) != payload || !f.Header.Fin || f.Header.Masked {
 		c.t.Fatalf("got %+v %.60q (%v), want %v %.60q", f.Header, f.Payload, err, op, payload)
 	}
@@ -182,7 +183,7 @@ func (c *client) expect(op ws.OpCode, payload string) {
 // expectClose reads a close frame, answers it, and reads the end of the connection.
 func (c *client) expectClose(code int) {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.r)
+	f, err := wstest.ReadFrame(c.r)
 	must(c.t, err)
 	got, reason := ws.ParseCloseFrameData(f.Payload)
 	if f.Header.OpCode != ws.OpClose || int(got) != code {
@@ -403,7 +404,7 @@ func TestASlowClient(t *testing.T) {
 	quick.send(text("hello"))
 	quick.expect(ws.OpText, "hello")
 	for {
-		f, err := ws.ReadFrame(slow.r)
+		f, err := wstest.ReadFrame(slow.r)
 		if err != nil {
 			break // it was hung up before it had read everything: that is allowed
 		}
@@ -418,7 +419,7 @@ func TestACloseSurvivesASwitch(t *testing.T) {
 	w := newTwo(t, newWall().server, newWall().server)
 	c := dial(t, w.addr)
 	c.send(text("close"))
-	f, err := ws.ReadFrame(c.r)
+	f, err := wstest.ReadFrame(c.r)
 	must(t, err)
 	if code, _ := ws.ParseCloseFrameData(f.Payload); code != 3001 {
 		t.Fatalf("closed with %d", code)

@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"github.com/centrifugal/protocol"
-	"github.com/gobwas/ws"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
+	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
 // wire is a connection that keeps what it is sent.
@@ -90,7 +90,7 @@ func hello(t *testing.T, f form) []byte {
 func understood(t *testing.T, f form, out []byte) {
 	t.Helper()
 	for r := bytes.NewReader(out); r.Len() > 0; {
-		frame, err := ws.ReadFrame(r)
+		frame, err := wstest.ReadFrame(r)
 		if err != nil {
 			t.Fatal(err)
 		}
