@@ -98,7 +98,8 @@ func (c *client) settled(ctx context.Context, key int, gentle bool) (got reply, 
 	}
 }
 
-// look compares a counter with what was acknowledged.
+// look compares a counter with what was acknowledged. Mail that was on its way while a version was killed may have been
+// handled twice: package otp promises no more.
 func (c *client) look(key int, got reply, gentle bool) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,7 +109,7 @@ func (c *client) look(key int, got reply, gentle bool) (err error) {
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged: lost", key, n, a.acked)
 	case n < a.acked+a.must && gentle:
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more had mail: mail or a timer is lost", key, n, a.acked, a.must)
-	case n > a.most():
+	case n > a.most() && (gentle || !byMail(key)):
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more were sent: counted twice", key, n, a.acked, a.most()-a.acked)
 	}
 	c.held(key, got)
