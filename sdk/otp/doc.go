@@ -48,8 +48,7 @@
 //	  - After a crash there are no processes: the supervisors of [Options].Root start them afresh, as in OTP. Those of a behaviour
 //	    with Persist come back when they are addressed, with the state of their last acknowledged message and their names,
 //	    without mail, timers, links and topics; their states are written after each handler, before its answer. Who waited in
-//	    another version for an answer gets ErrKilled. If a version is killed while it hands over, a later one may handle
-//	    once more a message or a timer that it had handled; calls that were answered are never handled again.
+//	    another version for an answer gets ErrKilled.
 //	  - Supervisors are made anew in each version and take over, by name, the children that are there. Children that were added
 //	    to a dynamic supervisor go on too, but nobody restarts them until they are added again.
 //	  - What could not travel is refused: types of messages when the service starts, messages that the next version does not

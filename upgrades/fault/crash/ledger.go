@@ -17,14 +17,14 @@ func byMail(key int) bool { return key == keys-1 }
 // account is what is known of one counter: how far it may have come, and how far it must have.
 type account struct {
 	acked   int64
-	unsure  int64 // sent since the last look, without an answer: each may count or not
-	overdue int64 // likewise, before that: the last chance to count is over at the next look
-	mail    int64 // accepted, and perhaps not counted yet
+	unsure  int64     // sent since the last look, without an answer: each may count or not
+	overdue int64     // likewise, before that: the last chance to count is over at the next look, for mail after mailTime
+	mail    int64     // accepted, and perhaps not counted yet
+	since   time.Time // when the last of what is overdue became so
 
 	fresh int64 // mail that was accepted since the last look, without what was counted since
 	must  int64 // likewise, before that: all of it counts by the next look, unless the service crashes
 
-	hurt   bool   // a version was killed or stopped since the counter began
 	holder string // the process that bears its name
 }
 
@@ -46,14 +46,23 @@ func take(n int64, from ...*int64) {
 	}
 }
 
-// age begins the time until the next look. Mail that is on its way is lost if the service crashes, which a gentle time
-// knows that it did not.
-func (a *account) age(gentle bool) {
-	a.overdue, a.unsure = a.unsure, 0
-	a.must, a.fresh = a.must+a.fresh, 0
-	if !gentle {
-		a.overdue, a.mail, a.must = a.overdue+a.mail, 0, 0
+// age begins the time until the next look. Mail that is on its way is lost if its process is killed; it need not be if another
+// one was, so that it keeps its chance for as long as the mail is waited for: two looks may be less than a timer apart. A
+// gentle time knows that nobody was killed.
+func (a *account) age(gentle bool, patient time.Duration) {
+	if time.Since(a.since) >= patient {
+		a.overdue = 0
 	}
+	late := a.unsure
+	if !gentle {
+		late += a.mail
+		a.mail, a.must, a.fresh = 0, 0, 0
+	}
+	if late > 0 {
+		a.overdue, a.since = a.overdue+late, time.Now()
+	}
+	a.unsure = 0
+	a.must, a.fresh = a.must+a.fresh, 0
 }
 
 const mailTime = 5 * time.Second // within which mail is counted, however busy the machine
@@ -99,23 +108,25 @@ func (c *client) settled(ctx context.Context, key int, gentle bool) (got reply, 
 	}
 }
 
-// look compares a counter with what was acknowledged. Mail that was on its way while a version was killed may be handled
-// twice, in a later version too: package otp promises no more.
+// look compares a counter with what was acknowledged.
 func (c *client) look(key int, got reply, gentle bool) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := &c.ledger[key]
-	a.hurt = a.hurt || !gentle
 	switch n := got.n; {
 	case n < a.acked:
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged: lost", key, n, a.acked)
 	case n < a.acked+a.must && gentle:
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more had mail: mail or a timer is lost", key, n, a.acked, a.must)
-	case n > a.most() && !(a.hurt && byMail(key)):
+	case n > a.most():
 		err = fmt.Errorf("counter %d is %d, %d was acknowledged and %d more were sent: counted twice", key, n, a.acked, a.most()-a.acked)
 	}
 	c.held(key, got)
 	a.count(got.n)
-	a.age(gentle)
+	patient := time.Duration(0)
+	if byMail(key) {
+		patient = mailTime
+	}
+	a.age(gentle, patient)
 	return err
 }

@@ -5,7 +5,7 @@
 //
 // An instance goes on to the next case when it is whole after one; that is what a case is about:
 //   - every acknowledged write is there, none was counted twice, and no answer was older than an earlier one, be it a row
-//     or a process that counts; each process still bears its name, and mail and timers count once, unless one of its versions was killed;
+//     or a process that counts; each process still bears its name, and mail and timers count once;
 //   - the journal says how the upgrade ended, once; what it says, what status says and what answers are the same;
 //   - a further crash of the daemon changes nothing of it (after each recovery, and each fourth case without one);
 //   - no process, file, socket or descriptor is left over;
