@@ -285,6 +285,7 @@ var talk = []struct{ say, reply string }{
 	{"COPY g i REPLACE", ":1 "},
 	{"GET i", "$1 1 "},
 	{"COPY nosuch i", ":0 "},
+	{"COPY g g REPLACE", "-ERR source and destination objects are the same "},
 	{"TOUCH g nosuch", ":1 "},
 	{"OBJECT REFCOUNT nosuch", "$-1 "},
 	{"DISCARD", "-ERR DISCARD without MULTI "},

@@ -86,6 +86,7 @@ const (
 	errHashFloat failure = "ERR hash value is not a float"
 	errOffset    failure = "ERR offset is out of range"
 	errNoSuchKey failure = "ERR no such key"
+	errSameKey   failure = "ERR source and destination objects are the same"
 	errTag       failure = "ERR a tag has 1 to 256 bytes"
 	errTags      failure = "ERR a key has at most 64 tags"
 )

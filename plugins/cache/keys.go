@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 
@@ -125,6 +126,9 @@ func (c *cache) copyKey(q *call) error {
 		default:
 			return errSyntax
 		}
+	}
+	if bytes.Equal(q.args[1], q.args[2]) {
+		return errSameKey
 	}
 	it, ok, err := c.find(q.args[1])
 	if err != nil || !ok {
