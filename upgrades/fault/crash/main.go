@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&o.cases, "cases", 0, "take a sample of so many; 0 is all")
 	flag.StringVar(&o.only, "case", "", "run this one case")
 	flag.StringVar(&o.match, "match", "", "run those cases only that this regular expression fits")
-	flag.IntVar(&o.jobs, "jobs", 12, "instances side by side")
+	flag.IntVar(&o.jobs, "jobs", 18, "instances side by side")
 	flag.StringVar(&o.keep, "keep", os.TempDir(), "folder for the instances of cases that failed")
 	flag.BoolVar(&o.plants, "plants", true, "also look whether planted bugs are found")
 	flag.Parse()
