@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -18,7 +19,7 @@ import (
 
 const (
 	maxBreakers = 10_000
-	forgetAfter = 24 * time.Hour // a closed circuit that nobody has set up and nobody calls
+	forgetAfter = 24 * time.Hour // a circuit that nobody has set up or forced, and nobody calls
 	lookEvery   = 100 * time.Millisecond
 )
 
@@ -42,6 +43,7 @@ type breakers struct {
 	rows  *state.Table[circuit.Circuit]
 	story *story
 	cfg   config
+	log   *slog.Logger
 	clock *clock.Clock
 	locks [256]sync.Mutex
 	seed  maphash.Seed
@@ -50,11 +52,11 @@ type breakers struct {
 	awake map[string]bool // circuits that time alone may move
 }
 
-func newBreakers(r state.Registrar, cfg config) *breakers {
+func newBreakers(r state.Registrar, cfg config, log *slog.Logger) *breakers {
 	cfg.Default = cfg.Default.Over(circuit.DefaultSettings)
 	return &breakers{
 		rows:  state.NewTable(r, "circuits", state.Schema[circuit.Circuit]{Name: "circuit", Version: 1}),
-		story: newStory(r), cfg: cfg, clock: clock.New(), seed: maphash.MakeSeed(),
+		story: newStory(r), cfg: cfg, log: log, clock: clock.New(), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -62,7 +64,7 @@ func newBreakers(r state.Registrar, cfg config) *breakers {
 func (b *breakers) ready() error {
 	awake := map[string]bool{}
 	err := b.rows.Range(func(name string, c circuit.Circuit) bool {
-		if moves(c.State) {
+		if moves(c) {
 			awake[name] = true
 		}
 		return true
@@ -73,24 +75,48 @@ func (b *breakers) ready() error {
 	return errors.Join(err, b.story.ready())
 }
 
-func moves(s circuit.State) bool { return s == circuit.Open || s == circuit.HalfOpen }
+// moves tells whether time alone may move a circuit: a cooldown ends, or the lease of a probe does.
+func moves(c circuit.Circuit) bool { return c.State == circuit.Open || len(c.Probes) > 0 }
 
 // run moves circuits whose time has come, so that watchers learn of it though nobody asks.
 func (b *breakers) run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		for _, name := range b.restless() {
-			if _, err := b.change(name, func(*circuit.Turn) error { return nil }); err != nil && !errors.Is(err, state.ErrNotWriter) {
-				return err
-			}
+		err := b.moveAll()
+		if err != nil && !failing {
+			b.log.Error("circuits stay as they are for now", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// moveAll moves what is due. What cannot be kept now, on a full disk, is moved when it is called next.
+func (b *breakers) moveAll() error {
+	var failed error
+	for _, name := range b.restless() {
+		switch err := b.touch(name); {
+		case errors.Is(err, state.ErrNotWriter):
+			return nil
+		case errors.Is(err, state.ErrNoSpace):
+			return err
+		case err != nil:
+			failed = fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	return failed
+}
+
+// touch has happen to a circuit what is due.
+func (b *breakers) touch(name string) error {
+	_, err := b.change(name, func(*circuit.Turn) error { return nil })
+	return err
 }
 
 func (b *breakers) restless() []string {
@@ -140,21 +166,26 @@ func (b *breakers) keep(name string, before circuit.Circuit, there bool, t *circ
 	if !there && b.rows.Len() >= maxBreakers {
 		return errMany
 	}
-	until := time.Time{}
-	if t.State == circuit.Closed && t.Own == nil {
-		until = time.Now().Add(forgetAfter)
-	}
-	if err := b.rows.PutUntil(name, t.Circuit, until); err != nil {
+	if err := b.rows.PutUntil(name, t.Circuit, end(t.Circuit)); err != nil {
 		return err
 	}
 	b.mu.Lock()
-	if moves(t.State) {
+	if moves(t.Circuit) {
 		b.awake[name] = true
 	} else {
 		delete(b.awake, name)
 	}
 	b.mu.Unlock()
 	return b.story.tell(name, t.Changes)
+}
+
+// end is when a circuit is forgotten, unless it is called before; the zero time is never.
+func end(c circuit.Circuit) time.Time {
+	rests := c.State == circuit.Closed || c.State == circuit.HalfOpen && len(c.Probes) == 0
+	if !rests || c.Own != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(forgetAfter)
 }
 
 // same compares what a call without a change of state may have changed.
@@ -195,7 +226,10 @@ func (b *breakers) set(name string, own circuit.Settings) error {
 		t.Own = &own
 		return nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return b.touch(name) // it may stand elsewhere by these settings
 }
 
 type settingsError struct{ error }

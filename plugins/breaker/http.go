@@ -16,7 +16,7 @@ import (
 const maxBody = 64 << 10
 
 // routes is the HTTP interface. A call that may not be made answers 429 with Retry-After: a 503 would count as a failure of
-// this service, and send an upgrade back.
+// this service, and send an upgrade back. What a page of another site has a browser ask for is refused.
 func (b *breakers) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /breakers", b.serveList)
@@ -34,7 +34,7 @@ func (b *breakers) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, failure{fmt.Sprintf("no %s %s; try GET /breakers", r.Method, r.URL.Path)})
 	})
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // forces are the words for what is done by hand.
@@ -143,7 +143,7 @@ func (b *breakers) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	for {
-		lines, more, err := b.story.after(number)
+		lines, reached, more, err := b.story.after(number)
 		if err != nil {
 			return
 		}
@@ -152,8 +152,8 @@ func (b *breakers) serveEvents(w http.ResponseWriter, r *http.Request) {
 			if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", l.Number, l.Event, text); err != nil {
 				return
 			}
-			number = l.Number
 		}
+		number = reached
 		if err := out.Flush(); err != nil {
 			return
 		}

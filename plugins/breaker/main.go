@@ -54,7 +54,7 @@ func setup(s *sdk.Setup) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	b := newBreakers(s, cfg)
+	b := newBreakers(s, cfg, s.Log())
 	s.Ready(b.ready)
 	s.Go(b.run)
 	s.HTTPServer("http", &http.Server{Handler: b.routes(), ReadHeaderTimeout: 10 * time.Second})

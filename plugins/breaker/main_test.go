@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -107,6 +108,25 @@ func TestAllTheWayRound(t *testing.T) {
 	}
 }
 
+// A client that had heard more than is there now, after a loss of power, heard nothing until the numbers had caught up.
+func TestAClientThatIsAheadHearsTheNextChange(t *testing.T) {
+	i := sdktest.Start(t, service, sdktest.Options{})
+	url := "http://" + i.Addr("http")
+	i.Verb("force-open", "a")
+	events := listen(t, url, "500")
+	for _, want := range []string{"closed", "forced_closed"} {
+		i.Verb(map[string]string{"closed": "reset", "forced_closed": "force-close"}[want], "a")
+		select {
+		case l := <-events:
+			if l.To.String() != want {
+				t.Errorf("%s, want %s", l, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing is heard of", want)
+		}
+	}
+}
+
 // listen follows the stream of events.
 func listen(t *testing.T, url, last string) <-chan line {
 	t.Helper()
@@ -163,6 +183,24 @@ func TestBadRequests(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "config") {
 			t.Errorf("%s: %v", config, err)
 		}
+	}
+}
+
+// Any page that was open in a browser on the machine could open circuits.
+func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
+	i := sdktest.Start(t, service, sdktest.Options{})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+i.Addr("http")+"/breakers/a/force-open", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", "https://page.example")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got := i.Verb("status", "a"); res.StatusCode != http.StatusForbidden || got != "state: closed (calls=0 failures=0 slow=0)" {
+		t.Error(res.Status, got)
 	}
 }
 

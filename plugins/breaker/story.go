@@ -71,9 +71,9 @@ func (s *story) tell(name string, changes []circuit.Change) error {
 	return nil
 }
 
-// after lists the changes behind that number that are still kept, and gives the channel that is closed with the next one.
-// A number that lies ahead is taken for the end.
-func (s *story) after(number uint64) (lines []line, more <-chan struct{}, err error) {
+// after lists the changes behind that number that are still kept. It gives the number to go on behind, and the channel
+// that is closed with the next change. A number that lies ahead, since the last changes were lost, is taken for the end.
+func (s *story) after(number uint64) (lines []line, reached uint64, more <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last > maxStory {
@@ -82,13 +82,13 @@ func (s *story) after(number uint64) (lines []line, more <-chan struct{}, err er
 	for n := number + 1; n <= s.last; n++ {
 		l, ok, err := s.rows.Lookup(rowOf(n))
 		if err != nil {
-			return nil, nil, err
+			return nil, number, nil, err
 		}
 		if ok && l.Number == n {
 			lines = append(lines, l)
 		}
 	}
-	return lines, s.more, nil
+	return lines, s.last, s.more, nil
 }
 
 // end is the number of the last change.

@@ -187,12 +187,12 @@ func (b *breakers) forceVerb(name, short string) sdk.Verb {
 
 func (b *breakers) watchVerb(ctx context.Context, c *sdk.Call) error {
 	for number := b.story.end(); ; {
-		lines, more, err := b.story.after(number)
+		lines, reached, more, err := b.story.after(number)
 		if err != nil {
 			return err
 		}
+		number = reached
 		for _, l := range lines {
-			number = l.Number
 			if err := printLine(c, l); err != nil {
 				return err
 			}
@@ -208,7 +208,7 @@ func (b *breakers) watchVerb(ctx context.Context, c *sdk.Call) error {
 }
 
 func (b *breakers) eventsVerb(_ context.Context, c *sdk.Call) error {
-	lines, _, err := b.story.after(0)
+	lines, _, _, err := b.story.after(0)
 	for _, l := range lines {
 		if err := printLine(c, l); err != nil {
 			return err
