@@ -9,7 +9,6 @@ import (
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
 	"github.com/theseusd/theseus/sdk/clock"
-	"github.com/theseusd/theseus/sdk/state"
 )
 
 // benchKeys are those of all benchmarks, of this package and of its peers: a bucket of 10 that fills in a second.
@@ -29,11 +28,7 @@ func makeKeys(n int) []string {
 // openLimiter is a limiter over a log in a temporary folder, without a process around it.
 func openLimiter(b *testing.B) *limiter {
 	b.Helper()
-	s, err := state.Open(b.TempDir(), state.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = s.Close() })
+	s := openStore(b, b.TempDir())
 	l := newLimiter(newTables(s), nil)
 	if _, err := s.Load(b.Context()); err != nil {
 		b.Fatal(err)

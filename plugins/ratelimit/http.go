@@ -12,11 +12,11 @@ import (
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/policy"
 )
 
-// maxBody bounds the body of a request.
+// maxBody bounds the body of a request. Those that need none are answered without a look at it.
 const maxBody = 64 << 10
 
 // routes is the HTTP interface. A check that is refused answers 429; it carries the headers of
-// draft-ietf-httpapi-ratelimit-headers either way.
+// draft-ietf-httpapi-ratelimit-headers either way. What a page of another site has a browser ask for is refused.
 func (l *limiter) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check/{key}", l.serveCheck)
@@ -33,7 +33,7 @@ func (l *limiter) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, failure{fmt.Sprintf("no %s %s; try POST /check/KEY", r.Method, r.URL.Path)})
 	})
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 type failure struct {
@@ -47,7 +47,7 @@ func (l *limiter) serveCheck(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	l.answer(w, asks, r.Method == http.MethodGet || isTrue(r.FormValue("dry_run")))
+	l.answer(w, asks, r.Method == http.MethodGet || isTrue(r.URL.Query().Get("dry_run")))
 }
 
 // serveChecks asks for several keys at once.
@@ -62,6 +62,10 @@ func (l *limiter) serveChecks(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := readJSON(w, r, &body); err != nil {
 		fail(w, err)
+		return
+	}
+	if len(body.Limits) > maxAsks {
+		fail(w, errAsks)
 		return
 	}
 	asks := make([]ask, len(body.Limits))
@@ -95,20 +99,13 @@ func (l *limiter) answer(w http.ResponseWriter, asks []ask, look bool) {
 
 // asksOf are the limits that a request's query names.
 func (l *limiter) asksOf(r *http.Request) (asks []ask, err error) {
-	cost := int64(1)
-	if word := r.FormValue("cost"); word != "" {
+	query, cost := r.URL.Query(), int64(1)
+	if word := query.Get("cost"); word != "" {
 		if cost, err = strconv.ParseInt(word, 10, 64); err != nil {
 			return nil, wrongf("cost=%.32s: want a number", word)
 		}
 	}
-	for name := range strings.SplitSeq(or(r.FormValue("policy"), standard.Name), ",") {
-		found, err := l.policies.find(name)
-		if err != nil {
-			return nil, err
-		}
-		asks = append(asks, ask{found, r.PathValue("key"), cost})
-	}
-	return asks, nil
+	return l.asksFor(query.Get("policy"), r.PathValue("key"), cost)
 }
 
 // limitHeaders tell of every limit of a call: what it is, what is left, and in how many seconds all of it is there again.

@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
@@ -137,50 +137,6 @@ func TestLeasesOnTheCommandLine(t *testing.T) {
 	}
 }
 
-// A file that is spoilt or lost changes nothing, over a restart either; a good one counts at once.
-func TestThePoliciesThatWereGoodLastAreKept(t *testing.T) {
-	i, path := startWith(t, policyText)
-	i.Verb("check", "x", "--policy", "api")
-	write := func(text string) {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	until := func(want string) {
-		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; {
-			got := i.Verb("policies")
-			if strings.Contains(got, want) {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("no %q in\n%s", want, got)
-			}
-			<-time.After(20 * time.Millisecond)
-		}
-	}
-	write("[[policy]]\nname = \"api\"\nlimit = \"many\"")
-	until("is not in force: policies.toml:3: ")
-	if got := i.Verb("check", "x", "--policy", "api"); got != "allowed (remaining=18)" {
-		t.Error(got)
-	}
-	i.Stop()
-	i = sdktest.Start(t, service, options(path, i.StateDir()))
-	if got := i.Verb("check", "x", "--policy", "api"); got != "allowed (remaining=17)" {
-		t.Error(got)
-	}
-	until("is not in force: policies.toml:3: ")
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	until("no such file")
-	write("[[policy]]\nname = \"api\"\nlimit = 4\nper = \"1000h\"")
-	until("api: gcra limit=4")
-	if got := i.VerbFails("check", "y", "--policy", "api", "--cost", "5"); got != "blocked (never: it costs 5, the limit is 4)" {
-		t.Error(got)
-	}
-}
-
 func TestHTTP(t *testing.T) {
 	i, _ := startWith(t, policyText)
 	url := "http://" + i.Addr("http")
@@ -203,6 +159,8 @@ func TestHTTP(t *testing.T) {
 		{"GET", "/top", "", `"policy":"api"`, 200},
 		{"POST", "/check/u?policy=none", "", `there is no policy`, 404},
 		{"POST", "/check/u?cost=-1", "", `the cost is negative`, 400},
+		{"POST", "/check/u?policy=" + strings.Repeat("api,", maxAsks) + "api", "", `a call names 1 to 32 limits`, 400},
+		{"POST", "/check", `{"limits":[` + strings.Repeat(`{"key":"u"},`, maxAsks) + `{"key":"u"}]}`, `a call names 1 to 32 limits`, 400},
 		{"POST", "/check/u?cost=x", "", `want a number`, 400},
 		{"POST", "/check", `{"limits":[]}`, `a call names 1 to 32 limits`, 400},
 		{"POST", "/check", `{"limit":1}`, `unknown field`, 400},
@@ -218,6 +176,72 @@ func TestHTTP(t *testing.T) {
 		if status != step.status || !strings.Contains(body, step.want) {
 			t.Errorf("%s %.80s: got %d %s, want %d %s", step.method, step.path, status, body, step.status, step.want)
 		}
+	}
+}
+
+// A form of several parts was read to its end and lay in files meanwhile, for calls that have no body at all.
+func TestABodyIsNotReadWhereNoneIsNeeded(t *testing.T) {
+	i, _ := startWith(t, policyText)
+	const size = 64 << 20
+	for _, path := range []string{"/check/u", "/refund/u"} {
+		read := &counted{Reader: io.MultiReader(
+			strings.NewReader("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n"), io.LimitReader(zeroes{}, size),
+			strings.NewReader("\r\n--b--\r\n"),
+		)}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+i.Addr("http")+path, read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		if res, err := http.DefaultClient.Do(r); err == nil { // the connection may end before the answer is read
+			_ = res.Body.Close()
+		}
+		if n := read.n.Load(); n > size/2 {
+			t.Errorf("%s: %d bytes of a body were taken", path, n)
+		}
+	}
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	n atomic.Int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// Any page that was open in a browser on the machine could give back what a key has used.
+func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
+	i, _ := startWith(t, policyText)
+	i.Verb("check", "u")
+	for _, header := range []string{"Sec-Fetch-Site: cross-site", "Origin: https://page.example"} {
+		for _, path := range []string{"/refund/u", "/check/u"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+i.Addr("http")+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, value, _ := strings.Cut(header, ": ")
+			r.Header.Set(name, value)
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode != http.StatusForbidden {
+				t.Errorf("%s with %s: %s", path, header, res.Status)
+			}
+		}
+	}
+	if got := remaining(t, i, "default", "u"); got != 9 {
+		t.Errorf("%d are left, want 9", got)
 	}
 }
 

@@ -58,8 +58,12 @@ func newPolicies(r state.Registrar, path string, log *slog.Logger) *policies {
 func (p *policies) begin() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.file.begin(); err != nil {
+	found, err := p.file.begin()
+	switch {
+	case err != nil && found:
 		p.log.Error("the policies are those that were good last", "file", p.file.path, "error", err)
+	case err != nil:
+		p.log.Error("there are no policies of the file, and none that were good before", "file", p.file.path, "error", err)
 	}
 	return p.rebuild()
 }

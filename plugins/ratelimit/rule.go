@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
@@ -22,6 +23,22 @@ type ask struct {
 	rule rule
 	key  string
 	cost int64
+}
+
+// asksFor asks for a key under each of the policies, whose names are parted by commas; none is the default. It looks no
+// further than to one more than a call may name.
+func (l *limiter) asksFor(names, key string, cost int64) (asks []ask, err error) {
+	for name := range strings.SplitSeq(or(names, standard.Name), ",") {
+		if len(asks) > maxAsks {
+			break
+		}
+		found, err := l.policies.find(name)
+		if err != nil {
+			return nil, err
+		}
+		asks = append(asks, ask{found, key, cost})
+	}
+	return asks, nil
 }
 
 // rowOf is the key of its row.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
 	"github.com/theseusd/theseus/sdk"
@@ -140,14 +139,7 @@ func (l *limiter) asksIn(c *sdk.Call, cost int64) (asks []ask, err error) {
 		}
 	}
 	names, _ := c.Flag("policy")
-	for name := range strings.SplitSeq(or(names, standard.Name), ",") {
-		found, err := l.policies.find(name)
-		if err != nil {
-			return nil, err
-		}
-		asks = append(asks, ask{found, c.Args[0], cost})
-	}
-	return asks, nil
+	return l.asksFor(names, c.Args[0], cost)
 }
 
 // asUsage makes an error of usage of what the caller has done wrong, except for a lease that has ended.
