@@ -26,7 +26,7 @@ const (
 const reportTime = 10 * time.Second
 
 // exec runs what the person has written behind the --, and nothing that the service says; then the service is told how
-// it went. Signals are for the command: this process outlives it.
+// it went. This process outlives the command, whatever signals come.
 func (c *call) exec(ctx context.Context, s *control.Service, e *control.Exec) int {
 	at := slices.Index(c.args, "--")
 	if at < 0 || at+1 == len(c.args) {
@@ -47,8 +47,7 @@ func (c *call) exec(ctx context.Context, s *control.Service, e *control.Exec) in
 
 // runCommand gives the command this process's terminal and waits for its end.
 func (c *call) runCommand(argv []string) (code int) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signals := outlive()
 	defer signal.Stop(signals)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, c.out, c.err
@@ -60,19 +59,37 @@ func (c *call) runCommand(argv []string) (code int) {
 		return notStarted
 	}
 	ended := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case sig := <-signals:
-				_ = cmd.Process.Signal(sig)
-			case <-ended:
-				return
-			}
-		}
-	}()
+	go pass(signals, cmd.Process, ended)
 	err := cmd.Wait()
 	close(ended)
 	return codeOf(cmd.ProcessState, err)
+}
+
+// outlive takes the signals that would end this process. One that it was started to ignore stays ignored, here and in the
+// command.
+func outlive() chan os.Signal {
+	signals := make(chan os.Signal, 8)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+	return signals
+}
+
+// pass passes a SIGTERM on. The other signals come from the terminal, which has sent them to the command as well; many a
+// command takes a second one for an order to drop everything.
+func pass(signals <-chan os.Signal, to *os.Process, ended <-chan struct{}) {
+	for {
+		select {
+		case sig := <-signals:
+			if sig == syscall.SIGTERM {
+				_ = to.Signal(sig)
+			}
+		case <-ended:
+			return
+		}
+	}
 }
 
 func codeOf(state *os.ProcessState, err error) int {

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/theseusd/theseus/sdk/control"
@@ -77,5 +80,26 @@ func TestACommandIsRunAndReported(t *testing.T) {
 		if code != want.code || out.String() != want.out || !strings.HasPrefix(report, want.report) {
 			t.Errorf("%s: ended with %d, %q, reported %q; %s", line, code, &out, report, &complaints)
 		}
+	}
+}
+
+// An interrupt from the terminal reached the command twice, and the end of the terminal kept the service from being told.
+func TestSignalsOfTheTerminalReachACommandOnce(t *testing.T) {
+	dir, heard := asksToRun(t)
+	out, said := io.Pipe()
+	go func() {
+		_, _ = bufio.NewReader(out).ReadString('\n')
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTERM} { // to this process alone
+			_ = syscall.Kill(os.Getpid(), sig)
+		}
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	code := run(context.Background(), []string{"breaker", "--dir", dir, "exec", "a", "--", "sh", "-c", `
+		for n in INT HUP QUIT; do trap "exit 3" $n; done
+		trap "exit 9" TERM
+		echo ready
+		while :; do sleep 0.01; done`}, said, io.Discard)
+	if report := strings.Join(<-heard, " "); code != 9 || !strings.HasPrefix(report, "a --exit 9 ") {
+		t.Errorf("ended with %d, reported %q, want what SIGTERM alone does", code, report)
 	}
 }
