@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	common "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
@@ -59,7 +60,7 @@ func (w *wire) drop() {
 type gateway struct {
 	addr  string
 	cc    *grpc.ClientConn
-	dials int
+	dials atomic.Int32
 }
 
 func (g *gateway) ask(user string, add bool) (int64, error) {
@@ -78,7 +79,7 @@ func (g *gateway) ask(user string, add bool) (int64, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case g.dials > 1:
+	case g.dials.Load() > 1:
 		return 0, errors.New("the connection was cut")
 	case r.OverallCode != rls.RateLimitResponse_OK:
 		return 0, errors.New("over the limit")
@@ -90,10 +91,10 @@ func (g *gateway) dial() (err error) {
 	if g.cc != nil {
 		return nil
 	}
-	g.dials = 0
+	g.dials.Store(0)
 	g.cc, err = grpc.NewClient("passthrough:///"+g.addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			g.dials++ // one after the other
+			g.dials.Add(1)
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", addr)
 		}))
