@@ -76,7 +76,9 @@ func (s *shelf) want(limit int64, wrong string) {
 	}
 }
 
-func apiOf(limit string) string { return "[[policy]]\nname = \"api\"\nlimit = " + limit + "\nper = \"1h\"" }
+func apiOf(limit string) string {
+	return "[[policy]]\nname = \"api\"\nlimit = " + limit + "\nper = \"1h\""
+}
 
 // A file that is spoilt or lost changes nothing, over a restart either; a good one counts at once.
 func TestThePoliciesThatWereGoodLastAreKept(t *testing.T) {
