@@ -119,7 +119,7 @@ func (c *chat) export(_ context.Context, call *sdk.Call) error {
 	if err != nil {
 		return failed(name, err)
 	}
-	list, err := c.rooms.Since(name, r, 0, -1)
+	list, err := c.rooms.Since(name, r, 0, 0)
 	if err != nil {
 		return failed(name, err)
 	}

@@ -18,13 +18,13 @@ type terminal struct {
 	who   room.Who
 	in    room.Entered
 	heard chan *room.Event
-	lags  context.Context // ends once it does not keep up
-	lag   func()
+	out   context.Context // its cause is why it is not in the room any more
+	leave context.CancelCauseFunc
 }
 
 func newTerminal(user string) *terminal {
 	t := &terminal{who: room.Who{Client: "terminal-" + rand.Text()[:8], User: user}, heard: make(chan *room.Event, heard)}
-	t.lags, t.lag = context.WithCancel(context.Background())
+	t.out, t.leave = context.WithCancelCause(context.Background())
 	return t
 }
 
@@ -32,14 +32,23 @@ var _ room.Member = (*terminal)(nil)
 
 func (t *terminal) Who() room.Who         { return t.who }
 func (t *terminal) Enter(in room.Entered) { t.in = in }
-func (t *terminal) Wants(room.Kind) bool  { return true }
 
-func (t *terminal) Hear(e *room.Event) {
+// Hear keeps an event until it is printed.
+func (t *terminal) Hear(e *room.Event) bool {
 	select {
 	case t.heard <- e:
+		return true
 	default:
-		t.lag()
+		return false
 	}
+}
+
+// Out ends the verb.
+func (t *terminal) Out(_ string, why room.Exit) { t.leave(outFor[why]) }
+
+var outFor = map[room.Exit]error{
+	room.Lagged:  errors.New("this terminal does not keep up with what is said: join again"),
+	room.Removed: errors.New("it was removed"),
 }
 
 // join prints what is said until the caller has enough, or the version ends.
@@ -51,7 +60,7 @@ func (c *chat) join(ctx context.Context, call *sdk.Call) error {
 		return err
 	}
 	t := newTerminal(a.user())
-	defer t.lag()
+	defer t.leave(nil)
 	c.rooms.Add(t)
 	defer c.rooms.Audience.Remove(t)
 	if err := c.rooms.Enter(ctx, name, room.Enter{Member: t.who.Client}); err != nil {
@@ -81,19 +90,15 @@ func (c *chat) catchUp(a asked, name string, end uint64, last int) error {
 	return nil
 }
 
-// Reasons for which a terminal hears no more.
-var (
-	errLag   = errors.New("this terminal does not keep up with what is said: join again")
-	errMoved = errors.New("another version of the chat takes over: join again")
-)
+var errMoved = errors.New("another version of the chat takes over: join again")
 
 func (t *terminal) listen(ctx context.Context, a asked, name string) error {
 	for {
 		select {
 		case e := <-t.heard:
 			t.print(a, name, e)
-		case <-t.lags.Done():
-			return errLag
+		case <-t.out.Done():
+			return failed(name, context.Cause(t.out))
 		case <-serve.Parking(ctx):
 			return errMoved
 		case <-ctx.Done():
@@ -105,11 +110,11 @@ func (t *terminal) listen(ctx context.Context, a asked, name string) error {
 func (t *terminal) print(a asked, name string, e *room.Event) {
 	switch {
 	case e.Kind == room.Joined:
-		_ = a.tell(e.Who, "[%s] %s joined", name, e.Who.User)
+		_ = a.tell(e.Who, "[%s] %s joined", name, plain(e.Who.User))
 	case e.Kind == room.Left:
-		_ = a.tell(e.Who, "[%s] %s left", name, e.Who.User)
+		_ = a.tell(e.Who, "[%s] %s left", name, plain(e.Who.User))
 	case e.Offset == 0:
-		_ = a.tell(entry{e.Entry, e.Data}, "[%s] %s", name, e.Text())
+		_ = a.tell(entry{e.Entry, e.Data}, "[%s] %s", name, plain(e.Text()))
 	default:
 		_ = a.tell(entry{e.Entry, e.Data}, "%d %s", e.Offset, said(name, e.Entry))
 	}

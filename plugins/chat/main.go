@@ -24,11 +24,11 @@ func setup(s *sdk.Setup) error {
 	if err != nil {
 		return err
 	}
-	c := &chat{rooms: room.New(s)}
-	o.HTTP = api.API{Rooms: c.rooms, Key: key}.Handler()
-	clients := protocol.New(c.rooms, o)
-	s.WebSocket("clients", clients.WebSocket())
-	s.Go(clients.Run)
+	rooms := room.New(s)
+	o.HTTP = api.API{Rooms: rooms, Key: key}.Handler()
+	c := &chat{rooms, protocol.New(rooms, o)}
+	s.WebSocket("clients", c.clients.WebSocket())
+	s.Go(c.clients.Run)
 	for _, v := range c.verbs() {
 		s.Verb(v)
 	}
@@ -36,4 +36,7 @@ func setup(s *sdk.Setup) error {
 }
 
 // chat is the service.
-type chat struct{ rooms *room.Rooms }
+type chat struct {
+	rooms   *room.Rooms
+	clients *protocol.Server
+}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/centrifugal/protocol"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
@@ -161,6 +164,28 @@ func TestEditAndDelete(t *testing.T) {
 	}
 }
 
+// What an edit had said was kept in the message that told of it, and stayed when the message was deleted.
+func TestADeletedMessageIsGoneWithItsEdits(t *testing.T) {
+	i := startWithRoom(t, "")
+	c := as(t, i, kinds[0], "")
+	epoch := c.subscribe("general").Subscribe.Epoch
+	i.Verb("send", "general", "one")
+	i.Verb("edit", "general", "1", "secret")
+	c.hears(1, "")
+	c.hears(2, `{"type":"edit","offset":1,"data":{"text":"secret"}}`)
+	i.Verb("delete", "general", "1")
+	c.hears(3, `{"type":"delete","offset":1}`)
+	if got := i.Verb("export", "general"); strings.Contains(got, "secret") {
+		t.Errorf("it is still there: %s", got)
+	}
+	again := as(t, i, kinds[0], "")
+	q := &protocol.SubscribeRequest{Channel: "general", Recover: true, Epoch: epoch, Offset: 1}
+	r := again.ask(&protocol.Command{Subscribe: q}).Subscribe
+	if len(r.Publications) != 2 || string(r.Publications[0].Data) != `{"type":"edit","offset":1}` {
+		t.Errorf("got %v", r)
+	}
+}
+
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	i := startChat(t, sdktest.Options{})
 	i.Verb("create", "room", "general")
@@ -195,5 +220,69 @@ func TestARoomIsRemoved(t *testing.T) {
 	i.Verb("create", "room", "general")
 	if got := i.Verb("history", "general"); got != "no messages in general" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// The members of a room that was removed stayed in it, and heard what was said in the next one of its name.
+func TestMembersOfARoomThatIsRemovedAreOut(t *testing.T) {
+	i := startWithRoom(t, tokens)
+	ada, bob := as(t, i, kinds[0], "token-of-ada"), as(t, i, kinds[1], "token-of-bob")
+	before := ada.subscribe("general").Subscribe.Epoch
+	bob.subscribe("general")
+	for n := range 10 {
+		i.Verb("send", "general", strconv.Itoa(n))
+	}
+	i.Verb("remove", "room", "general")
+	i.Verb("create", "room", "general")
+	if got := i.Verb("who", "general"); got != "0 in general" {
+		t.Errorf("got %s", got)
+	}
+	i.Verb("send", "general", "in the next one")
+	for _, c := range []*client{ada, bob} {
+		for heard := uint64(0); ; {
+			r := c.must()
+			if r.Push != nil && r.Push.Pub != nil {
+				if heard++; r.Push.Pub.Offset != heard || heard > 10 {
+					t.Fatalf("got %v", r)
+				}
+			}
+			if r.Push != nil && r.Push.Unsubscribe != nil {
+				if r.Push.Unsubscribe.Code != 2000 {
+					t.Errorf("got %v", r)
+				}
+				break
+			}
+		}
+		if r := c.publish("general", `"x"`); r.Error == nil || r.Error.Code != 103 {
+			t.Errorf("got %v", r)
+		}
+	}
+	if r := ada.subscribe("general").Subscribe; r == nil || r.Epoch == before || r.Offset != 1 {
+		t.Errorf("got %v", r)
+	}
+}
+
+// What others had written could clear a terminal, colour it, or look like a line of somebody else.
+func TestWhatIsPrintedDoesNothingToATerminal(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"grüße, 你好 👩‍👩‍👧 `x` \"y\" \\", "grüße, 你好 👩‍👩‍👧 `x` \"y\" \\"},
+		{"\x1b[2Jhello", `\x1b[2Jhello`},
+		{"one\n[general] ada: two\r", `one\n[general] ada: two\r`},
+		{"\u009b31m", `\u009b31m`},
+		{"a\u202eb\u2028c", `a\u202eb\u2028c`},
+		{"a\xffb\ufffd", `a\xffb` + "\ufffd"},
+	} {
+		if got := plain(tt.text); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.text, got, tt.want)
+		}
+	}
+	i := startChat(t, sdktest.Options{})
+	i.Verb("create", "room", "general")
+	all := i.Verb("send", "general", "\x1b[2Jhello\nthere", "--as", "\x1b[31mada")
+	for _, verb := range []string{"history", "export"} {
+		all += i.Verb(verb, "general")
+	}
+	if strings.Contains(all, "\x1b") || strings.Contains(all, "\nthere") {
+		t.Errorf("got %q", all)
 	}
 }

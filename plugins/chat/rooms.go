@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/theseusd/theseus/plugins/chat/internal/protocol"
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
 )
@@ -104,12 +107,25 @@ func (c *chat) who(_ context.Context, call *sdk.Call) error {
 	}
 	lines := []string{fmt.Sprintf("%d in %s", len(here), name)}
 	for _, w := range here {
-		lines = append(lines, fmt.Sprintf("%s (%s)", w.User, w.Client))
+		lines = append(lines, fmt.Sprintf("%s (%s)", plain(w.User), w.Client))
 	}
 	return asked{call}.tell(here, "%s", strings.Join(lines, "\n"))
 }
 
+// counts are those of rooms and clients.
+type counts struct {
+	room.Stats
+	Clients protocol.Stats `json:"clients"`
+}
+
 func (c *chat) stats(_ context.Context, call *sdk.Call) error {
-	s := c.rooms.Stats()
-	return asked{call}.tell(s, "rooms=%d members=%d messages=%d crashes=%d", s.Rooms, s.Members, s.Messages, s.Crashes)
+	s := counts{c.rooms.Stats(), c.clients.Stats()}
+	text := fmt.Sprintf("rooms=%d members=%d messages=%d crashes=%d", s.Rooms, s.Members, s.Messages, s.Crashes)
+	if s.Clients.Slow > 0 {
+		text += fmt.Sprintf(" slow=%d", s.Clients.Slow)
+	}
+	for _, code := range slices.Sorted(maps.Keys(s.Clients.Closed)) {
+		text += fmt.Sprintf(" closed.%d=%d", code, s.Clients.Closed[code])
+	}
+	return asked{call}.tell(s, "%s", text)
 }

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
@@ -19,7 +23,33 @@ type line struct {
 	Again  bool   `json:"again,omitempty"`
 }
 
-func (l line) String() string { return fmt.Sprintf("[%s] %s: %s", l.Room, l.User, l.Text) }
+func (l line) String() string {
+	return fmt.Sprintf("[%s] %s: %s", l.Room, plain(l.User), plain(l.Text))
+}
+
+// plain is text that does nothing to a terminal, nor to the lines around it: what others have written may hold anything.
+func plain(text string) string {
+	if !strings.ContainsFunc(text, acts) && utf8.ValidString(text) {
+		return text
+	}
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError && text[i] >= utf8.RuneSelf && !strings.HasPrefix(text[i:], string(r)):
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case acts(r):
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// acts is true for what is no letter or sign but does something: it moves, clears, colours, breaks or turns lines.
+func acts(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
 
 func (c *chat) send(ctx context.Context, call *sdk.Call) error {
 	a := asked{call}

@@ -30,6 +30,13 @@ func (c *Conn) Push(p []byte, limit int) error {
 	return nil
 }
 
+// Waiting is how many bytes wait to be sent.
+func (c *Conn) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.out)
+}
+
 // pushOut sends what was pushed until nothing is left, or a park leaves it to whoever serves next.
 func (c *Conn) pushOut() {
 	for {

@@ -68,6 +68,9 @@ func (c *Conn) SendFrame(frame []byte) error {
 	return c.c.Push(frame, c.limit)
 }
 
+// Free is about how many bytes can be sent now before the client counts as slow.
+func (c *Conn) Free() int { return max(c.limit-c.c.Waiting(), 0) }
+
 // Close tells the client that the connection ends, and why; reasons longer than 123 bytes are cut. Messages are no longer
 // given to the service. Only the first call counts.
 func (c *Conn) Close(code int, reason string) {

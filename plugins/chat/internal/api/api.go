@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	maxBody  = 64 << 10
-	maxList  = 1000
-	patience = 5 * time.Second
+	maxBody   = 64 << 10
+	maxList   = 1000
+	maxAnswer = 1 << 20
+	patience  = 5 * time.Second
 )
 
 // request is what any of the methods is asked with.
@@ -148,7 +149,7 @@ func (a API) history(_ context.Context, q request) (any, error) {
 	}
 	list := []publication{}
 	if limit := min(q.Limit, maxList); limit > 0 && from <= r.Last {
-		entries, err := a.Rooms.Range(q.Channel, from, r.Last, limit)
+		entries, err := a.Rooms.Range(q.Channel, from, r.Last, room.Limit{Count: limit, Bytes: maxAnswer})
 		if err != nil {
 			return nil, err
 		}

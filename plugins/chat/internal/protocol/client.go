@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/centrifugal/protocol"
@@ -23,6 +24,7 @@ type session struct {
 	Info    []byte                  `json:"info,omitempty"`
 	Expires time.Time               `json:"expires,omitzero"`
 	Rooms   map[string]subscription `json:"rooms,omitempty"`
+	Over    map[string]uint32       `json:"over,omitempty"` // subscriptions that have ended, with the codes that it is to be told
 }
 
 // subscription is a room that a client is in.
@@ -35,6 +37,7 @@ type conn interface {
 	Session() []byte
 	SetSession([]byte) error
 	SendFrame([]byte) error
+	Free() int
 	Close(code int, reason string)
 	Fail()
 }
@@ -46,11 +49,12 @@ type client struct {
 	s       *Server
 	conn    conn
 	keeping sync.Mutex
+	bye     atomic.Pointer[farewell]
+	turn    sync.Mutex // of those who bring it into rooms and out of them; rooms themselves must not wait for it
 
 	mu      sync.Mutex
-	session                 // the connection's own goroutine reads it without the lock, since it alone writes it; but Rooms
-	lagging map[string]bool // rooms whose messages it could not be given
-	since   time.Time       // of the connection, here
+	session           // the connection's own goroutine reads it without the lock, since it alone writes it; but Rooms and Over
+	since   time.Time // of the connection, here
 	pinged  time.Time
 	heard   time.Time // its last word
 }
@@ -89,29 +93,33 @@ func (c *client) keep() {
 	}
 }
 
-// say sends replies in one frame.
-func (c *client) say(replies ...*protocol.Reply) {
+// say sends replies in one frame, and tells whether more can be said.
+func (c *client) say(replies ...*protocol.Reply) bool {
 	if len(replies) == 0 {
-		return
+		return true
 	}
 	b, err := c.Form.frame(replies...)
 	if err != nil {
 		c.conn.Close(byeBad.code, "an answer cannot be said: "+err.Error())
-		return
+		return false
 	}
-	if errors.Is(c.conn.SendFrame(b), serve.ErrSlow) {
+	err = c.conn.SendFrame(b)
+	if errors.Is(err, serve.ErrSlow) {
 		c.close(byeSlow)
 	}
+	return err == nil
 }
 
-func (c *client) close(f *farewell) { c.conn.Close(f.code, f.reason) }
-
-// Enter answers a subscription, ahead of the room's next message. If more was missed than may wait for a client, it is not
-// recovered: the client reads the history, page by page.
-func (c *client) Enter(in room.Entered) {
-	if len(c.s.fit(in.Missed)) < len(in.Missed) {
-		in.Missed, in.Recovered = nil, false
+// close ends the connection; only the first time counts.
+func (c *client) close(f *farewell) {
+	if c.bye.CompareAndSwap(nil, f) {
+		c.s.count(f)
 	}
+	c.conn.Close(f.code, f.reason)
+}
+
+// Enter answers a subscription, ahead of the room's next message.
+func (c *client) Enter(in room.Entered) {
 	r := &protocol.SubscribeResult{
 		Recoverable: true, Positioned: true, Epoch: in.Epoch, Offset: in.Offset,
 		WasRecovering: in.Recovering, Recovered: in.Recovered, Publications: publications(in.Missed),
@@ -120,30 +128,44 @@ func (c *client) Enter(in room.Entered) {
 }
 
 // Hear passes on what happens in a room.
-func (c *client) Hear(e *room.Event) {
+func (c *client) Hear(e *room.Event) bool {
 	if !c.wants(e) {
-		return
+		return true
 	}
 	b := c.Form.event(e)
 	if b == nil || !errors.Is(c.conn.SendFrame(b), serve.ErrSlow) {
-		return
+		return true
 	}
 	if !c.s.o.Skip {
 		c.close(byeSlow)
+	}
+	return !c.s.o.Skip
+}
+
+// Out notes that a subscription is over: nothing is said of the room any more. The rest is for settle.
+func (c *client) Out(name string, why room.Exit) {
+	c.mu.Lock()
+	_, in := c.Rooms[name]
+	if in {
+		if c.Over == nil {
+			c.Over = map[string]uint32{}
+		}
+		c.Over[name] = overFor[why]
+	}
+	c.mu.Unlock()
+	if !in {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.lagging == nil {
-		c.lagging = map[string]bool{}
+	c.keep()
+	if why == room.Lagged {
+		c.s.countLagged()
 	}
-	c.lagging[e.Room] = true
 }
 
 func (c *client) wants(e *room.Event) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lagging[e.Room] {
+	if _, over := c.Over[e.Room]; over {
 		return false
 	}
 	return e.Kind == room.Said || c.Rooms[e.Room].JoinLeave && e.Who.Client != c.ID
@@ -170,30 +192,48 @@ func (c *client) tend(now time.Time) {
 	case ping:
 		c.say(&protocol.Reply{})
 	}
-	c.catchUp()
+	if c.turn.TryLock() { // else what it has said is being done, and that settles too
+		defer c.turn.Unlock()
+		c.settle()
+	}
 }
 
-// catchUp ends the subscriptions that were skipped, once the client takes something again; it comes back by itself.
-func (c *client) catchUp() {
+// settle takes the client out of the rooms in which its subscriptions are over, and then tells it, if it takes anything: it
+// may subscribe again at once.
+func (c *client) settle() {
 	c.mu.Lock()
-	rooms := slices.Collect(maps.Keys(c.lagging))
+	over := maps.Clone(c.Over)
 	c.mu.Unlock()
-	for _, name := range rooms {
-		u := &protocol.Unsubscribe{Code: noPosition, Reason: "insufficient state"}
+	for name, code := range over {
+		c.depart(name, true)
+		u := &protocol.Unsubscribe{Code: code, Reason: reasons[code]}
 		b, err := c.Form.frame(&protocol.Reply{Push: &protocol.Push{Channel: name, Unsubscribe: u}})
 		if err != nil || c.conn.SendFrame(b) != nil {
 			return
 		}
-		c.leave(name, true)
+		c.mu.Lock()
+		delete(c.Over, name)
+		c.mu.Unlock()
+		c.keep()
 	}
 }
 
-// leave takes the client out of a room.
+// depart takes the client out of a room.
+func (c *client) depart(name string, quiet bool) {
+	c.mu.Lock()
+	_, in := c.Rooms[name]
+	delete(c.Rooms, name)
+	c.mu.Unlock()
+	if in {
+		c.keep()
+	}
+	c.s.rooms.Leave(name, c, quiet)
+}
+
+// leave is depart for a client that knows of it.
 func (c *client) leave(name string, quiet bool) {
 	c.mu.Lock()
-	delete(c.Rooms, name)
-	delete(c.lagging, name)
+	delete(c.Over, name)
 	c.mu.Unlock()
-	c.keep()
-	c.s.rooms.Leave(name, c, quiet)
+	c.depart(name, quiet)
 }

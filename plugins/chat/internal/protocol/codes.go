@@ -79,6 +79,12 @@ var (
 	byeStale   = &farewell{3502, "stale"}
 )
 
-// noPosition is why a subscription ends whose client did not keep up: it subscribes again by itself, and is given what it
-// has missed.
-const noPosition = 2500
+// Codes with which a subscription ends. From 2500 on clients subscribe again by themselves, and are given what they have missed.
+const (
+	overEnded  = 2000
+	overLagged = 2500
+)
+
+var overFor = map[room.Exit]uint32{room.Lagged: overLagged, room.Removed: overEnded}
+
+var reasons = map[uint32]string{overEnded: "server unsubscribe", overLagged: "insufficient state"}

@@ -14,22 +14,18 @@ import (
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 )
 
-// commands does those of a frame; their answers go in one frame.
+// commands does those of a frame.
 func (c *client) commands(frame []byte) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.settle()
 	d := protocol.GetCommandDecoder(c.Form.kind(), frame)
 	defer protocol.PutCommandDecoder(c.Form.kind(), d)
-	var answers []*protocol.Reply
-	for {
+	a := answers{c: c}
+	for n := 0; ; n++ {
 		cmd, err := d.Decode()
-		if cmd != nil {
-			answer, bye := c.command(cmd)
-			if bye != nil {
-				c.close(bye)
-				return
-			}
-			if answer != nil {
-				answers = append(answers, answer)
-			}
+		if cmd != nil && !a.add(c.command(cmd, n >= maxCommands)) {
+			return
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -39,11 +35,41 @@ func (c *client) commands(frame []byte) {
 			return
 		}
 	}
-	c.say(answers...)
+	a.flush()
+}
+
+// answers collects replies, and says them in frames of some size.
+type answers struct {
+	c    *client
+	list []*protocol.Reply
+	size int
+}
+
+// add is false when no more can be said.
+func (a *answers) add(r *protocol.Reply, bye *farewell) bool {
+	if bye != nil {
+		a.c.close(bye)
+		return false
+	}
+	if r == nil {
+		return true
+	}
+	a.list = append(a.list, r)
+	if a.size += r.SizeCF(); a.size < a.c.s.o.Queue/2 {
+		return true
+	}
+	return a.flush()
+}
+
+func (a *answers) flush() bool {
+	said := a.c.say(a.list...)
+	a.list, a.size = nil, 0
+	return said
 }
 
 // command does one, and returns the answer, if there is one to be given here, or why the connection ends.
-func (c *client) command(cmd *protocol.Command) (*protocol.Reply, *farewell) {
+// One too many is refused.
+func (c *client) command(cmd *protocol.Command, tooMany bool) (*protocol.Reply, *farewell) {
 	c.mu.Lock()
 	c.heard = time.Now()
 	c.mu.Unlock()
@@ -55,6 +81,12 @@ func (c *client) command(cmd *protocol.Command) (*protocol.Reply, *farewell) {
 	}
 	if (c.ID == "") != (cmd.Connect != nil) {
 		return nil, byeBad // connect comes first, and once
+	}
+	if tooMany && cmd.Id == 0 {
+		return nil, nil
+	}
+	if tooMany {
+		return &protocol.Reply{Id: cmd.Id, Error: errTooMany.reply()}, nil
 	}
 	reply := &protocol.Reply{Id: cmd.Id}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -84,7 +116,9 @@ func (c *client) do(ctx context.Context, cmd *protocol.Command, r *protocol.Repl
 	case cmd.Subscribe != nil:
 		return false, c.subscribe(ctx, cmd.Id, cmd.Subscribe)
 	case cmd.Unsubscribe != nil:
-		c.leave(cmd.Unsubscribe.Channel, false)
+		if c.isIn(cmd.Unsubscribe.Channel) {
+			c.leave(strings.Clone(cmd.Unsubscribe.Channel), false)
+		}
 		r.Unsubscribe = &protocol.UnsubscribeResult{}
 	case cmd.Publish != nil:
 		r.Publish, err = c.publish(ctx, cmd.Publish)
@@ -153,7 +187,7 @@ func (c *client) refresh(q *protocol.RefreshRequest) (*protocol.RefreshResult, e
 
 // subscribe is answered by the room.
 func (c *client) subscribe(ctx context.Context, call uint32, q *protocol.SubscribeRequest) error {
-	name := strings.Clone(q.Channel) // it lies in the buffer of the connection
+	name := strings.Clone(q.Channel) // the decoder may leave it in the buffer of the connection
 	c.mu.Lock()
 	_, in := c.Rooms[name]
 	full := len(c.Rooms) >= maxRooms
@@ -168,10 +202,11 @@ func (c *client) subscribe(ctx context.Context, call uint32, q *protocol.Subscri
 	}
 	c.mu.Lock()
 	c.Rooms[name] = subscription{JoinLeave: q.JoinLeave}
+	delete(c.Over, name)
 	c.mu.Unlock()
 	c.keep()
 	err := c.s.rooms.Enter(ctx, name, room.Enter{
-		Member: c.ID, Call: call, Recover: q.Recover, Epoch: strings.Clone(q.Epoch), Offset: q.Offset,
+		Member: c.ID, Call: call, Recover: q.Recover, Epoch: strings.Clone(q.Epoch), Offset: q.Offset, Bytes: c.page(),
 	})
 	if err != nil {
 		c.leave(name, true)

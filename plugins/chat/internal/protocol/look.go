@@ -26,10 +26,13 @@ func (c *client) history(q *protocol.HistoryRequest) (*protocol.HistoryResult, e
 	if !some {
 		return answer, nil
 	}
-	list, err := c.s.rooms.Range(q.Channel, from, to, limit(q.Limit))
-	answer.Publications = publications(c.s.fit(list))
+	list, err := c.s.rooms.Range(q.Channel, from, to, room.Limit{Count: limit(q.Limit), Bytes: c.page()})
+	answer.Publications = publications(list)
 	return answer, err
 }
+
+// page is how many bytes of messages the client may be given in one answer: with many of them, each leaves room for the next.
+func (c *client) page() int { return max(c.conn.Free()/2, 1) }
 
 func limit(asked int32) int {
 	if asked < 0 || asked > maxHistory {

@@ -3,6 +3,7 @@ package protocol
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ const Path = "/connection/websocket"
 // Limits of a client.
 const (
 	maxRooms     = 128              // that it may be in
+	maxCommands  = 256              // in a frame
 	maxHistory   = 1000             // messages in an answer
 	patience     = 5 * time.Second  // for a room's answer
 	pingEvery    = 25 * time.Second // unless Options.Ping says otherwise
@@ -42,6 +44,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
+	closed  map[int]uint64 // connections, by code
+	lagged  uint64         // subscriptions
 }
 
 // New makes a server of rooms.
@@ -52,7 +56,7 @@ func New(rooms *room.Rooms, o Options) *Server {
 	if o.Queue == 0 {
 		o.Queue = ws.MaxQueue
 	}
-	return &Server{rooms: rooms, o: o, clients: map[*client]struct{}{}}
+	return &Server{rooms: rooms, o: o, clients: map[*client]struct{}{}, closed: map[int]uint64{}}
 }
 
 // protobuf is how a client asks for it.
@@ -61,7 +65,7 @@ const protobuf = "centrifuge-protobuf"
 // WebSocket is the server for package ws.
 func (s *Server) WebSocket() ws.Server {
 	return ws.Server{
-		Admit: admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.closed,
+		Admit: admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.ended,
 		Farewell: ws.Farewell{Code: byeStop.code, Reason: byeStop.reason},
 		HTTP:     s.o.HTTP, Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
 	}
@@ -104,7 +108,7 @@ func (s *Server) enter(c conn) *client {
 	return cl
 }
 
-func (s *Server) closed(c *ws.Conn, moved bool) {
+func (s *Server) ended(c *ws.Conn, moved bool) {
 	if cl, ok := c.Value.(*client); ok {
 		s.exit(cl, moved)
 	}
@@ -127,15 +131,29 @@ func (s *Server) message(c *ws.Conn, _ bool, frame []byte) {
 	}
 }
 
-// fit is as many of the messages, one at least, as may wait for a client together.
-func (s *Server) fit(list []room.Entry) []room.Entry {
-	size := 0
-	for n, e := range list {
-		if size += len(e.Data); size > s.o.Queue/2 && n > 0 {
-			return list[:n]
-		}
-	}
-	return list
+// Stats counts since this process began.
+type Stats struct {
+	Closed map[int]uint64 `json:"closed"` // connections that were closed here, by the code
+	Slow   uint64         `json:"slow"`   // clients that did not keep up, and lost their connection or a subscription
+}
+
+// Stats counts.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{Closed: maps.Clone(s.closed), Slow: s.closed[byeSlow.code] + s.lagged}
+}
+
+func (s *Server) count(f *farewell) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed[f.code]++
+}
+
+func (s *Server) countLagged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lagged++
 }
 
 // Run pings the clients and closes those that are gone.

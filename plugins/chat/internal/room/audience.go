@@ -10,9 +10,19 @@ import (
 // Member is somebody who can be in rooms: a client, or a person at a terminal. Its methods must not wait.
 type Member interface {
 	Who() Who
-	Enter(Entered) // the room has let it in
-	Hear(e *Event) // in a room that it is in
+	Enter(Entered)             // the room has let it in
+	Hear(e *Event) bool        // in a room that it is in; false says that it does not keep up
+	Out(room string, why Exit) // it hears nothing of the room any more, and is to leave it
 }
+
+// Exit is why a member has to leave a room.
+type Exit uint8
+
+// Reasons of an Exit.
+const (
+	Lagged  Exit = iota // it has missed something
+	Removed             // the room is no more
+)
 
 // Who is what others see of a member.
 type Who struct {
@@ -74,36 +84,37 @@ func noticeData(text string) []byte {
 // Audience is all members, and who of them is in which room. It knows nothing of the rooms' processes, so their crashes
 // change nothing here.
 type Audience struct {
-	mu      sync.RWMutex
-	members map[string]Member
-	rooms   map[string]*circle
+	mu    sync.RWMutex
+	known map[string]Member
+	rooms map[string]*circle
 }
 
-// circle is the members of one room. It stays when they have gone.
+// circle is the members of one room. When the last has gone it is over, and the next to come makes another.
 type circle struct {
 	mu   sync.RWMutex
 	list []Member
 	at   map[Member]int
+	over bool
 }
 
 // NewAudience has nobody.
 func NewAudience() *Audience {
-	return &Audience{members: map[string]Member{}, rooms: map[string]*circle{}}
+	return &Audience{known: map[string]Member{}, rooms: map[string]*circle{}}
 }
 
 // Add makes a member known.
 func (a *Audience) Add(m Member) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.members[m.Who().Client] = m
+	a.known[m.Who().Client] = m
 }
 
 // Remove forgets a member who has left all rooms.
 func (a *Audience) Remove(m Member) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if client := m.Who().Client; a.members[client] == m {
-		delete(a.members, client)
+	if client := m.Who().Client; a.known[client] == m {
+		delete(a.known, client)
 	}
 }
 
@@ -111,25 +122,37 @@ func (a *Audience) Remove(m Member) {
 func (a *Audience) Members() int {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return len(a.members)
+	return len(a.known)
 }
 
 func (a *Audience) member(client string) Member {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.members[client]
+	return a.known[client]
 }
 
+// Busy is how many rooms have members.
+func (a *Audience) Busy() int {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return len(a.rooms)
+}
+
+// circle is that of a room; nil if nobody is in it.
 func (a *Audience) circle(room string) *circle {
 	a.mu.RLock()
-	c := a.rooms[room]
-	a.mu.RUnlock()
-	if c != nil {
+	defer a.mu.RUnlock()
+	return a.rooms[room]
+}
+
+func (a *Audience) makeCircle(room string) *circle {
+	if c := a.circle(room); c != nil {
 		return c
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if c = a.rooms[room]; c == nil {
+	c := a.rooms[room]
+	if c == nil {
 		c = &circle{at: map[Member]int{}}
 		a.rooms[room] = c
 	}
@@ -138,13 +161,8 @@ func (a *Audience) circle(room string) *circle {
 
 // Join brings a member into a room. Unless it is quiet the others are told.
 func (a *Audience) Join(room string, m Member, quiet bool) {
-	c := a.circle(room)
-	c.mu.Lock()
-	if _, in := c.at[m]; !in {
-		c.at[m] = len(c.list)
-		c.list = append(c.list, m)
+	for !a.makeCircle(room).add(m) {
 	}
-	c.mu.Unlock()
 	if !quiet {
 		a.Tell(&Event{Room: room, Kind: Joined, Who: m.Who()})
 	}
@@ -152,9 +170,53 @@ func (a *Audience) Join(room string, m Member, quiet bool) {
 
 // Leave takes a member out of a room. Unless it is quiet the others are told.
 func (a *Audience) Leave(room string, m Member, quiet bool) {
-	if a.circle(room).drop(m) && !quiet {
+	c := a.circle(room)
+	if c == nil || !c.drop(m) {
+		return
+	}
+	a.forget(room, c)
+	if !quiet {
 		a.Tell(&Event{Room: room, Kind: Left, Who: m.Who()})
 	}
+}
+
+// Empty has all members leave a room, each of whom is told why.
+func (a *Audience) Empty(room string, why Exit) {
+	c := a.circle(room)
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	list := c.list
+	c.list, c.at = nil, map[Member]int{}
+	c.mu.Unlock()
+	a.forget(room, c)
+	for _, m := range list {
+		m.Out(room, why)
+	}
+}
+
+// forget ends a circle without members.
+func (a *Audience) forget(room string, c *circle) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.list) == 0 && !c.over {
+		c.over = true
+		delete(a.rooms, room)
+	}
+}
+
+// add brings a member in, and is false if the circle is over.
+func (c *circle) add(m Member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, in := c.at[m]; !in && !c.over {
+		c.at[m] = len(c.list)
+		c.list = append(c.list, m)
+	}
+	return !c.over
 }
 
 // drop removes a member, and is true if it was there.
@@ -174,32 +236,45 @@ func (c *circle) drop(m Member) bool {
 	return true
 }
 
-// Tell tells an event to the members of its room.
+// Tell tells an event to the members of its room. Those who do not keep up are told that they are out.
 func (a *Audience) Tell(e *Event) {
-	c := a.circle(e.Room)
+	if c := a.circle(e.Room); c != nil {
+		for _, m := range c.tell(e) {
+			m.Out(e.Room, Lagged)
+		}
+	}
+}
+
+func (c *circle) tell(e *Event) (slow []Member) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, m := range c.list {
-		m.Hear(e)
+		if !m.Hear(e) {
+			slow = append(slow, m)
+		}
 	}
+	return slow
+}
+
+// members are those who are in a room now.
+func (a *Audience) members(room string) []Member {
+	c := a.circle(room)
+	if c == nil {
+		return nil
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Clone(c.list)
 }
 
 // Size is how many members are in a room.
-func (a *Audience) Size(room string) int {
-	c := a.circle(room)
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return len(c.list)
-}
+func (a *Audience) Size(room string) int { return len(a.members(room)) }
 
 // Here lists who is in a room, by user.
 func (a *Audience) Here(room string) (list []Who) {
-	c := a.circle(room)
-	c.mu.RLock()
-	for _, m := range c.list {
+	for _, m := range a.members(room) {
 		list = append(list, m.Who())
 	}
-	c.mu.RUnlock()
 	slices.SortFunc(list, func(a, b Who) int {
 		return strings.Compare(a.User+"\x00"+a.Client, b.User+"\x00"+b.Client)
 	})

@@ -57,29 +57,43 @@ func (l *Log) Create(room string) error {
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // Names lists the rooms.
-func (l *Log) Names() (names []string, err error) {
-	err = l.rooms.Range(func(name string, _ Room) bool { names = append(names, name); return true })
+func (l *Log) Names() ([]string, error) {
+	return l.list(func(r Room) bool { return !r.Removed })
+}
+
+func (l *Log) list(want func(Room) bool) (names []string, err error) {
+	err = l.rooms.Range(func(name string, r Room) bool {
+		if want(r) {
+			names = append(names, name)
+		}
+		return true
+	})
 	slices.Sort(names)
 	return names, err
 }
 
 // Has is true if there is such a room.
-func (l *Log) Has(room string) bool { _, ok := l.rooms.Get(room); return ok }
+func (l *Log) Has(room string) bool { r, ok := l.rooms.Get(room); return ok && !r.Removed }
 
-// Find is a room as it stands: its last message is found behind the one that was noted.
+// Find is a room as it stands.
 func (l *Log) Find(room string) (Room, error) {
 	r, ok, err := l.rooms.Lookup(room)
 	switch {
 	case err != nil:
 		return r, err
-	case !ok:
+	case !ok || r.Removed:
 		return r, ErrNoRoom
 	}
-	for {
-		if _, there := l.messages.Expiry(key(room, r.Last+1)); !there {
-			return r, nil
+	r.Last = l.end(room, r)
+	return r, nil
+}
+
+// end is the last message of a room: it is found behind the one that was noted.
+func (l *Log) end(room string, r Room) uint64 {
+	for last := r.Last; ; last++ {
+		if _, there := l.messages.Expiry(key(room, last+1)); !there {
+			return last
 		}
-		r.Last++
 	}
 }
 
@@ -120,16 +134,15 @@ type Entry struct {
 	Message
 }
 
-// Range reads messages from one offset to another, both included and whichever comes first, at most limit of them; no
-// bound if that is negative.
-func (l *Log) Range(room string, from, to uint64, limit int) (list []Entry, err error) {
-	for at := from; limit < 0 || len(list) < limit; {
+// Walk reads messages from one offset to another, both included and whichever comes first, until f has enough.
+func (l *Log) Walk(room string, from, to uint64, f func(Entry) bool) error {
+	for at := from; ; {
 		m, ok, err := l.messages.Lookup(key(room, at))
 		if err != nil {
-			return list, err
+			return err
 		}
-		if ok {
-			list = append(list, Entry{at, m})
+		if ok && !f(Entry{at, m}) {
+			return nil
 		}
 		switch {
 		case at < to:
@@ -137,22 +150,40 @@ func (l *Log) Range(room string, from, to uint64, limit int) (list []Entry, err 
 		case at > to:
 			at--
 		default:
-			return list, nil
+			return nil
 		}
 	}
-	return list, nil
 }
 
-// Since are the messages after an offset, the newest limit of them.
-func (l *Log) Since(room string, r Room, offset uint64, limit int) ([]Entry, error) {
+// Limit bounds a list of messages, which has one at least. Zeros are no bounds.
+type Limit struct{ Count, Bytes int }
+
+// Range reads messages as Walk does.
+func (l *Log) Range(room string, from, to uint64, most Limit) (list []Entry, err error) {
+	size := 0
+	err = l.Walk(room, from, to, func(e Entry) bool {
+		if size += e.size(); most.Bytes > 0 && size > most.Bytes && len(list) > 0 {
+			return false
+		}
+		list = append(list, e)
+		return len(list) != most.Count
+	})
+	return list, err
+}
+
+// size is about what a message takes on its way to a client.
+func (e Entry) size() int { return len(e.Data) + len(e.User) + len(e.Client) + 64 }
+
+// Since are the messages after an offset, the newest count of them; all if that is 0.
+func (l *Log) Since(room string, r Room, offset uint64, count int) ([]Entry, error) {
 	from := max(offset+1, r.First)
-	if limit >= 0 && r.Last >= uint64(limit) {
-		from = max(from, r.Last-uint64(limit)+1)
+	if count > 0 && r.Last >= uint64(count) {
+		from = max(from, r.Last-uint64(count)+1)
 	}
-	if from > r.Last || limit == 0 {
+	if from > r.Last {
 		return nil, nil
 	}
-	return l.Range(room, from, r.Last, -1)
+	return l.Range(room, from, r.Last, Limit{})
 }
 
 // Change rewrites a message where it stands.
@@ -165,13 +196,32 @@ func (l *Log) Change(room string, offset uint64, f func(m *Message) error) (Mess
 	})
 }
 
-// Remove forgets a room with all its messages.
-func (l *Log) Remove(room string) error {
-	r, err := l.Find(room)
-	if err != nil {
+// Hide makes a room one that nobody finds any more, whatever happens next. Sweep does the rest.
+func (l *Log) Hide(room string) error {
+	_, err := l.rooms.Update(room, func(r Room, ok bool) (Room, error) {
+		if !ok || r.Removed {
+			return r, ErrNoRoom
+		}
+		r.Removed = true
+		return r, nil
+	})
+	return err
+}
+
+func (l *Log) hides(room string) bool { r, ok := l.rooms.Get(room); return ok && r.Removed }
+
+// Hidden lists the rooms that are not swept yet.
+func (l *Log) Hidden() ([]string, error) { return l.list(func(r Room) bool { return r.Removed }) }
+
+// Sweep forgets a hidden room with all its messages; nobody may be writing any. One that was cut off goes on where it was:
+// the row goes last, and where the messages end is noted before the first of them goes.
+func (l *Log) Sweep(room string) error {
+	r, ok, err := l.rooms.Lookup(room)
+	if err != nil || !ok || !r.Removed {
 		return err
 	}
-	if _, err := l.rooms.Delete(room); err != nil {
+	r.Last = l.end(room, r)
+	if err := l.rooms.Put(room, r); err != nil {
 		return err
 	}
 	for at := r.First; at <= r.Last; at++ {
@@ -179,5 +229,6 @@ func (l *Log) Remove(room string) error {
 			return err
 		}
 	}
-	return nil
+	_, err = l.rooms.Delete(room)
+	return err
 }

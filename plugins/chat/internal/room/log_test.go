@@ -43,7 +43,7 @@ func TestOldMessagesAreDeletedAndTheLastIsFound(t *testing.T) {
 			t.Fatalf("after %d messages there are %d", n, kept)
 		}
 	}
-	list, err := l.Since("general", r, 990, -1)
+	list, err := l.Since("general", r, 990, 0)
 	must(t, err)
 	if len(list) != 10 || list[0].Offset != 991 || list[9].Text() != "1000" {
 		t.Errorf("since 990: %v", list)
@@ -51,7 +51,8 @@ func TestOldMessagesAreDeletedAndTheLastIsFound(t *testing.T) {
 	if list, _ = l.Since("general", r, 0, 3); len(list) != 3 || list[0].Offset != 998 {
 		t.Errorf("the last three: %v", list)
 	}
-	must(t, l.Remove("general"))
+	must(t, l.Hide("general"))
+	must(t, l.Sweep("general"))
 	if l.messages.Len() != 0 || l.Has("general") {
 		t.Error("something is left of a room that was removed")
 	}

@@ -27,6 +27,7 @@ type Room struct {
 	Created time.Time `json:"created"`
 	First   uint64    `json:"first"` // messages before it were deleted
 	Last    uint64    `json:"last"`  // there is no fewer; those behind it are found
+	Removed bool      `json:"removed,omitempty"`
 }
 
 // Schema of the table of rooms.
@@ -37,17 +38,13 @@ func (m Message) Text() string {
 	if m.Deleted {
 		return "(deleted)"
 	}
-	if text, ok := m.fields()["text"].(string); ok {
-		return text
+	var said struct {
+		Text *string `json:"text"`
+	}
+	if json.Unmarshal(m.Data, &said) == nil && said.Text != nil {
+		return *said.Text
 	}
 	return string(m.Data)
-}
-
-// fields are those of a message that is an object.
-func (m Message) fields() map[string]any {
-	var f map[string]any
-	_ = json.Unmarshal(m.Data, &f)
-	return f
 }
 
 // Say is the data of a message that is text alone.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/theseusd/theseus/sdk/otp"
 	"github.com/theseusd/theseus/sdk/state"
@@ -37,8 +38,8 @@ type Enter struct {
 	otp.Reply[struct{}]
 	Member  string
 	Call    uint32 // of the member, for the answer
-	Quiet   bool   // nobody is told
 	Recover bool   // what was missed since Offset is wanted
+	Bytes   int    // and it may be given so much at most; no bound if 0
 	Epoch   string
 	Offset  uint64
 }
@@ -94,30 +95,27 @@ func (k *kind) open(p *process) (err error) {
 	if p.room, err = k.log.Find(p.Name); err != nil {
 		return err
 	}
-	p.seen = newSeen(Keep)
-	recent, err := k.recent(p)
-	for _, e := range recent {
-		p.seen.add(e.Message, e.Offset)
-	}
+	p.seen, err = k.recent(p)
 	return err
 }
 
-// recent are the messages whose ids are to be remembered.
-func (k *kind) recent(p *process) ([]Entry, error) {
-	from := p.room.Last + 1
-	for ; from > p.room.First; from-- {
-		list, err := k.log.Range(p.Name, from-1, from-1, 1)
-		if err != nil {
-			return nil, err
-		}
-		if len(list) > 0 && now().Sub(list[0].At) > Window {
-			break
-		}
+// recent are the ids that are to be remembered.
+func (k *kind) recent(p *process) (*seen, error) {
+	s := newSeen(Keep)
+	if p.room.Last < p.room.First {
+		return s, nil
 	}
-	if from > p.room.Last {
-		return nil, nil
+	var used []Entry
+	err := k.log.Walk(p.Name, p.room.Last, p.room.First, func(e Entry) bool {
+		if e.Data = nil; e.ID != "" {
+			used = append(used, e)
+		}
+		return now().Sub(e.At) <= Window
+	})
+	for _, e := range slices.Backward(used) {
+		s.add(e.Message, e.Offset)
 	}
-	return k.log.Range(p.Name, from, p.room.Last, -1)
+	return s, err
 }
 
 // ended tells the members of a crash.
@@ -143,21 +141,23 @@ func (k *kind) post(_ *otp.Ctx, p *process, m Post, from otp.From[Posted]) error
 		from.Answer(Posted{offset, p.room.Epoch, true}, nil)
 		return nil
 	}
-	return k.say(p, m.Message, from)
+	return k.say(p, m.Message, m.Message.Data, from)
 }
 
-func (k *kind) say(p *process, m Message, from otp.From[Posted]) error {
+// say keeps a message and tells it to the members, with the data that is for them.
+func (k *kind) say(p *process, m Message, told []byte, from otp.From[Posted]) error {
 	if err := k.log.Append(p.Name, &p.room, m); err != nil {
 		return err
 	}
 	p.seen.add(m, p.room.Last)
 	from.Answer(Posted{p.room.Last, p.room.Epoch, false}, nil)
+	m.Data = told
 	k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{p.room.Last, m}})
 	return nil
 }
 
 // alter changes a message where it stands, and says so behind the last one: whoever was away learns of it like of any
-// other message.
+// other message. What it says now is told to those who are here, and kept in its own place alone: deleted there it is gone.
 func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) error {
 	_, err := k.log.Change(p.Name, a.Offset, func(m *Message) error {
 		if m.User != a.User && !a.Any {
@@ -172,17 +172,23 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 	if err != nil {
 		return err
 	}
-	return k.say(p, Message{User: a.User, Data: a.said(), At: now()}, from)
+	return k.say(p, Message{User: a.User, Data: a.said(nil), At: now()}, a.said(a.Data), from)
 }
 
-// said is what the members are told of a change.
-func (a Alter) said() []byte {
-	said := map[string]any{"type": "delete", "offset": a.Offset}
+// said is what is said of a change, with the new data or without.
+func (a Alter) said(data json.RawMessage) []byte {
+	said := change{Type: "delete", Offset: a.Offset, Data: data}
 	if a.Data != nil {
-		said["type"], said["data"] = "edit", json.RawMessage(a.Data)
+		said.Type = "edit"
 	}
 	b, _ := json.Marshal(said)
 	return b
+}
+
+type change struct {
+	Type   string          `json:"type"`
+	Offset uint64          `json:"offset"`
+	Data   json.RawMessage `json:"data,omitempty"`
 }
 
 // enter brings a member in between two messages.
@@ -193,17 +199,26 @@ func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error)
 	}
 	in := Entered{Room: p.Name, Call: e.Call, Epoch: p.room.Epoch, Offset: p.room.Last, Recovering: e.Recover}
 	if e.Recover && e.Epoch == p.room.Epoch && e.Offset <= p.room.Last && e.Offset+1 >= p.room.First {
-		in.Missed, err = k.log.Since(p.Name, p.room, e.Offset, MaxRecovered+1)
-		in.Recovered = err == nil && len(in.Missed) <= MaxRecovered
-		if !in.Recovered {
-			in.Missed = nil
-		}
+		in.Missed, in.Recovered, err = k.missed(p, e)
 	}
 	if err == nil {
 		m.Enter(in)
-		k.audience.Join(p.Name, m, e.Quiet)
+		k.audience.Join(p.Name, m, false)
 	}
 	return none, err
+}
+
+// missed is all that a member has missed, or nothing if that is more than it may be given.
+func (k *kind) missed(p *process, e Enter) (list []Entry, all bool, err error) {
+	n := p.room.Last - e.Offset
+	if n == 0 || n > MaxRecovered {
+		return nil, n == 0, nil
+	}
+	list, err = k.log.Range(p.Name, e.Offset+1, p.room.Last, Limit{Bytes: e.Bytes})
+	if err != nil || len(list) == 0 || list[len(list)-1].Offset < p.room.Last {
+		return nil, false, err
+	}
+	return list, true, nil
 }
 
 // MaxRecovered is how many missed messages a member is given; one that missed more reads the history.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/otp"
@@ -15,13 +16,15 @@ type Rooms struct {
 	*Audience
 	node *otp.Node
 	tree *tree
+
+	making sync.Mutex // rooms are made and removed one at a time
 }
 
 // New makes the rooms of a service.
 func New(s *sdk.Setup) *Rooms {
 	r := &Rooms{Log: NewLog(s), Audience: NewAudience()}
 	kind := behaviour(r.Log, r.Audience)
-	r.tree = &tree{kind: kind, names: r.Names, places: map[string]*place{}}
+	r.tree = &tree{kind: kind, names: r.Names, tidy: r.tidy, places: map[string]*place{}}
 	r.node = s.Node(otp.Options{Behaviours: []otp.AnyBehaviour{kind}, Root: r.tree.root})
 	return r
 }
@@ -33,11 +36,16 @@ func (p PID) String() string { return fmt.Sprintf("<0.%d.%d>", uint32(p), uint32
 
 // Create makes a room and starts it. One that is down is started again, with its history.
 func (r *Rooms) Create(ctx context.Context, room string) (PID, error) {
+	r.making.Lock()
+	defer r.making.Unlock()
+	if err := r.end(ctx, room); err != nil {
+		return 0, err
+	}
 	err := r.Log.Create(room)
 	if err != nil && !errors.Is(err, ErrExists) {
 		return 0, err
 	}
-	if _, _, down := r.tree.at(room); err != nil && down == nil {
+	if _, down := r.tree.at(room); err != nil && down == nil {
 		return 0, fmt.Errorf("room %s: %w", room, ErrExists)
 	}
 	return r.start(ctx, room)
@@ -51,15 +59,37 @@ func (r *Rooms) start(ctx context.Context, room string) (PID, error) {
 	return PID(pid), err
 }
 
-// Remove ends a room and forgets its history.
+// Remove ends a room, has its members leave, and forgets its history. Cut off after it has begun, it is finished later.
 func (r *Rooms) Remove(ctx context.Context, room string) error {
-	if !r.Has(room) {
-		return ErrNoRoom
+	r.making.Lock()
+	defer r.making.Unlock()
+	if err := r.Hide(room); err != nil {
+		return err
+	}
+	return r.end(ctx, room)
+}
+
+// end finishes the removal of a room that is hidden. Its process goes before its messages do: it might add to them.
+func (r *Rooms) end(ctx context.Context, room string) error {
+	if !r.hides(room) {
+		return nil
 	}
 	if err := r.tree.close(ctx, room); err != nil {
 		return err
 	}
-	return r.Log.Remove(room)
+	r.Empty(room, Removed)
+	return r.Sweep(room)
+}
+
+// tidy finishes removals that were cut off.
+func (r *Rooms) tidy(ctx context.Context) error {
+	r.making.Lock()
+	defer r.making.Unlock()
+	names, err := r.Hidden()
+	for _, name := range names {
+		err = errors.Join(err, r.end(ctx, name))
+	}
+	return err
 }
 
 // Post says something in a room.
@@ -84,7 +114,7 @@ func ask[R any](ctx context.Context, r *Rooms, room string, m otp.Request[R]) (a
 		return answer, ErrNoRoom
 	}
 	for {
-		before, _, down := r.tree.at(room)
+		before, down := r.tree.at(room)
 		if down != nil {
 			return answer, &DownError{room, down}
 		}
@@ -138,7 +168,7 @@ func (r *Rooms) Stand(room string) (Standing, error) {
 		return Standing{}, err
 	}
 	s := Standing{Name: room, Members: r.Size(room), Room: row}
-	switch pid, _, down := r.tree.at(room); {
+	switch pid, down := r.tree.at(room); {
 	case down != nil:
 		s.Down = down.Error()
 	case pid != 0:

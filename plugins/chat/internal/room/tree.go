@@ -37,6 +37,7 @@ type tree struct {
 	rooms *supervise.Supervisor // Dynamic: the supervisors of the rooms; of this time awake
 	kind  *otp.Behaviour[process]
 	names func() ([]string, error)
+	tidy  func(context.Context) error // what was left undone
 
 	mu     sync.Mutex
 	places map[string]*place
@@ -63,7 +64,8 @@ func (t *tree) root(n *otp.Node) (*supervise.Supervisor, error) {
 		supervise.ChildSpec{ID: "opener", Start: supervise.Go(t.openAll)})
 }
 
-// openAll opens the rooms of the log. They are opened before, one by one, if somebody comes.
+// openAll opens the rooms of the log. They are opened before, one by one, if somebody comes. A room that cannot be opened is
+// down, and the others are not.
 func (t *tree) openAll(ctx context.Context, ready func()) error {
 	ready()
 	names, err := t.names()
@@ -71,10 +73,11 @@ func (t *tree) openAll(ctx context.Context, ready func()) error {
 		return err
 	}
 	for _, name := range names {
-		if err := t.open(ctx, name); err != nil && ctx.Err() == nil {
-			return err
+		if err := t.open(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNoRoom) {
+			t.note(name, 0, err)
 		}
 	}
+	_ = t.tidy(ctx) // what cannot be done now is done by whoever creates the room, or by the next start
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
@@ -102,19 +105,25 @@ func (t *tree) open(ctx context.Context, room string) error {
 	return err
 }
 
-// close ends a room.
+// close ends a room, also one that has come from another version and has not been opened here.
 func (t *tree) close(ctx context.Context, room string) error {
 	t.mu.Lock()
 	rooms := t.rooms
 	t.mu.Unlock()
-	err := rooms.TerminateChild(ctx, room)
+	if rooms == nil {
+		return otp.ErrAsleep
+	}
+	if err := rooms.TerminateChild(ctx, room); err != nil && !errors.Is(err, supervise.ErrNotFound) {
+		return err
+	}
+	if err := otp.Halt(t.node.With(ctx), nameIn(room), otp.ErrShutdown); err != nil && !errors.Is(err, otp.ErrNoProc) {
+		return err
+	}
+	t.note(room, 0, ErrNoRoom)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.places, room)
-	if errors.Is(err, supervise.ErrNotFound) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // nameIn is a room's name in the node.
@@ -153,18 +162,25 @@ func (t *tree) placeOf(room string) *place {
 	return p
 }
 
-// at is where a room is now, and what is closed when that has changed.
-func (t *tree) at(room string) (pid otp.PID, changed <-chan struct{}, down error) {
+// at is where a room is now.
+func (t *tree) at(room string) (pid otp.PID, down error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.placeOf(room)
-	return p.pid, p.changed, p.down
+	if p := t.places[room]; p != nil {
+		return p.pid, p.down
+	}
+	return 0, nil
 }
 
 // next waits until a room has another process than pid, or is down.
 func (t *tree) next(ctx context.Context, room string, before otp.PID) (otp.PID, error) {
+	t.mu.Lock()
+	p := t.placeOf(room)
+	t.mu.Unlock()
 	for {
-		pid, changed, down := t.at(room)
+		t.mu.Lock()
+		pid, changed, down := p.pid, p.changed, p.down
+		t.mu.Unlock()
 		switch {
 		case down != nil:
 			return 0, &DownError{room, down}

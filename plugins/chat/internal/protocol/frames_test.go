@@ -1,0 +1,147 @@
+package protocol
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
+)
+
+const subscribe = `{"id":2,"subscribe":{"channel":"general"}}`
+
+// post says something, and returns when all members have been told.
+func post(t *testing.T, rooms *room.Rooms, text string) {
+	t.Helper()
+	_, err := rooms.Post(t.Context(), "general", room.Post{Message: room.Message{User: "ada", Data: room.Say(text)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rooms.Alter(t.Context(), "general", room.Alter{Offset: 1 << 60}); !errors.Is(err, room.ErrNoEntry) {
+		t.Fatal(err)
+	}
+}
+
+// A frame of histories had all its answers made in memory, hundreds of megabytes, before any was looked at.
+func TestTheAnswersToAFrameAreNotCollectedWithoutEnd(t *testing.T) {
+	rooms := startRooms(t)
+	for range 100 {
+		post(t, rooms, strings.Repeat("x", 40_000))
+	}
+	ask := strings.Repeat(`{"id":3,"history":{"channel":"general","limit":1000}}`+"\n", 20)
+	c, w := open(t, New(rooms, Options{}), formJSON)
+	c.commands([]byte(subscribe))
+	c.commands([]byte(strings.TrimSpace(ask)))
+	if answers := strings.Count(string(w.out), `"history"`); answers != 20 || w.largest > 1_100_000 {
+		t.Errorf("%d answers, in frames of up to %d bytes", answers, w.largest)
+	}
+	w.full, w.frames = true, 0
+	before := len(w.out)
+	c.commands([]byte(strings.TrimSpace(ask)))
+	if w.closed != 3008 || len(w.out) != before {
+		t.Errorf("a client that takes nothing is closed with %d", w.closed)
+	}
+}
+
+// Whoever sends more commands in one frame than are done is told so, for each.
+func TestCommandsInAFrameAreBounded(t *testing.T) {
+	c, w := open(t, New(startRooms(t), Options{}), formJSON)
+	var b strings.Builder
+	for n := range maxCommands + 10 {
+		fmt.Fprintf(&b, `{"id":%d,"ping":{}}`+"\n", n+2)
+	}
+	c.commands([]byte(strings.TrimSpace(b.String())))
+	if n := strings.Count(string(w.out), `"code":111`); n != 10 || w.closed != 0 {
+		t.Errorf("%d commands were refused, and the client was closed with %d", n, w.closed)
+	}
+}
+
+// Recovering in many rooms at once, a client was given more than may wait for it, and closed as slow, each time anew.
+func TestAClientIsGivenNoMoreOfTheHistoryThanMayWaitForIt(t *testing.T) {
+	rooms := startRooms(t)
+	for range 100 {
+		post(t, rooms, strings.Repeat("x", 40_000))
+	}
+	c, w := open(t, New(rooms, Options{}), formJSON)
+	c.commands([]byte(subscribe))
+	w.free = 100_000
+	w.out = nil
+	c.commands([]byte(`{"id":3,"history":{"channel":"general","limit":1000}}`))
+	if len(w.out) > 60_000 || !strings.Contains(string(w.out), `"offset":1}`) {
+		t.Errorf("%d bytes for a client that takes 100,000", len(w.out))
+	}
+}
+
+// Rooms that nobody has made had their members kept for ever, if somebody left them.
+func TestLeavingWhatOneIsNotInLeavesNothing(t *testing.T) {
+	rooms := startRooms(t)
+	c, _ := open(t, New(rooms, Options{}), formJSON)
+	for n := range 100 {
+		c.commands([]byte(fmt.Sprintf(`{"id":2,"unsubscribe":{"channel":"room-%d"}}`, n)))
+		rooms.Leave(fmt.Sprint(n), c, false)
+		rooms.Tell(&room.Event{Room: fmt.Sprint(n)})
+		_ = rooms.Here(fmt.Sprint(n))
+	}
+	if n := rooms.Busy(); n != 0 {
+		t.Errorf("%d rooms have members", n)
+	}
+}
+
+// A client that was told that its subscription is over subscribed again before it was out of the room, and was taken out
+// of it afterwards: it heard nothing more, and did not know.
+func TestAClientThatLagsIsOutBeforeItIsTold(t *testing.T) {
+	rooms := startRooms(t)
+	c, w := open(t, New(rooms, Options{Skip: true}), formJSON)
+	c.commands([]byte(subscribe))
+	w.full = true
+	post(t, rooms, "missed")
+	w.full = false
+	w.sent = func() {
+		w.sent = nil
+		if c.isIn("general") || rooms.Size("general") != 0 || !strings.Contains(string(w.out), `"code":2500`) {
+			t.Errorf("it is told, and is in still: %s", w.out)
+		}
+	}
+	c.commands([]byte(`{"id":3,"subscribe":{"channel":"general","recover":true,"epoch":"` + epoch(t, rooms) + `"}}`))
+	if w.sent != nil || !strings.Contains(string(w.out), `"missed"`) {
+		t.Errorf("got %s", w.out)
+	}
+	post(t, rooms, "heard")
+	if !strings.Contains(string(w.out), `"heard"`) {
+		t.Errorf("got %s", w.out)
+	}
+}
+
+func epoch(t *testing.T, rooms *room.Rooms) string {
+	t.Helper()
+	r, err := rooms.Find("general")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Epoch
+}
+
+// What a client had missed when it was handed over nobody remembered: it was sent what came next, with a gap.
+func TestAClientThatLagsIsToldByTheNextVersion(t *testing.T) {
+	rooms := startRooms(t)
+	s := New(rooms, Options{Skip: true})
+	c, w := open(t, s, formJSON)
+	c.commands([]byte(subscribe))
+	w.full = true
+	post(t, rooms, "missed")
+	s.exit(c, true)
+	next := &wire{session: w.session}
+	c = s.enter(next)
+	post(t, rooms, "after the gap")
+	c.tend(time.Now())
+	if out := string(next.out); !strings.Contains(out, `"code":2500`) || strings.Contains(out, "gap") || c.isIn("general") {
+		t.Errorf("got %s", out)
+	}
+	var kept session
+	if err := json.Unmarshal(next.session, &kept); err != nil || len(kept.Over) > 0 || len(kept.Rooms) > 0 {
+		t.Errorf("the session is %s", next.session)
+	}
+}
