@@ -35,6 +35,21 @@ func (c *Call) Flag(name string) (value string, given bool) {
 	return value, given
 }
 
+// Given tells whether a flag was given.
+func (c *Call) Given(flag string) bool {
+	_, given := c.flags[flag]
+	return given
+}
+
+// JSON prints v as JSON, in one line.
+func (c *Call) JSON(v any) error {
+	text, err := json.Marshal(v)
+	if err == nil {
+		c.Printf("%s\n", text)
+	}
+	return err
+}
+
 // Printf prints to the standard output of the one who calls.
 func (c *Call) Printf(format string, args ...any) {
 	c.tell(control.Said{Out: fmt.Sprintf(format, args...)})

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/theseusd/theseus/plugins/breaker/internal/circuit"
+	"github.com/theseusd/theseus/sdk/clock"
 	"github.com/theseusd/theseus/sdk/state"
 )
 
@@ -67,7 +68,7 @@ func TestACooldownEndsOnAFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	b := openBreakers(t, dir, state.Options{SegmentSize: state.MinSegmentSize}, circuit.Settings{
-		Failures: 1, Cooldown: circuit.Duration(20 * time.Millisecond), MaxCooldown: circuit.Duration(20 * time.Millisecond),
+		Failures: 1, Cooldown: clock.Duration(20 * time.Millisecond), MaxCooldown: clock.Duration(20 * time.Millisecond),
 	})
 	trip(t, b, "a")
 	<-time.After(30 * time.Millisecond)

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/breaker/internal/circuit"
+	"github.com/theseusd/theseus/sdk/clock"
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/web"
 )
-
-// maxBody bounds the body of a request.
-const maxBody = 64 << 10
 
 // routes is the HTTP interface. A call that may not be made answers 429 with Retry-After: a 503 would count as a failure of
 // this service, and send an upgrade back. What a page of another site has a browser ask for is refused.
@@ -32,7 +31,7 @@ func (b *breakers) routes() http.Handler {
 	}
 	mux.HandleFunc("GET /events", b.serveEvents)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, failure{fmt.Sprintf("no %s %s; try GET /breakers", r.Method, r.URL.Path)})
+		web.Fail(w, http.StatusNotFound, fmt.Sprintf("no %s %s; try GET /breakers", r.Method, r.URL.Path))
 	})
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -40,10 +39,6 @@ func (b *breakers) routes() http.Handler {
 // forces are the words for what is done by hand.
 var forces = map[string]circuit.Event{
 	"force-open": circuit.ForceOpen, "force-close": circuit.ForceClose, "reset": circuit.Reset,
-}
-
-type failure struct {
-	Error string `json:"error"`
 }
 
 // permitView is the answer to whether a call may be made.
@@ -83,12 +78,12 @@ func (b *breakers) servePermit(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		fail(w, err)
 	case p.Allowed:
-		reply(w, http.StatusOK, permitView{Allowed: true, State: t.State, Lease: leaseText(p.Lease)})
+		web.Reply(w, http.StatusOK, permitView{Allowed: true, State: t.State, Lease: leaseText(p.Lease)})
 	default:
 		if p.Retry > 0 {
-			w.Header().Set("Retry-After", strconv.FormatInt(seconds(p.Retry), 10))
+			w.Header().Set("Retry-After", strconv.FormatInt(clock.Seconds(p.Retry), 10))
 		}
-		reply(w, http.StatusTooManyRequests, permitView{State: t.State, Retry: p.Retry.Seconds()})
+		web.Reply(w, http.StatusTooManyRequests, permitView{State: t.State, Retry: p.Retry.Seconds()})
 	}
 }
 
@@ -98,7 +93,7 @@ func (b *breakers) serveReport(w http.ResponseWriter, r *http.Request) {
 		Took  float64 `json:"took_ms"`
 		Lease string  `json:"lease"`
 	}
-	err := readJSON(w, r, &body)
+	err := web.Read(w, r, &body)
 	if err == nil && body.OK == nil {
 		err = wrong(`"ok" is missing`)
 	}
@@ -117,7 +112,7 @@ func (b *breakers) serveReport(w http.ResponseWriter, r *http.Request) {
 
 func (b *breakers) serveSettings(w http.ResponseWriter, r *http.Request) {
 	var own circuit.Settings
-	if err := readJSON(w, r, &own); err != nil {
+	if err := web.Read(w, r, &own); err != nil {
 		fail(w, err)
 		return
 	}
@@ -176,16 +171,8 @@ func (w wrong) Error() string { return string(w) }
 func callersFault(err error) bool {
 	var w wrong
 	var s settingsError
-	return errors.As(err, &w) || errors.As(err, &s) || errors.Is(err, errName) || errors.Is(err, errMany) || errors.Is(err, circuit.ErrLease)
-}
-
-func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return wrong("the body: " + err.Error())
-	}
-	return nil
+	var body *web.BodyError
+	return errors.As(err, &w) || errors.As(err, &s) || errors.As(err, &body) || errors.Is(err, errName) || errors.Is(err, errMany) || errors.Is(err, circuit.ErrLease)
 }
 
 func answer(w http.ResponseWriter, body any, err error) {
@@ -193,7 +180,7 @@ func answer(w http.ResponseWriter, body any, err error) {
 		fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, body)
+	web.Reply(w, http.StatusOK, body)
 }
 
 // fail answers with an error and whose fault it is.
@@ -205,11 +192,5 @@ func fail(w http.ResponseWriter, err error) {
 	case callersFault(err):
 		status = http.StatusBadRequest
 	}
-	reply(w, status, failure{err.Error()})
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+	web.Fail(w, status, err.Error())
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
+	"github.com/theseusd/theseus/sdk/web"
 )
 
 var service = sdk.Service{Name: "breaker", Version: version, Setup: setup}
@@ -167,7 +168,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/breakers/a/report", `{"ok":true,"took_ms":-1}`, `\"took_ms\" is not a time`, 400},
 		{"POST", "/breakers/a/report", `{"ok":true,"lease":"1f"}`, "no such lease", 409},
 		{"POST", "/breakers/a/report", `{"okay":true}`, "unknown field", 400},
-		{"POST", "/breakers/a/report", `{"lease":"` + strings.Repeat("x", maxBody) + `"}`, "the body", 400},
+		{"POST", "/breakers/a/report", `{"lease":"` + strings.Repeat("x", web.MaxBody) + `"}`, "the body", 400},
 		{"POST", "/breakers/%00/permit", "", "a name has", 400},
 		{"PUT", "/breakers/a/settings", `{"probes":-1}`, "probes: -1", 400},
 		{"PUT", "/breakers/a/settings", `{"cooldown":"5"}`, "is no duration", 400},

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/theseusd/theseus/plugins/breaker/internal/circuit"
 	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/clock"
 	"github.com/theseusd/theseus/sdk/serve"
 )
 
@@ -66,8 +67,8 @@ func (b *breakers) statusVerb(_ context.Context, c *sdk.Call) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	if given(c, "json") {
-		return printJSON(c, v)
+	if c.Given("json") {
+		return c.JSON(v)
 	}
 	c.Printf("state: %s\n", v)
 	return nil
@@ -78,8 +79,8 @@ func (b *breakers) listVerb(_ context.Context, c *sdk.Call) error {
 	if err != nil {
 		return err
 	}
-	if given(c, "json") {
-		return printJSON(c, append([]view{}, all...))
+	if c.Given("json") {
+		return c.JSON(append([]view{}, all...))
 	}
 	for _, v := range all {
 		c.Printf("%s: %s\n", v.Name, v)
@@ -93,8 +94,8 @@ func (b *breakers) permitVerb(_ context.Context, c *sdk.Call) error {
 		return asUsage(err)
 	}
 	switch {
-	case given(c, "json"):
-		if err := printJSON(c, permitView{p.Allowed, t.State, leaseText(p.Lease), p.Retry.Seconds()}); err != nil {
+	case c.Given("json"):
+		if err := c.JSON(permitView{p.Allowed, t.State, leaseText(p.Lease), p.Retry.Seconds()}); err != nil {
 			return err
 		}
 	case p.Lease != 0:
@@ -112,7 +113,7 @@ func (b *breakers) permitVerb(_ context.Context, c *sdk.Call) error {
 
 func refused(p circuit.Permit) string {
 	if p.Retry > 0 {
-		return fmt.Sprintf("refused (retry_in=%ds)", seconds(p.Retry))
+		return fmt.Sprintf("refused (retry_in=%ds)", clock.Seconds(p.Retry))
 	}
 	return "refused (forced)"
 }
@@ -132,17 +133,17 @@ func (b *breakers) reportVerb(ctx context.Context, c *sdk.Call) error {
 func reportOf(c *sdk.Call) (r circuit.Report, err error) {
 	said := 0
 	for _, flag := range []string{"ok", "fail", "exit"} {
-		if given(c, flag) {
+		if c.Given(flag) {
 			said++
 		}
 	}
 	if said != 1 {
 		return r, sdk.Usagef("want one of --ok, --fail and --exit CODE")
 	}
-	r.Failed = given(c, "fail")
+	r.Failed = c.Given("fail")
 	if code, there := c.Flag("exit"); there {
 		good, _ := c.Flag("ok-exit")
-		r.Failed = !slices.Contains(strings.Split(or(good, "0"), ","), code)
+		r.Failed = !slices.Contains(strings.Split(cmp.Or(good, "0"), ","), code)
 	}
 	if word, there := c.Flag("took"); there {
 		if r.Took, err = time.ParseDuration(word); err != nil || r.Took < 0 {
@@ -222,8 +223,8 @@ func printLine(c *sdk.Call, l line) error {
 	switch {
 	case len(c.Args) > 0 && c.Args[0] != l.Name:
 		return nil
-	case given(c, "json"):
-		return printJSON(c, l)
+	case c.Given("json"):
+		return c.JSON(l)
 	}
 	c.Printf("%s\n", l)
 	return nil
@@ -235,24 +236,4 @@ func asUsage(err error) error {
 		return err
 	}
 	return sdk.Usagef("%v", err)
-}
-
-func given(c *sdk.Call, flag string) bool {
-	_, given := c.Flag(flag)
-	return given
-}
-
-func or(word, otherwise string) string {
-	if word == "" {
-		return otherwise
-	}
-	return word
-}
-
-func printJSON(c *sdk.Call, v any) error {
-	text, err := json.Marshal(v)
-	if err == nil {
-		c.Printf("%s\n", text)
-	}
-	return err
 }

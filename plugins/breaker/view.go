@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/breaker/internal/circuit"
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 // view is a circuit for the outside.
@@ -49,7 +50,7 @@ func (v view) order(w view) int { return cmp.Compare(v.Name, w.Name) }
 func (v view) String() string {
 	switch v.State {
 	case circuit.Open:
-		return fmt.Sprintf("open (cooldown=%ds)", seconds(v.cooldown()))
+		return fmt.Sprintf("open (cooldown=%ds)", clock.Seconds(v.cooldown()))
 	case circuit.HalfOpen:
 		return fmt.Sprintf("half_open (probes=%d passed=%d/%d)", v.Probes, v.Passed, v.Settings.Probes)
 	case circuit.ForcedOpen:
@@ -61,9 +62,6 @@ func (v view) String() string {
 }
 
 func (v view) cooldown() time.Duration { return time.Duration(v.Cooldown * float64(time.Second)) }
-
-// seconds are whole ones, rounded up.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 // leaseText is how the outside writes the number of a lease.
 func leaseText(id uint64) string {

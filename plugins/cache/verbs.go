@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -145,22 +144,14 @@ func (c *cache) getVerb(_ context.Context, call *sdk.Call) error {
 	if err != nil {
 		return err
 	}
-	if _, whole := call.Flag("json"); whole {
-		return printJSON(call, s)
+	if call.Given("json") {
+		return call.JSON(s)
 	}
 	if s.Value == nil {
-		return printJSON(call, s.Hash)
+		return call.JSON(s.Hash)
 	}
 	call.Printf("%s", *s.Value)
 	return nil
-}
-
-func printJSON(call *sdk.Call, v any) error {
-	b, err := json.Marshal(v)
-	if err == nil {
-		call.Printf("%s\n", b)
-	}
-	return err
 }
 
 func (c *cache) delVerb(_ context.Context, args []string) (string, error) {
@@ -243,8 +234,8 @@ func (c *cache) ttlVerb(_ context.Context, call *sdk.Call) error {
 	case left == -2:
 		return errNoKey
 	}
-	if _, given := call.Flag("json"); given {
-		return printJSON(call, map[string]any{"key": call.Args[0], "ttl_ms": left})
+	if call.Given("json") {
+		return call.JSON(map[string]any{"key": call.Args[0], "ttl_ms": left})
 	}
 	if left == -1 {
 		call.Printf("forever\n")

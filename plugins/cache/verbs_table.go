@@ -61,7 +61,7 @@ func (c *cache) eachKey(ctx context.Context, args []string, f func(key string, i
 
 func (c *cache) scanVerb(ctx context.Context, call *sdk.Call) error {
 	keys := []string{}
-	_, whole := call.Flag("json")
+	whole := call.Given("json")
 	err := c.eachKey(ctx, call.Args, func(key string, _ item) error {
 		if whole {
 			keys = append(keys, key)
@@ -74,7 +74,7 @@ func (c *cache) scanVerb(ctx context.Context, call *sdk.Call) error {
 		return err
 	}
 	slices.Sort(keys)
-	return printJSON(call, keys)
+	return call.JSON(keys)
 }
 
 // dumped is a key in a dump. Keys and values are bytes, so they are in base64; the end is an instant, so that time goes
@@ -95,13 +95,13 @@ func (c *cache) dumpVerb(ctx context.Context, call *sdk.Call) error {
 		d := dumped{Key: []byte(key), Until: it.until, TTL: it.TTL, Tags: it.Tags}
 		if it.Kind == entry.String {
 			d.Value = it.Payload
-			return printJSON(call, d)
+			return call.JSON(d)
 		}
 		fs, err := entry.ParseFields(it.Payload)
 		for _, f := range fs {
 			d.Hash = append(d.Hash, pairText{f.Name, f.Value})
 		}
-		return errors.Join(err, printJSON(call, d))
+		return errors.Join(err, call.JSON(d))
 	})
 }
 
@@ -155,7 +155,7 @@ func texts(list []string) (all [][]byte) {
 
 func (c *cache) statsVerb(_ context.Context, call *sdk.Call) error {
 	sum := c.spaces.total()
-	if _, given := call.Flag("json"); !given {
+	if !call.Given("json") {
 		call.Printf("entries=%d evictions=%d\n", c.spaces.entries(), sum.Expired+sum.Evicted)
 		return nil
 	}
@@ -168,7 +168,7 @@ func (c *cache) statsVerb(_ context.Context, call *sdk.Call) error {
 		answer.add(st)
 		answer.Namespaces = append(answer.Namespaces, st)
 	}
-	return printJSON(call, answer)
+	return call.JSON(answer)
 }
 
 // spaceVerbs are those about namespaces.
@@ -254,7 +254,7 @@ func (c *cache) listSpaces(call *sdk.Call, all []*space, whole bool) error {
 		list = append(list, listed{c.spaces.stats(s), s.Config})
 	}
 	if whole {
-		return printJSON(call, list)
+		return call.JSON(list)
 	}
 	for _, l := range list {
 		name := l.Name

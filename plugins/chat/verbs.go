@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"strconv"
 
 	"github.com/theseusd/theseus/sdk"
@@ -55,13 +54,11 @@ func (a asked) user() string {
 
 // tell prints v as JSON if that is wanted, or a text.
 func (a asked) tell(v any, format string, args ...any) error {
-	if _, given := a.Flag("json"); !given {
-		a.Printf(format+"\n", args...)
-		return nil
+	if a.Given("json") {
+		return a.JSON(v)
 	}
-	b, err := json.Marshal(v)
-	a.Printf("%s\n", b)
-	return err
+	a.Printf(format+"\n", args...)
+	return nil
 }
 
 // offset is a word that numbers a message.

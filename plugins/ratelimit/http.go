@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,10 +10,9 @@ import (
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/policy"
+	"github.com/theseusd/theseus/sdk/clock"
+	"github.com/theseusd/theseus/sdk/web"
 )
-
-// maxBody bounds the body of a request. Those that need none are answered without a look at it.
-const maxBody = 64 << 10
 
 // routes is the HTTP interface. A check that is refused answers 429; it carries the headers of
 // draft-ietf-httpapi-ratelimit-headers either way. What a page of another site has a browser ask for is refused.
@@ -31,13 +30,9 @@ func (l *limiter) routes() http.Handler {
 	mux.HandleFunc("DELETE /policies/{name}", l.serveRemove)
 	mux.HandleFunc("GET /top", l.serveTop)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, http.StatusNotFound, failure{fmt.Sprintf("no %s %s; try POST /check/KEY", r.Method, r.URL.Path)})
+		web.Fail(w, http.StatusNotFound, fmt.Sprintf("no %s %s; try POST /check/KEY", r.Method, r.URL.Path))
 	})
 	return http.NewCrossOriginProtection().Handler(mux)
-}
-
-type failure struct {
-	Error string `json:"error"`
 }
 
 // serveCheck asks for one key: ?policy=NAME,NAME&cost=N&dry_run=1.
@@ -60,7 +55,7 @@ func (l *limiter) serveChecks(w http.ResponseWriter, r *http.Request) {
 		} `json:"limits"`
 		DryRun bool `json:"dry_run"`
 	}
-	if err := readJSON(w, r, &body); err != nil {
+	if err := web.Read(w, r, &body); err != nil {
 		fail(w, err)
 		return
 	}
@@ -70,7 +65,7 @@ func (l *limiter) serveChecks(w http.ResponseWriter, r *http.Request) {
 	}
 	asks := make([]ask, len(body.Limits))
 	for i, one := range body.Limits {
-		found, err := l.policies.find(or(one.Policy, standard.Name))
+		found, err := l.policies.find(cmp.Or(one.Policy, standard.Name))
 		if err != nil {
 			fail(w, err)
 			return
@@ -94,7 +89,7 @@ func (l *limiter) answer(w http.ResponseWriter, asks []ask, look bool) {
 	if !v.allowed {
 		status = http.StatusTooManyRequests
 	}
-	reply(w, status, v.view())
+	web.Reply(w, status, v.view())
 }
 
 // asksOf are the limits that a request's query names.
@@ -113,10 +108,10 @@ func limitHeaders(v verdict) (rateLimitPolicy, rateLimit string) {
 	policies, left := make([]string, len(v.answers)), make([]string, len(v.answers))
 	for i, a := range v.answers {
 		policies[i] = fmt.Sprintf("%q;q=%d", a.ask.rule.name, a.Limit)
-		if w := seconds(a.ask.rule.Window()); w > 0 {
+		if w := clock.Seconds(a.ask.rule.Window()); w > 0 {
 			policies[i] += fmt.Sprintf(";w=%d", w)
 		}
-		left[i] = fmt.Sprintf("%q;r=%d;t=%d", a.ask.rule.name, a.Remaining, seconds(a.Reset))
+		left[i] = fmt.Sprintf("%q;r=%d;t=%d", a.ask.rule.name, a.Remaining, clock.Seconds(a.Reset))
 	}
 	return strings.Join(policies, ", "), strings.Join(left, ", ")
 }
@@ -126,7 +121,7 @@ func addHeaders(h http.Header, v verdict) {
 	h.Set("RateLimit-Policy", policies)
 	h.Set("RateLimit", left)
 	if worst := v.worst(); !v.allowed && worst.Retry != limit.Never {
-		h.Set("Retry-After", strconv.FormatInt(seconds(worst.Retry), 10))
+		h.Set("Retry-After", strconv.FormatInt(clock.Seconds(worst.Retry), 10))
 	}
 }
 
@@ -186,12 +181,12 @@ func (l *limiter) policyViews() []policyView {
 }
 
 func (l *limiter) servePolicies(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, l.policyViews())
+	web.Reply(w, http.StatusOK, l.policyViews())
 }
 
 func (l *limiter) serveSet(w http.ResponseWriter, r *http.Request) {
 	one := policy.Policy{Name: r.PathValue("name")}
-	if err := readJSON(w, r, &one); err != nil {
+	if err := web.Read(w, r, &one); err != nil {
 		fail(w, err)
 		return
 	}
@@ -215,16 +210,7 @@ func (l *limiter) serveRemove(w http.ResponseWriter, r *http.Request) {
 }
 
 func (l *limiter) serveTop(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, l.blocked.top(topLines))
-}
-
-func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return wrongf("the body: %v", err)
-	}
-	return nil
+	web.Reply(w, http.StatusOK, l.blocked.top(topLines))
 }
 
 // fail answers with an error and whose fault it is.
@@ -237,20 +223,7 @@ func fail(w http.ResponseWriter, err error) {
 	case callersFault(err):
 		status = http.StatusBadRequest
 	}
-	reply(w, status, failure{err.Error()})
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client may be gone
-}
-
-func or(word, otherwise string) string {
-	if word == "" {
-		return otherwise
-	}
-	return word
+	web.Fail(w, status, err.Error())
 }
 
 func isTrue(word string) bool {

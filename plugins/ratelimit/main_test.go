@@ -16,6 +16,7 @@ import (
 
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
+	"github.com/theseusd/theseus/sdk/web"
 )
 
 var service = sdk.Service{Name: "ratelimit", Version: version, Setup: setup}
@@ -165,7 +166,7 @@ func TestHTTP(t *testing.T) {
 		{"POST", "/check", `{"limits":[]}`, `a call names 1 to 32 limits`, 400},
 		{"POST", "/check", `{"limit":1}`, `unknown field`, 400},
 		{"POST", "/check", `{`, `the body`, 400},
-		{"POST", "/check", `{"limits":"` + strings.Repeat("x", maxBody) + `"}`, `the body`, 400},
+		{"POST", "/check", `{"limits":"` + strings.Repeat("x", web.MaxBody) + `"}`, `the body`, 400},
 		{"POST", "/check/" + strings.Repeat("k", maxKey+1), "", `a key has`, 400},
 		{"PUT", "/policies/own", `{"limit":-2,"per":"1h"}`, "limit: -2", 400},
 		{"PUT", "/leases/u/1f?policy=jobs", "", "no such lease", 404},

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/policy"
+	"github.com/theseusd/theseus/sdk/clock"
 	"github.com/theseusd/theseus/sdk/state"
 )
 
 // standard is the policy that is there if nobody has written one of that name: a bucket of 10, filled every 12 seconds.
-var standard = policy.Policy{Name: "default", Limit: 5, Per: policy.Duration(time.Minute), Burst: 10}
+var standard = policy.Policy{Name: "default", Limit: 5, Per: clock.Duration(time.Minute), Burst: 10}
 
 // Where a policy comes from, the strongest last.
 const (

@@ -10,6 +10,7 @@ import (
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/policy"
 	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 func (l *limiter) policyVerbs() []sdk.Verb {
@@ -33,8 +34,8 @@ func (l *limiter) policyVerbs() []sdk.Verb {
 }
 
 func (l *limiter) policiesVerb(_ context.Context, c *sdk.Call) error {
-	if given(c, "json") {
-		return printJSON(c, l.policyViews())
+	if c.Given("json") {
+		return c.JSON(l.policyViews())
 	}
 	for _, p := range l.policyViews() {
 		c.Printf("%s\n", p)
@@ -70,7 +71,7 @@ func (p policyView) String() string {
 }
 
 func (l *limiter) applyVerb(_ context.Context, c *sdk.Call) error {
-	p := policy.Policy{Name: c.Args[0], DryRun: given(c, "dry-run")}
+	p := policy.Policy{Name: c.Args[0], DryRun: c.Given("dry-run")}
 	if word, there := c.Flag("algorithm"); there {
 		if err := p.Algorithm.UnmarshalText([]byte(word)); err != nil {
 			return sdk.Usagef("--algorithm %s: %v", word, err)
@@ -85,13 +86,13 @@ func (l *limiter) applyVerb(_ context.Context, c *sdk.Call) error {
 			*to = n
 		}
 	}
-	for flag, to := range map[string]*policy.Duration{"per": &p.Per, "lease": &p.Lease} {
+	for flag, to := range map[string]*clock.Duration{"per": &p.Per, "lease": &p.Lease} {
 		if word, there := c.Flag(flag); there {
 			d, err := time.ParseDuration(word)
 			if err != nil {
 				return sdk.Usagef("--%s %s: want a duration, such as 30s", flag, word)
 			}
-			*to = policy.Duration(d)
+			*to = clock.Duration(d)
 		}
 	}
 	if err := asUsage(l.policies.set(p)); err != nil {

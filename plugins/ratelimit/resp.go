@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
+	"github.com/theseusd/theseus/sdk/clock"
 	"github.com/theseusd/theseus/sdk/serve/resp"
+	"github.com/theseusd/theseus/sdk/web"
 )
 
 // serveRESP answers Redis clients: CL.THROTTLE as redis-cell does, RL.CHECK for policies, and what clients say when they
@@ -61,12 +63,13 @@ func callersFault(err error) bool {
 	var w wrong
 	var unknown unknownPolicy
 	var field *limit.FieldError
+	var body *web.BodyError
 	for _, own := range []error{errKey, errAsks, errLease, errKind, errNotByHand, limit.ErrCost, limit.ErrRefund} {
 		if errors.Is(err, own) {
 			return true
 		}
 	}
-	return errors.As(err, &w) || errors.As(err, &unknown) || errors.As(err, &field)
+	return errors.As(err, &w) || errors.As(err, &unknown) || errors.As(err, &field) || errors.As(err, &body)
 }
 
 // throttle is CL.THROTTLE key max_burst count period [quantity].
@@ -142,11 +145,11 @@ func (l *limiter) respAnswer(c *resp.Conn, a ask) error {
 	if !v.allowed {
 		limited = 1
 		if d.Retry != limit.Never {
-			retry = seconds(d.Retry)
+			retry = clock.Seconds(d.Retry)
 		}
 	}
 	c.WriteArray(5)
-	for _, n := range [...]int64{limited, d.Limit, d.Remaining, retry, seconds(d.Reset)} {
+	for _, n := range [...]int64{limited, d.Limit, d.Remaining, retry, clock.Seconds(d.Reset)} {
 		c.WriteInt(n)
 	}
 	return nil

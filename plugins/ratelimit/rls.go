@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 // overridden is the name under which limits count that a gateway brings along.
@@ -178,7 +179,7 @@ func headersOf(v verdict) (all []*core.HeaderValue) {
 	policies, left := limitHeaders(v)
 	all = []*core.HeaderValue{{Key: "ratelimit-policy", Value: policies}, {Key: "ratelimit", Value: left}}
 	if worst := v.worst(); !v.allowed && worst.blocks() && worst.Retry != limit.Never {
-		all = append(all, &core.HeaderValue{Key: "retry-after", Value: strconv.FormatInt(seconds(worst.Retry), 10)})
+		all = append(all, &core.HeaderValue{Key: "retry-after", Value: strconv.FormatInt(clock.Seconds(worst.Retry), 10)})
 	}
 	return all
 }

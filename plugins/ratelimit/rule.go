@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
 )
@@ -28,7 +28,7 @@ type ask struct {
 // asksFor asks for a key under each of the policies, whose names are parted by commas; none is the default. It looks no
 // further than to one more than a call may name.
 func (l *limiter) asksFor(names, key string, cost int64) (asks []ask, err error) {
-	for name := range strings.SplitSeq(or(names, standard.Name), ",") {
+	for name := range strings.SplitSeq(cmp.Or(names, standard.Name), ",") {
 		if len(asks) > maxAsks {
 			break
 		}
@@ -121,6 +121,3 @@ func leaseOf(text string) (uint64, error) {
 	}
 	return id, nil
 }
-
-// seconds are whole ones, rounded up.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

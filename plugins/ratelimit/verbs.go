@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
 	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 // topLines is how many keys `top` lists.
@@ -63,9 +63,9 @@ func (l *limiter) checkVerb(_ context.Context, c *sdk.Call) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	if !given(c, "json") {
+	if !c.Given("json") {
 		c.Printf("%s\n", v.sentence())
-	} else if err := printJSON(c, v.view()); err != nil {
+	} else if err := c.JSON(v.view()); err != nil {
 		return err
 	}
 	if !v.allowed {
@@ -83,11 +83,11 @@ func (l *limiter) peekVerb(_ context.Context, c *sdk.Call) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	if given(c, "json") {
-		return printJSON(c, v.view())
+	if c.Given("json") {
+		return c.JSON(v.view())
 	}
 	for _, a := range v.answers {
-		c.Printf("%s: remaining=%d limit=%d reset=%ds\n", a.ask.rule.name, a.Remaining, a.Limit, seconds(a.Reset))
+		c.Printf("%s: remaining=%d limit=%d reset=%ds\n", a.ask.rule.name, a.Remaining, a.Limit, clock.Seconds(a.Reset))
 	}
 	return nil
 }
@@ -122,8 +122,8 @@ func (l *limiter) leaseVerb(do func(ask, uint64) error) func(context.Context, *s
 
 func (l *limiter) topVerb(_ context.Context, c *sdk.Call) error {
 	lines := l.blocked.top(topLines)
-	if given(c, "json") {
-		return printJSON(c, lines)
+	if c.Given("json") {
+		return c.JSON(lines)
 	}
 	for _, line := range lines {
 		c.Printf("%d %s %s\n", line.Blocked, line.Policy, line.Key)
@@ -161,7 +161,7 @@ func (v verdict) sentence() string {
 	case worst.Retry == limit.Never:
 		return fmt.Sprintf("blocked (never: it costs %d, the limit is %d)", worst.ask.cost, worst.Limit)
 	}
-	return fmt.Sprintf("blocked (retry_in=%ds)", seconds(worst.Retry))
+	return fmt.Sprintf("blocked (retry_in=%ds)", clock.Seconds(worst.Retry))
 }
 
 // lease is the first one that was given.
@@ -172,17 +172,4 @@ func (v verdict) lease() string {
 		}
 	}
 	return ""
-}
-
-func given(c *sdk.Call, flag string) bool {
-	_, given := c.Flag(flag)
-	return given
-}
-
-func printJSON(c *sdk.Call, v any) error {
-	text, err := json.Marshal(v)
-	if err == nil {
-		c.Printf("%s\n", text)
-	}
-	return err
 }

@@ -1,4 +1,5 @@
-// Package clock has a wall clock that never goes back, for services whose rows say until when something holds.
+// Package clock has a wall clock that never goes back, for services whose rows say until when something holds, and durations
+// that people write.
 package clock
 
 import (

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/theseusd/theseus/sdk/clock"
 	"github.com/theseusd/theseus/sdk/state"
 )
 
@@ -118,8 +119,8 @@ func drawSettings(t *rapid.T) Settings {
 		Failures:     rapid.Int64Range(1, 6).Draw(t, "failures"),
 		FailureRatio: rapid.SampledFrom([]float64{-1, 0.25, 0.5, 1}).Draw(t, "ratio"),
 		SlowRatio:    rapid.SampledFrom([]float64{-1, 0.25, 0.5, 1}).Draw(t, "slow"),
-		MinimumCalls: rapid.Int64Range(1, 12).Draw(t, "minimum"), SlowAfter: Duration(time.Second),
-		Probes: rapid.Int64Range(1, 3).Draw(t, "probes"), Lease: Duration(4 * time.Second),
+		MinimumCalls: rapid.Int64Range(1, 12).Draw(t, "minimum"), SlowAfter: clock.Duration(time.Second),
+		Probes: rapid.Int64Range(1, 3).Draw(t, "probes"), Lease: clock.Duration(4 * time.Second),
 	}.Over(DefaultSettings)
 }
 
@@ -247,7 +248,7 @@ func TestCooldownsGrowUpToABound(t *testing.T) {
 
 func TestSettingsThatMakeNoSense(t *testing.T) {
 	for name, s := range map[string]Settings{
-		"no window": {Window: -1}, "an age": {Cooldown: maxTime + 1}, "backwards": {MaxCooldown: Duration(time.Second)},
+		"no window": {Window: -1}, "an age": {Cooldown: maxTime + 1}, "backwards": {MaxCooldown: clock.Duration(time.Second)},
 		"a ratio above 1": {FailureRatio: 1.1}, "shrinking": {Backoff: 0.5}, "more jitter than time": {Jitter: 1},
 		"too many probes": {Probes: MaxProbes + 1}, "negative calls": {MinimumCalls: -1}, "negative slowness": {SlowAfter: -1},
 	} {

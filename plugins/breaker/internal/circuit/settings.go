@@ -4,29 +4,31 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 // Settings of a circuit. A field that is zero has its default; a negative threshold is none.
 type Settings struct {
-	Failures     int64    `json:"failures,omitempty"`      // in a row; DefaultSettings has the defaults
-	FailureRatio float64  `json:"failure_ratio,omitempty"` // of the calls in the window
-	SlowRatio    float64  `json:"slow_ratio,omitempty"`    // likewise, of those that took SlowAfter or longer
-	SlowAfter    Duration `json:"slow_after,omitempty"`    // no call is slow if 0
-	MinimumCalls int64    `json:"minimum_calls,omitempty"` // in the window, before a ratio counts
-	Window       Duration `json:"window,omitempty"`
-	Cooldown     Duration `json:"cooldown,omitempty"`     // the first one
-	Backoff      float64  `json:"backoff,omitempty"`      // by which each cooldown is longer than the one before
-	MaxCooldown  Duration `json:"max_cooldown,omitempty"` // at most
-	Jitter       float64  `json:"jitter,omitempty"`       // up to this part of a cooldown more or less, by chance
-	Probes       int64    `json:"probes,omitempty"`       // that must go well before it closes
-	Lease        Duration `json:"lease,omitempty"`        // in which a probe has to be reported
+	Failures     int64          `json:"failures,omitempty"`      // in a row; DefaultSettings has the defaults
+	FailureRatio float64        `json:"failure_ratio,omitempty"` // of the calls in the window
+	SlowRatio    float64        `json:"slow_ratio,omitempty"`    // likewise, of those that took SlowAfter or longer
+	SlowAfter    clock.Duration `json:"slow_after,omitempty"`    // no call is slow if 0
+	MinimumCalls int64          `json:"minimum_calls,omitempty"` // in the window, before a ratio counts
+	Window       clock.Duration `json:"window,omitempty"`
+	Cooldown     clock.Duration `json:"cooldown,omitempty"`     // the first one
+	Backoff      float64        `json:"backoff,omitempty"`      // by which each cooldown is longer than the one before
+	MaxCooldown  clock.Duration `json:"max_cooldown,omitempty"` // at most
+	Jitter       float64        `json:"jitter,omitempty"`       // up to this part of a cooldown more or less, by chance
+	Probes       int64          `json:"probes,omitempty"`       // that must go well before it closes
+	Lease        clock.Duration `json:"lease,omitempty"`        // in which a probe has to be reported
 }
 
 // DefaultSettings are those of a circuit that nobody has written settings for.
 var DefaultSettings = Settings{
-	Failures: 5, FailureRatio: 0.5, SlowRatio: 0.5, MinimumCalls: 20, Window: Duration(10 * time.Second),
-	Cooldown: Duration(30 * time.Second), Backoff: 2, MaxCooldown: Duration(5 * time.Minute),
-	Probes: 3, Lease: Duration(30 * time.Second),
+	Failures: 5, FailureRatio: 0.5, SlowRatio: 0.5, MinimumCalls: 20, Window: clock.Duration(10 * time.Second),
+	Cooldown: clock.Duration(30 * time.Second), Backoff: 2, MaxCooldown: clock.Duration(5 * time.Minute),
+	Probes: 3, Lease: clock.Duration(30 * time.Second),
 }
 
 // Over is s where it says something, and other where it does not.
@@ -58,16 +60,16 @@ func fill[T comparable](to *T, otherwise T) {
 const (
 	MaxProbes = 1000
 	maxCount  = 1_000_000_000
-	maxTime   = Duration(366 * 24 * time.Hour)
+	maxTime   = clock.Duration(366 * 24 * time.Hour)
 )
 
 // Check says what is wrong with settings that have no defaults left.
 func (s Settings) Check() error {
 	for _, d := range []struct {
 		name  string
-		value Duration
+		value clock.Duration
 	}{{"window", s.Window}, {"cooldown", s.Cooldown}, {"max_cooldown", s.MaxCooldown}, {"lease", s.Lease}} {
-		if d.value < Duration(time.Millisecond) || d.value > maxTime {
+		if d.value < clock.Duration(time.Millisecond) || d.value > maxTime {
 			return fmt.Errorf("%s: %v is not between 1ms and %v", d.name, time.Duration(d.value), time.Duration(maxTime))
 		}
 	}
@@ -101,19 +103,3 @@ func (s Settings) cooldown(trip int64, chance float64) int64 {
 
 // longest is more than any cooldown.
 func (s Settings) longest() int64 { return int64(float64(s.MaxCooldown) * (1 + s.Jitter)) }
-
-// Duration is written as 10s, 1m30s or 24h.
-type Duration time.Duration
-
-// MarshalText writes it.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// UnmarshalText reads it.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%.64q is no duration; write 10s, 1m30s or 24h", text)
-	}
-	*d = Duration(v)
-	return nil
-}

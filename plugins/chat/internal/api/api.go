@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
+	"github.com/theseusd/theseus/sdk/web"
 )
 
 const (
@@ -93,7 +94,7 @@ func (a API) answer(w http.ResponseWriter, r *http.Request, do func(context.Cont
 		refuse(w, err)
 		return
 	}
-	reply(w, http.StatusOK, map[string]any{"result": result})
+	web.Reply(w, http.StatusOK, map[string]any{"result": result})
 }
 
 // refuse tells what is wrong. What is the service's own fault has a status by which its meter counts it.
@@ -109,13 +110,7 @@ func refuse(w http.ResponseWriter, err error) {
 	default:
 		f = &failure{100, err.Error(), http.StatusInternalServerError}
 	}
-	reply(w, f.status, map[string]any{"error": f})
-}
-
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the caller may be gone
+	web.Reply(w, f.status, map[string]any{"error": f})
 }
 
 func (a API) publish(ctx context.Context, q request) (any, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 // Policy is one [[policy]] of a file, and a row of the table of those that were set by hand.
@@ -16,9 +17,9 @@ type Policy struct {
 	Name       string          `toml:"name" json:"name"`
 	Algorithm  limit.Algorithm `toml:"algorithm" json:"algorithm"`
 	Limit      int64           `toml:"limit" json:"limit"`
-	Per        Duration        `toml:"per" json:"per,omitempty"`
+	Per        clock.Duration  `toml:"per" json:"per,omitempty"`
 	Burst      int64           `toml:"burst" json:"burst,omitempty"`
-	Lease      Duration        `toml:"lease" json:"lease,omitempty"`
+	Lease      clock.Duration  `toml:"lease" json:"lease,omitempty"`
 	DryRun     bool            `toml:"dry_run" json:"dry_run,omitempty"`       // counts and tells, but blocks nobody
 	Domain     string          `toml:"domain" json:"domain,omitempty"`         // of Envoy's requests
 	Descriptor []string        `toml:"descriptor" json:"descriptor,omitempty"` // of Envoy's requests: "key" or "key=value", in order
@@ -60,20 +61,4 @@ func (p Policy) Check() error {
 	return limit.Policy{
 		Algorithm: p.Algorithm, Limit: p.Limit, Per: time.Duration(p.Per), Burst: p.Burst, Lease: time.Duration(p.Lease),
 	}.Check()
-}
-
-// Duration is written as 10s, 1m30s or 24h.
-type Duration time.Duration
-
-// MarshalText writes it.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// UnmarshalText reads it.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%.64q is no duration; write 10s, 1m30s or 24h", text)
-	}
-	*d = Duration(v)
-	return nil
 }
