@@ -147,8 +147,11 @@ func (v Verb) answers(w http.ResponseWriter, r *http.Request, in control.Asked) 
 	_, _ = w.Write([]byte(text))
 }
 
-// stream answers line by line. An error before the first line is one of the request.
+// stream answers line by line, also while the input comes: else net/http takes what is left of that before it answers. An
+// error before the first line is one of the request.
 func (v Verb) stream(w http.ResponseWriter, r *http.Request, in control.Asked) {
+	answer := http.NewResponseController(w)
+	_ = answer.EnableFullDuplex() // HTTP/2 does so anyway
 	words, flags, err := v.parse(in.Args)
 	if err != nil {
 		v.writeError(w, err)
@@ -165,7 +168,7 @@ func (v Verb) stream(w http.ResponseWriter, r *http.Request, in control.Asked) {
 		if err := out.Encode(s); err != nil {
 			return err
 		}
-		return http.NewResponseController(w).Flush()
+		return answer.Flush()
 	}
 	for _, f := range v.Flags {
 		c.files[f.Name] = f.Writes

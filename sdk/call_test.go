@@ -2,14 +2,17 @@ package sdk
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
 )
@@ -65,6 +68,44 @@ func TestAVerbAnswersBitByBit(t *testing.T) {
 		all = append(all, fmt.Sprintf("%s%s%s%s", s.Out, s.Progress, s.Flag, s.File))
 	})
 	if got := strings.Join(all, "|"); err != nil || got != "first [x]\n|half|workers 3 true\n|report<html>|" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// What a verb had not read yet when it first printed was thrown away, and a slow caller held up both.
+func TestAVerbAnswersWhileItsInputComes(t *testing.T) {
+	client := talker(t, Verb{Name: "load", Do: func(_ context.Context, c *Call) error {
+		for in := json.NewDecoder(c.Input); ; {
+			var n int
+			if err := in.Decode(&n); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			c.Printf("%d", n)
+		}
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	in, feed := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = feed.CloseWithError(ctx.Err()) })
+	rest, got := []string{"1", "2", "3"}, ""
+	more := func() { // blocks until it is sent
+		if len(rest) == 0 {
+			_ = feed.Close()
+			return
+		}
+		next := rest[0]
+		rest = rest[1:]
+		_, _ = io.WriteString(feed, next+"\n")
+	}
+	go more()
+	err := client.Do(ctx, "load", control.Asked{Input: in}, func(s control.Said) {
+		if got += s.Out; s.Out != "" {
+			more()
+		}
+	})
+	if err != nil || got != "123" {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
