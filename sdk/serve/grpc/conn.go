@@ -2,10 +2,10 @@ package grpc
 
 import (
 	"errors"
+	"net"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
-	"google.golang.org/grpc/status"
 
 	"github.com/theseusd/theseus/sdk/serve"
 )
@@ -20,6 +20,7 @@ type link interface {
 	Session() []byte
 	SetSession(b []byte) error
 	Meter() *serve.Meter
+	RemoteAddr() net.Addr
 }
 
 var _ link = (*serve.Conn)(nil)
@@ -94,6 +95,7 @@ func (c *conn) recall() error {
 // replay gives the table what it had read in the version before.
 func (c *conn) replay() error {
 	for _, block := range c.Blocks {
+		c.replayed += len(block) + 1
 		if _, err := c.table.Write(block); err != nil {
 			return err
 		}
@@ -235,8 +237,8 @@ func (c *conn) join(f frame, n int) (frame, int, error) {
 	if err != nil {
 		return f, 0, err
 	}
-	whole := payload
-	for !f.has(flagEndHeaders) {
+	whole := payload[:len(payload):len(payload)]
+	for pieces := 1; !f.has(flagEndHeaders); pieces++ {
 		g, m, err := frameAt(c.buf[c.pos+n:])
 		if m == 0 || err != nil {
 			return f, 0, err
@@ -244,7 +246,7 @@ func (c *conn) join(f frame, n int) (frame, int, error) {
 		if g.kind != kindContinuation || g.id != f.id {
 			return f, 0, broken{errProtocol, "a header without its end"}
 		}
-		if whole = append(whole[:len(whole):len(whole)], g.payload...); len(whole) > maxHeaders {
+		if whole = append(whole, g.payload...); len(whole) > maxHeaders || pieces == maxPieces {
 			return f, 0, broken{errCalm, "too many headers"}
 		}
 		f.flags |= g.flags & flagEndHeaders
@@ -310,7 +312,8 @@ func (c *conn) settings(f frame) error {
 		}
 	}
 	c.out = addFrame(c.out, kindSettings, flagAck, 0)
-	return c.send()
+	c.send()
+	return nil
 }
 
 // header begins a call, or ends one whose client sends trailers.
@@ -335,16 +338,19 @@ func (c *conn) header(f frame) error {
 		return broken{errProtocol, "a call with a number that was there already"}
 	}
 	c.Last = f.id
+	s := &stream{ID: f.id, Path: c.head.path, Timeout: c.head.timeout, Rest: c.head.rest, Window: c.Initial}
 	switch {
+	case c.head.size > maxHeaders:
+		c.out = addFailure(c.out, f.id, tooManyHeaders)
+		return nil
 	case !c.head.isCall():
 		c.out = addBlock(c.out, f.id, flagEndStream, notGRPC)
 		return nil
-	case len(c.Streams) >= MaxStreams:
+	case len(c.Streams) >= MaxStreams || c.buffered+s.size() > maxBuffered:
 		c.out = addNumber(c.out, kindReset, f.id, errRefused)
 		return nil
 	}
-	s := &stream{ID: f.id, Path: c.head.path, Timeout: c.head.timeout, Rest: c.head.rest, Window: c.Initial}
-	c.Streams[f.id] = s
+	c.add(s)
 	return c.ended(s, f)
 }
 
@@ -378,24 +384,22 @@ func (c *conn) ended(s *stream, f frame) error {
 	if !f.has(flagEndStream) || s.Done {
 		return nil
 	}
-	reply, st := c.s.answer(call{headers{path: s.Path, timeout: s.Timeout, rest: s.Rest}, s.Body})
-	c.count(st)
-	c.buffered -= len(s.Body)
-	if st != nil {
-		s.Body = nil
-		c.out = addFailure(c.out, s.ID, st)
+	a := c.s.answer(c.link.RemoteAddr(), headers{path: s.Path, timeout: s.Timeout, rest: s.Rest}, s.Body)
+	c.count(a)
+	if a.status != nil {
+		c.out = a.addTo(c.out, s.ID)
 		c.forget(s.ID)
 		return nil
 	}
-	s.Body, s.Done, s.Reply = nil, true, reply
-	c.out = addBlock(c.out, s.ID, 0, okHeaders)
-	c.waiting = append(c.waiting, s.ID)
-	return c.send()
+	c.out = addBlock(c.out, s.ID, 0, a.headers())
+	c.answered(s, a)
+	c.send()
+	return nil
 }
 
-func (c *conn) count(st *status.Status) {
+func (c *conn) count(a *answer) {
 	c.calls++
-	if ours(st) {
+	if a.ours() {
 		c.failed++
 	}
 }

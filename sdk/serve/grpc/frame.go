@@ -3,11 +3,9 @@ package grpc
 import (
 	"encoding/binary"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"golang.org/x/net/http2/hpack"
-	"google.golang.org/grpc/status"
 )
 
 // Kinds and flags of HTTP/2 frames.
@@ -48,7 +46,7 @@ const (
 const (
 	preface      = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 	frameHeader  = 9
-	maxFrame     = 16 << 10 // that is taken here
+	maxFrame     = 16 << 10 // that is taken here, and by every client
 	startWindow  = 65535
 	largestOfAll = 1<<31 - 1
 )
@@ -137,13 +135,6 @@ func addGoAway(b []byte, last uint32, e broken) []byte {
 	return addFrame(b, kindGoAway, 0, 0, append(p, e.what...)...)
 }
 
-// The headers of an answer are the same for all; they are never put into a table.
-var (
-	okHeaders  = block(":status", "200", "content-type", "application/grpc")
-	okTrailers = block("grpc-status", "0")
-	notGRPC    = block(":status", "415")
-)
-
 func block(pairs ...string) []byte {
 	var text strings.Builder
 	e := hpack.NewEncoder(&text)
@@ -153,14 +144,14 @@ func block(pairs ...string) []byte {
 	return []byte(text.String())
 }
 
+// addBlock adds headers, in as many frames as they need.
 func addBlock(b []byte, id uint32, flags byte, block []byte) []byte {
-	return addFrame(b, kindHeaders, flagEndHeaders|flags, id, block...)
-}
-
-// addFailure is an answer that is a status alone.
-func addFailure(b []byte, id uint32, st *status.Status) []byte {
-	return addBlock(b, id, flagEndStream, block(":status", "200", "content-type", "application/grpc",
-		"grpc-status", strconv.Itoa(int(st.Code())), "grpc-message", percent(st.Message())))
+	kind := byte(kindHeaders)
+	for ; len(block) > maxFrame; block = block[maxFrame:] {
+		b = addFrame(b, kind, flags, id, block[:maxFrame]...)
+		kind, flags = kindContinuation, 0
+	}
+	return addFrame(b, kind, flagEndHeaders|flags, id, block...)
 }
 
 // percent writes a message as gRPC wants it, cut to a length that fits into one frame.

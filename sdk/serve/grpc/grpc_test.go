@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -43,10 +45,32 @@ var echo = gogrpc.ServiceDesc{ServiceName: "test.Echo", HandlerType: (*any)(nil)
 			return wrapperspb.String(fmt.Sprint(ok, time.Until(deadline) > 50*time.Second)), nil
 		case "metadata":
 			return wrapperspb.String(strings.Join(md["x-a"], ",")), nil
+		case "bytes":
+			return wrapperspb.String(fmt.Sprintf("%x", md["x-bin"])), nil
+		case "peer":
+			p, _ := peer.FromContext(ctx)
+			method, _ := gogrpc.Method(ctx)
+			return wrapperspb.String(p.Addr.Network() + method), nil
+		case "answer":
+			return &in, dress(ctx)
+		case "details":
+			st, err := status.New(codes.NotFound, "with details").WithDetails(wrapperspb.String("more"))
+			if err = errors.Join(dress(ctx), err); err == nil {
+				err = st.Err()
+			}
+			return nil, err
 		}
 		return &in, nil
 	},
 }}}
+
+// dress gives an answer headers and trailers.
+func dress(ctx context.Context) error {
+	return errors.Join(
+		gogrpc.SetHeader(ctx, metadata.Pairs("x-head", "h", "grpc-status", "3")),
+		gogrpc.SetTrailer(ctx, metadata.Pairs("x-tail-bin", "\x00\xff", "x-tail", strings.Repeat("t", 40_000))),
+	)
+}
 
 // hop is a connection that goes to another version at every so many reads: the handler is ended and begins anew with
 // nothing but what it held and its session.
@@ -196,10 +220,11 @@ func TestBrokenClients(t *testing.T) {
 	cc, addr := startHops(t, 0, false)
 	settings := slices.Clip(addFrame([]byte(preface), kindSettings, 0, 0))
 	header := block(":method", "POST", ":path", "/test.Echo/Say", "content-type", "application/grpc")
-	for name, bytes := range map[string]struct {
+	for name, client := range map[string]struct {
 		sent []byte
 		code http2.ErrCode
 	}{
+		"headers in nothings":   {slices.Concat(addFrame(settings, kindHeaders, 0, 1), bytes.Repeat(addFrame(nil, kindContinuation, 0, 1), 10_000)), errCalm},
 		"HTTP/1.1":              {[]byte("GET / HTTP/1.1\r\n\r\n"), errProtocol},
 		"a huge frame":          {append(settings, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1), errFrameSize},
 		"half a setting":        {addFrame(settings, kindSettings, 0, 0, 1, 2, 3), errFrameSize},
@@ -216,8 +241,8 @@ func TestBrokenClients(t *testing.T) {
 		"a header without end":  {addFrame(addFrame(settings, kindHeaders, 0, 1), kindPing, 0, 0, make([]byte, 8)...), errProtocol},
 		"headers without bound": {addContinuations(addFrame(settings, kindHeaders, 0, 1)), errCalm},
 	} {
-		if code := lastWord(t, addr, bytes.sent); code != bytes.code {
-			t.Errorf("%s: %v, want %v", name, code, bytes.code)
+		if code := lastWord(t, addr, client.sent); code != client.code {
+			t.Errorf("%s: %v, want %v", name, code, client.code)
 		}
 	}
 	if got, err := say(t, cc, "others"); err != nil || got != "others" {

@@ -37,13 +37,27 @@ type stream struct {
 	Body    []byte      `cbor:"6,keyasint,omitempty"`
 	Done    bool        `cbor:"7,keyasint,omitempty"` // it was answered
 	Reply   []byte      `cbor:"8,keyasint,omitempty"` // what is left of the answer
+
+	Trailers []byte `cbor:"9,keyasint,omitempty"` // behind the answer; okTrailers if there are none
 }
 
-var tooLarge = status.Newf(codes.ResourceExhausted, "a message has at most %d bytes", MaxMessage)
+var (
+	tooLarge       = status.Newf(codes.ResourceExhausted, "a message has at most %d bytes", MaxMessage)
+	tooManyHeaders = status.Newf(codes.ResourceExhausted, "the headers of a call have at most %d bytes", maxHeaders)
+)
 
 func newMemory() memory {
 	return memory{Window: startWindow, Initial: startWindow, Frame: maxFrame, Streams: map[uint32]*stream{}}
 }
+
+// unchecked takes texts that are no UTF-8: headers may be such.
+var unchecked = func() cbor.DecMode {
+	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}()
 
 // encode adds the memory to b: its length, and then itself.
 func (m *memory) encode(b []byte) []byte {
@@ -60,7 +74,7 @@ func (m *memory) decode(b []byte) (n int, err error) {
 		return 0, nil
 	}
 	n = 4 + int(be32(b))
-	if err := cbor.Unmarshal(b[4:n], m); err != nil {
+	if err := unchecked.Unmarshal(b[4:n], m); err != nil {
 		return 0, err
 	}
 	if m.Streams == nil {
@@ -68,7 +82,7 @@ func (m *memory) decode(b []byte) (n int, err error) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.Streams)) {
 		s := m.Streams[id]
-		m.buffered += len(s.Body)
+		m.buffered += s.size()
 		if s.Done {
 			m.waiting = append(m.waiting, id)
 		}
@@ -76,12 +90,38 @@ func (m *memory) decode(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// size is what a call counts towards maxBuffered.
+func (s *stream) size() int {
+	n := len(s.Path) + len(s.Timeout) + len(s.Body)
+	for name, list := range s.Rest {
+		for _, value := range list {
+			n += len(name) + len(value) + fieldSize
+		}
+	}
+	return n
+}
+
+func (m *memory) add(s *stream) {
+	m.Streams[s.ID] = s
+	m.buffered += s.size()
+}
+
+// answered keeps of a call its answer alone.
+func (m *memory) answered(s *stream, a *answer) {
+	m.buffered -= s.size()
+	*s = stream{ID: s.ID, Window: s.Window, Done: true, Reply: a.message}
+	if len(a.trailer) > 0 {
+		s.Trailers = a.trailers()
+	}
+	m.waiting = append(m.waiting, s.ID)
+}
+
 func (m *memory) forget(id uint32) {
 	s := m.Streams[id]
 	if s == nil {
 		return
 	}
-	m.buffered -= len(s.Body)
+	m.buffered -= s.size()
 	delete(m.Streams, id)
 	m.waiting = slices.DeleteFunc(m.waiting, func(w uint32) bool { return w == id })
 }
@@ -111,19 +151,19 @@ func (c *conn) window(f frame) error {
 	if *room += n; n == 0 || *room > largestOfAll {
 		return broken{errFlow, "a window that is too large"}
 	}
-	return c.send()
+	c.send()
+	return nil
 }
 
 // send sends answers as far as the windows allow.
-func (c *conn) send() error {
+func (c *conn) send() {
 	for len(c.waiting) > 0 && c.Window > 0 {
 		i := slices.IndexFunc(c.waiting, func(id uint32) bool { return c.Streams[id].Window > 0 })
 		if i < 0 {
-			return nil
+			return
 		}
 		c.sendSome(c.Streams[c.waiting[i]])
 	}
-	return nil
 }
 
 // sendSome sends one frame of an answer, and its end behind the last one.
@@ -134,7 +174,10 @@ func (c *conn) sendSome(s *stream) {
 	c.Window -= int64(n)
 	s.Window -= int64(n)
 	if len(s.Reply) == 0 {
-		c.out = addBlock(c.out, s.ID, flagEndStream, okTrailers)
+		if s.Trailers == nil {
+			s.Trailers = okTrailers
+		}
+		c.out = addBlock(c.out, s.ID, flagEndStream, s.Trailers)
 		c.forget(s.ID)
 	}
 }
