@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -18,14 +20,21 @@ type Client struct {
 	Addr    string        // 127.0.0.1:6380 if empty
 	Timeout time.Duration // of a command; a second if 0
 
-	idle chan *conn
+	once sync.Once
+	kept chan *conn
 }
 
 // maxIdle is how many connections a client keeps that nobody uses.
 const maxIdle = 16
 
 // NewClient makes a client of the cache at an address.
-func NewClient(addr string) *Client { return &Client{Addr: addr, idle: make(chan *conn, maxIdle)} }
+func NewClient(addr string) *Client { return &Client{Addr: addr} }
+
+// idle is the connections that nobody uses.
+func (c *Client) idle() chan *conn {
+	c.once.Do(func() { c.kept = make(chan *conn, maxIdle) })
+	return c.kept
+}
 
 type conn struct {
 	net.Conn
@@ -71,7 +80,7 @@ func (c *Client) Invalidate(ctx context.Context, tags ...string) error {
 func (c *Client) Close() error {
 	for {
 		select {
-		case cn := <-c.idle:
+		case cn := <-c.idle():
 			_ = cn.Close()
 		default:
 			return nil
@@ -87,7 +96,7 @@ func (c *Client) do(ctx context.Context, words ...string) ([]byte, error) {
 		return nil, err
 	}
 	answer, err := c.on(ctx, cn, words)
-	if kept && errors.Is(err, io.EOF) {
+	if kept && errors.Is(err, errEnded) {
 		if cn, err = c.dial(ctx); err != nil {
 			return nil, err
 		}
@@ -96,10 +105,13 @@ func (c *Client) do(ctx context.Context, words ...string) ([]byte, error) {
 	return answer, err
 }
 
+// errEnded says that a connection ended before an answer began.
+var errEnded = errors.New("the connection has ended")
+
 // take is a connection that nobody uses, or a new one.
 func (c *Client) take(ctx context.Context) (cn *conn, kept bool, err error) {
 	select {
-	case cn = <-c.idle:
+	case cn = <-c.idle():
 		return cn, true, nil
 	default:
 		cn, err = c.dial(ctx)
@@ -137,7 +149,7 @@ func (c *Client) on(ctx context.Context, cn *conn, words []string) ([]byte, erro
 		until = end
 	}
 	_ = cn.SetDeadline(until)
-	_, err := cn.Write(command(words))
+	err := cn.ask(words)
 	var answer []byte
 	if err == nil {
 		answer, err = cn.answer()
@@ -147,11 +159,23 @@ func (c *Client) on(ctx context.Context, cn *conn, words []string) ([]byte, erro
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	select {
-	case c.idle <- cn:
+	case c.idle() <- cn:
 	default:
 		_ = cn.Close()
 	}
 	return answer, err
+}
+
+// ask sends a command, and returns when an answer begins.
+func (cn *conn) ask(words []string) error {
+	_, err := cn.Write(command(words))
+	if err == nil {
+		_, err = cn.in.Peek(1)
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errEnded, err)
+	}
+	return err
 }
 
 func command(words []string) []byte {

@@ -1,11 +1,8 @@
 package api
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -123,73 +120,5 @@ func TestErrorsAndPanicsAreNotKept(t *testing.T) {
 	s.broken = errors.New("the cache is down")
 	if v, err := l.GetOrLoad(t.Context(), "k", func(context.Context) ([]byte, error) { return []byte("v"), nil }); string(v) != "v" || err != nil {
 		t.Errorf("without a cache: %q, %v", v, err)
-	}
-}
-
-// The client understands the answers of a server, and survives the end of a connection that it kept.
-func TestClient(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	answers := make(chan string, 10)
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go answer(nc, answers)
-		}
-	}()
-	c := NewClient(ln.Addr().String())
-	defer c.Close()
-	say := func(list ...string) {
-		for _, a := range list {
-			answers <- a
-		}
-	}
-	say("$2\r\nhi\r\n", "$-1\r\n", "+OK\r\n", "-ERR no\r\n", "close", "$0\r\n\r\n", "what\r\n")
-	if v, ok, err := c.Get(t.Context(), "k"); string(v) != "hi" || !ok || err != nil {
-		t.Errorf("got %q, %v, %v", v, ok, err)
-	}
-	if _, ok, err := c.Get(t.Context(), "k"); ok || err != nil {
-		t.Errorf("a key that is not there: %v, %v", ok, err)
-	}
-	if err := c.Set(t.Context(), "k", []byte("v"), time.Second); err != nil {
-		t.Error(err)
-	}
-	var refused Error
-	if err := c.Tag(t.Context(), "k", "t"); !errors.As(err, &refused) || refused != "ERR no" {
-		t.Errorf("got %v", err)
-	}
-	if v, ok, err := c.Get(t.Context(), "k"); len(v) != 0 || !ok || err != nil {
-		t.Errorf("after the end of a connection: %q, %v, %v", v, ok, err)
-	}
-	if err := c.Invalidate(t.Context(), "t"); err == nil || !strings.Contains(err.Error(), "no answer of the cache") {
-		t.Errorf("got %v", err)
-	}
-}
-
-// answer reads commands and gives the answers that were prepared.
-func answer(nc net.Conn, answers chan string) {
-	defer nc.Close()
-	in := bufio.NewReader(nc)
-	for {
-		var words int
-		if _, err := fmt.Fscanf(in, "*%d\r\n", &words); err != nil {
-			return
-		}
-		for range 2 * words {
-			if _, err := in.ReadString('\n'); err != nil {
-				return
-			}
-		}
-		a := <-answers
-		if a == "close" {
-			return
-		}
-		_, _ = nc.Write([]byte(a))
 	}
 }
