@@ -44,6 +44,7 @@ func serveAlone(where string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	fmt.Println(isReady)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
@@ -56,8 +57,8 @@ type peer struct {
 // peers are a redis-server and the cache, each a process of its own.
 func peers(b *testing.B) []peer {
 	b.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
+	redis, addr, ok := redisProcess(b)
+	if !ok {
 		b.Skip("there is no redis-server here (apt install redis-server)")
 	}
 	dir, err := os.MkdirTemp("/var/tmp", "cache-beside")
@@ -65,45 +66,10 @@ func peers(b *testing.B) []peer {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	redis, cache := freeAddr(b), freeAddr(b)
-	_, port, _ := net.SplitHostPort(redis)
-	ours := exec.Command(os.Args[0])
-	ours.Env = append(os.Environ(), serveVariable+"="+cache+" "+dir)
-	return []peer{
-		start(b, "redis", redis, exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)),
-		start(b, "cache", cache, ours),
-	}
-}
-
-func freeAddr(b *testing.B) string {
-	b.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-func start(b *testing.B, name, addr string, cmd *exec.Cmd) peer {
-	b.Helper()
-	in, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = in.Close(); _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for range 500 {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			_ = c.Close()
-			return peer{name, addr, cmd.Process.Pid}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	b.Fatalf("%s does not answer", name)
-	return peer{}
+	ours, own := exec.Command(os.Args[0]), freeAddr(b)
+	ours.Env = append(os.Environ(), serveVariable+"="+own+" "+dir)
+	startProcess(b, ours)
+	return []peer{{"redis", addr, redis.Process.Pid}, {"cache", own, ours.Process.Pid}}
 }
 
 // cpu is the processor time that a process has used.

@@ -31,31 +31,8 @@ func startRedis(t *testing.T) string {
 
 func redisIfAny(t testing.TB) (addr string, ok bool) {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		return "", false
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = ln.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	_ = ln.Close()
-	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for range 200 {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			_ = c.Close()
-			return addr, true
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("redis-server does not answer")
-	return "", false
+	_, addr, ok = redisProcess(t)
+	return addr, ok
 }
 
 // The replies that TestTalk wants are those of Redis.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/sdktest"
+	"github.com/theseusd/theseus/sdk/sdktest/npm"
 )
 
 // A stop cut its clients off without a word, so that all came back in the same instant.
@@ -31,10 +32,7 @@ func TestAStopIsToldToClients(t *testing.T) {
 
 // Official clients take the close as a word to come back, each after a time of its own.
 func TestOfficialClientsComeBackAfterAStop(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it installs a package")
-	}
-	dir := install(t)
+	dir := npm.Install(t, "testdata/conformance")
 	i := startChat(t, sdktest.Options{Config: tokens})
 	cmd := exec.CommandContext(t.Context(), "node", "stop.js", "ws://"+i.Addr("clients")+"/connection/websocket")
 	cmd.Dir, cmd.WaitDelay = dir, time.Second
