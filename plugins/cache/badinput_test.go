@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/theseusd/theseus/sdk/sdktest"
+	"github.com/theseusd/theseus/sdk/sdktest/npm"
 )
 
 // What is no command gets Redis' own answer and the end of the connection, and disturbs nobody.
@@ -82,6 +83,27 @@ func TestASlowReaderCostsLittle(t *testing.T) {
 	}
 }
 
+// A short command that asks for a value again and again made the service collect as much memory as it said.
+func TestAReplyHasABound(t *testing.T) {
+	_, s := within(t, func(c *cache) { c.maxReply = 10_000 })
+	c := dial(t, s.Addr("resp"))
+	v := strings.Repeat("x", 4000)
+	refused := "-" + string(errReply) + " "
+	c.saying(t,
+		[2]string{"SET k " + v, "+OK "}, [2]string{"HSET h f " + v, ":1 "},
+		[2]string{"MGET k k", "*2 $4000 " + v + " $4000 " + v + " "},
+		[2]string{"MGET k k k", refused}, [2]string{"HMGET h f f f", refused}, [2]string{"GET k", "$4000 " + v + " "},
+		[2]string{"HSET h g " + v + " i " + v, ":2 "}, [2]string{"HGETALL h", refused}, [2]string{"HVALS h", refused}, [2]string{"HSCAN h 0", refused},
+		[2]string{"MULTI", "+OK "}, [2]string{"GET k", "+QUEUED "}, [2]string{"HGETALL h", "+QUEUED "}, [2]string{"GET k", "+QUEUED "},
+		[2]string{"GET k", "+QUEUED "}, [2]string{"DBSIZE", "+QUEUED "}, [2]string{"DEL k", "+QUEUED "},
+		[2]string{"EXEC", "*6 $4000 " + v + " " + refused + "$4000 " + v + " " + refused + ":2 :1 "},
+		[2]string{"ECHO " + v + v + v, "$12000 " + v + v + v + " "},
+	)
+	if got, err := c.do(append([]string{"MGET"}, slices.Repeat([]string{"k"}, 100_000)...)...); err != nil || got != "*100000\r\n"+strings.Repeat("$-1\r\n", 100_000) {
+		t.Errorf("keys that are not there: %.100q, %v", got, err)
+	}
+}
+
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -104,26 +126,9 @@ func TestRedisBenchmark(t *testing.T) {
 
 // ioredis is what most programs for Node speak with.
 func TestIORedis(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("SKIPPED, the cache is not tried with ioredis: there is no node here (apt install nodejs npm)")
-	}
-	if testing.Short() {
-		t.Skip("it installs a package")
-	}
-	dir := t.TempDir()
-	install := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "ioredis@5")
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED, the cache is not tried with ioredis: it cannot be installed: %v %s", err, out)
-	}
-	script, err := filepath.Abs("testdata/ioredis.js")
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := npm.Install(t, "testdata/ioredis")
 	_, port, _ := strings.Cut(startCache(t, sdktest.Options{}).Addr("resp"), ":")
-	cmd := exec.CommandContext(t.Context(), node, script, port)
-	cmd.Env = append(cmd.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
-	if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "ok" {
+	if out, err := npm.Run(t, dir, "client.js", port); err != nil || strings.TrimSpace(out) != "ok" {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

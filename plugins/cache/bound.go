@@ -13,14 +13,15 @@ import (
 // least. The values stay in the table. After a start or a switch it is told of the keys that are there beside the
 // clients' commands; until then it may let the namespace be too large. A nil bound is none.
 type bound struct {
+	ss     *spaces
 	s      *space
 	byte   bool
 	worth  *otter.Cache[string, uint32]
 	filled atomic.Bool
 }
 
-func newBound(s *space) (*bound, error) {
-	b := &bound{s: s, byte: s.MaxBytes > 0}
+func newBound(ss *spaces, s *space) (*bound, error) {
+	b := &bound{ss: ss, s: s, byte: s.MaxBytes > 0}
 	limit := max(s.MaxEntries, s.MaxBytes)
 	if limit == 0 {
 		return nil, nil
@@ -37,14 +38,22 @@ func newBound(s *space) (*bound, error) {
 	return b, nil
 }
 
-// deleted removes the value of a key that had to go.
+// deleted removes the value of a key that had to go. It is told in a goroutine of its own, which holds no lock of the bound,
+// and some time after: the key may have been set again, and the namespace may have another bound.
 func (b *bound) deleted(e otter.DeletionEvent[string, uint32]) {
 	if !e.WasEvicted() {
 		return
 	}
-	if gone, err := b.s.rows.Delete(e.Key); gone && err == nil {
-		b.s.stats.evicted.Add(1)
-	}
+	_ = b.ss.locks.alone([]byte(e.Key), func() error {
+		if _, again := b.worth.GetEntryQuietly(e.Key); again || b.ss.of([]byte(e.Key)) != b.s {
+			return nil
+		}
+		gone, err := b.s.rows.Delete(e.Key)
+		if gone && err == nil {
+			b.s.stats.evicted.Add(1)
+		}
+		return err
+	})
 }
 
 func (b *bound) weight(key, row int) uint32 {

@@ -20,11 +20,14 @@ type cache struct {
 	started time.Time
 	clients ids
 	log     *slog.Logger
+
+	maxReply int // bytes
 }
 
 func newCache(log *slog.Logger) *cache {
-	c := &cache{log: log, table: commands, byName: index(commands), started: time.Now()}
+	c := &cache{log: log, table: commands, byName: index(commands), started: time.Now(), maxReply: maxReply}
 	c.locks.seed = maphash.MakeSeed()
+	c.spaces.locks = &c.locks
 	c.clients.first = c.started.UnixMicro()
 	return c
 }
@@ -43,7 +46,7 @@ func (it *item) live(ttl, now int64) {
 	}
 }
 
-// find is the value of a key. Its bytes are the caller's own.
+// find is the value of a key, whose lock the caller holds. Its bytes are the caller's own.
 func (c *cache) find(key []byte) (it item, ok bool, err error) {
 	row, until, ok, err := c.spaces.of(key).rows.LookupUntil(view(key))
 	if err != nil || !ok {
@@ -54,6 +57,16 @@ func (c *cache) find(key []byte) (it item, ok bool, err error) {
 		return it, false, err
 	}
 	return item{e, until}, true, nil
+}
+
+// peek is find for those who do not hold the key's lock. Between its row and its tags the sweep may remove both, so what
+// has tags is looked at once more.
+func (c *cache) peek(key []byte) (item, bool, error) {
+	it, ok, err := c.find(key)
+	if ok && len(it.Tags) > 0 {
+		return c.find(key)
+	}
+	return it, ok, err
 }
 
 // look is find for commands that read: it counts, and a namespace may slide.

@@ -82,14 +82,15 @@ func (c *cache) refuse(cmd *command, q *call) error {
 	return nil
 }
 
-// perform runs a command with the locks of its keys. Nothing is sent while they are held: a client may not read.
+// perform runs a command with the locks of its keys. Nothing is sent while they are held.
 func (c *cache) perform(cmd *command, q *call) error {
 	if cmd.first == 0 {
 		return cmd.run(c, q)
 	}
-	q.conn.Collect(true)
-	defer q.conn.Collect(false)
-	return c.locked(cmd, q)
+	mark := q.conn.Buffered()
+	q.collect(c.maxReply)
+	defer q.send()
+	return q.whole(mark, c.locked(cmd, q))
 }
 
 func (c *cache) locked(cmd *command, q *call) error {

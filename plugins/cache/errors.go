@@ -70,6 +70,7 @@ const (
 	errNoMulti    failure = "ERR EXEC without MULTI"
 	errNoDiscard  failure = "ERR DISCARD without MULTI"
 	errWatching   failure = "ERR WATCH inside MULTI is not allowed"
+	errReply      failure = "ERR the reply is larger than 1 GB"
 	errAborted    failure = "EXECABORT Transaction discarded because of previous errors."
 	errNotInMulti failure = "ERR Command not allowed inside a transaction"
 	errQueue      failure = "ERR the transaction is larger than 64 MB"
@@ -98,7 +99,6 @@ func errListening(command string) failure {
 // Texts about namespaces.
 const (
 	errNamespace failure = "ERR no such namespace"
-	errPositive  failure = "ERR value is not an integer or out of range"
 	errBounds    failure = "ERR a namespace is bounded by entries or by bytes, not by both"
 	errSliding   failure = "ERR a sliding namespace needs a time to live: EX or PX"
 )

@@ -7,10 +7,10 @@ import (
 )
 
 // fields are those of the hash of a key, for a command that reads.
-func (c *cache) fields(key []byte) (entry.Fields, error) {
+func (c *cache) fields(key []byte) (fs entry.Fields, err error) {
 	it, ok, err := c.lookKind(key, entry.Hash)
 	if err != nil || !ok {
-		return nil, err
+		return fs, err
 	}
 	return entry.ParseFields(it.Payload)
 }
@@ -34,7 +34,7 @@ func (c *cache) changeHash(key []byte, f func(fs *entry.Fields) error) error {
 	switch {
 	case err != nil:
 		return err
-	case len(fs) > 0:
+	case fs.Len() > 0:
 		it.Payload = fs.Payload()
 		return c.store(key, it)
 	case ok:
@@ -80,16 +80,12 @@ func (c *cache) hsetnx(q *call) error {
 }
 
 func (c *cache) hdel(q *call) error {
-	n := int64(0)
+	n := 0
 	err := c.changeHash(q.args[1], func(fs *entry.Fields) error {
-		for _, name := range q.args[2:] {
-			if fs.Delete(name) {
-				n++
-			}
-		}
+		n = fs.Delete(q.args[2:]...)
 		return nil
 	})
-	return q.intIf(n, err)
+	return q.intIf(int64(n), err)
 }
 
 func (c *cache) hget(q *call) error {
@@ -119,7 +115,7 @@ func (c *cache) hexists(q *call) error {
 
 func (c *cache) hlen(q *call) error {
 	fs, err := c.fields(q.args[1])
-	return q.intIf(int64(len(fs)), err)
+	return q.intIf(int64(fs.Len()), err)
 }
 
 func (c *cache) hstrlen(q *call) error {
@@ -133,8 +129,8 @@ func (c *cache) hgetall(q *call) error {
 	if err != nil {
 		return err
 	}
-	q.dict(len(fs))
-	for _, f := range fs {
+	q.dict(fs.Len())
+	for _, f := range fs.All {
 		q.bulk(f.Name)
 		q.bulk(f.Value)
 	}
@@ -154,8 +150,8 @@ func (c *cache) each(q *call, part func(entry.Field) []byte) error {
 	if err != nil {
 		return err
 	}
-	q.array(len(fs))
-	for _, f := range fs {
+	q.array(fs.Len())
+	for _, f := range fs.All {
 		q.bulk(part(f))
 	}
 	return nil
@@ -206,8 +202,8 @@ func (c *cache) hscan(q *call) error {
 	if err != nil {
 		return err
 	}
-	fit := fs[:0]
-	for _, f := range fs {
+	fit := fs.All[:0]
+	for _, f := range fs.All {
 		if o.fits(string(f.Name)) {
 			fit = append(fit, f)
 		}

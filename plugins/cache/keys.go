@@ -156,18 +156,19 @@ func (c *cache) flush(q *call) error {
 
 // removeAll deletes the keys that fit, one by one, and counts them; held says that all locks are held.
 func (c *cache) removeAll(held bool, fits func(key string) bool) (n int64, err error) {
-	for _, t := range c.spaces.tables {
-		err = errors.Join(err, t.Range(func(key string, _ []byte) bool {
+	for _, k := range order {
+		var failed error
+		e := c.spaces.tables[k].Range(func(key string, _ []byte) bool {
 			if !fits(key) {
 				return true
 			}
-			gone, e := c.removeOne([]byte(key), held)
-			if gone {
+			var gone bool
+			if gone, failed = c.removeOne([]byte(key), held); gone {
 				n++
 			}
-			err = e
-			return e == nil
-		}))
+			return failed == nil
+		})
+		err = errors.Join(err, e, failed)
 	}
 	return n, err
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // locks make commands atomic. Whoever changes a key has its lock alone, whoever reads it shares it, and a command with
-// many keys has all of their locks at once; so a transaction, or an MSET, is seen whole or not at all. What expires or is
-// evicted goes without a lock.
+// many keys has all of their locks at once; so a transaction, or an MSET, is seen whole or not at all. What expires
+// goes without a lock.
 type locks struct {
 	seed maphash.Seed
 	all  [256]paddedLock
@@ -75,6 +75,25 @@ func (l *locks) alone(key []byte, f func() error) error {
 	p.Lock()
 	defer p.Unlock()
 	return f()
+}
+
+// allAlone runs f while nobody else uses any key; held says that the caller has all locks already.
+func (l *locks) allAlone(held bool, f func() error) error {
+	if !held {
+		var s slots
+		s.addAll()
+		l.hold(s, true)
+		defer l.unhold(s, true)
+	}
+	return f()
+}
+
+// settle returns when all commands have ended that use a key now.
+func (l *locks) settle() {
+	for n := range l.all {
+		l.all[n].take(false)
+		l.all[n].give(false)
+	}
 }
 
 // view is b as a string, without a copy: for a lookup.

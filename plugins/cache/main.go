@@ -27,8 +27,9 @@ var schema = state.Schema[[]byte]{Name: "entry", Version: 2, Steps: []state.AnyS
 
 func main() { sdk.Main(sdk.Service{Name: "cache", Version: version, Setup: setup}) }
 
-func setup(s *sdk.Setup) error {
-	c := newCache(s.Log())
+func setup(s *sdk.Setup) error { return newCache(s.Log()).setup(s) }
+
+func (c *cache) setup(s *sdk.Setup) error {
 	c.spaces.open(s)
 	c.tags = newTags(s)
 	s.Ready(c.spaces.load)

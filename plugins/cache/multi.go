@@ -152,8 +152,8 @@ func (c *cache) exec(q *call) error {
 	if t.spoiled {
 		return errAborted
 	}
-	q.conn.Collect(true)
-	defer q.conn.Collect(false)
+	q.collect(c.maxReply)
+	defer q.send()
 	return c.commit(q, &t)
 }
 
@@ -199,13 +199,15 @@ func (c *cache) unchanged(t *transaction) (bool, error) {
 	return stamp == t.stamp, nil
 }
 
+// runAll answers each command by itself; one whose answer is too much for that of all has run nevertheless.
 func (c *cache) runAll(q *call, all []queued) {
 	q.exec = true
 	defer func() { q.exec = false }()
 	q.array(len(all))
 	for _, each := range all {
 		q.word, q.args = each.cmd.name, each.args
-		if err := each.cmd.run(c, q); err != nil {
+		mark := q.conn.Buffered()
+		if err := q.whole(mark, each.cmd.run(c, q)); err != nil {
 			q.fail(err)
 		}
 	}

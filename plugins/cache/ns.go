@@ -26,7 +26,7 @@ func (c *cache) namespace(q *call) error {
 	}
 	switch sub {
 	case "set":
-		return c.setSpace(q, args)
+		return c.makeSpace(q, args)
 	case "list":
 		q.array(len(c.spaces.every()) - 1)
 		for _, s := range c.spaces.every()[1:] {
@@ -36,7 +36,7 @@ func (c *cache) namespace(q *call) error {
 	case "stats":
 		return c.tellStats(q, args)
 	case "del":
-		gone, err := c.spaces.drop(string(args[0]))
+		gone, err := c.dropSpace(string(args[0]), q.exec)
 		return q.boolIf(gone, err)
 	}
 	s := c.spaces.get(string(args[0]))
@@ -88,8 +88,8 @@ func (c *cache) tellStats(q *call, args [][]byte) error {
 	return nil
 }
 
-// setSpace is CACHE.NS SET NAME [EX s | PX ms] [SLIDING] [DURABLE|VOLATILE|DROP] [MAXENTRIES n | MAXBYTES n].
-func (c *cache) setSpace(q *call, args [][]byte) error {
+// makeSpace is CACHE.NS SET NAME [EX s | PX ms] [SLIDING] [DURABLE|VOLATILE|DROP] [MAXENTRIES n | MAXBYTES n].
+func (c *cache) makeSpace(q *call, args [][]byte) error {
 	cfg, err := parseConfig(args[1:])
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (c *cache) setSpace(q *call, args [][]byte) error {
 	if err := checkName(args[0]); err != nil {
 		return err
 	}
-	return q.okIf(c.spaces.set(string(args[0]), cfg))
+	return q.okIf(c.setSpace(string(args[0]), cfg, q.exec))
 }
 
 func checkName(name []byte) error {
@@ -139,7 +139,7 @@ func (cfg *Config) set(word string, number []byte) error {
 		return err
 	}
 	if n <= 0 || n > 1<<53 {
-		return errPositive
+		return errInteger
 	}
 	switch word {
 	case "EX":

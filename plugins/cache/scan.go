@@ -12,7 +12,7 @@ func (c *cache) keys(q *call) error {
 	var keys []string
 	for _, k := range order {
 		err := c.spaces.tables[k].Range(func(key string, row []byte) bool {
-			if glob.Match(q.args[1], []byte(key)) && c.alive(row) {
+			if glob.Match(q.args[1], []byte(key)) && c.alive(key, row) {
 				keys = append(keys, key)
 			}
 			return true
@@ -26,9 +26,9 @@ func (c *cache) keys(q *call) error {
 }
 
 // alive is false for a row that was invalidated and is not removed yet.
-func (c *cache) alive(row []byte) bool {
+func (c *cache) alive(key string, row []byte) bool {
 	e, err := entry.Parse(row)
-	return err == nil && (len(e.Tags) == 0 || !c.tags.dead(&e))
+	return err == nil && (len(e.Tags) == 0 || c.isKind(key, ""))
 }
 
 // scanOptions are the words after SCAN CURSOR.
@@ -115,7 +115,7 @@ func (c *cache) scan(q *call) error {
 
 // isKind is true for a key that can be found, of the kind that is asked for.
 func (c *cache) isKind(key, kind string) bool {
-	it, ok, err := c.find([]byte(key))
+	it, ok, err := c.peek([]byte(key))
 	return err == nil && ok && (kind == "" || it.Kind.String() == kind)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -35,7 +36,7 @@ func clientOf(conn *resp.Conn) *client {
 		return cl
 	}
 	cl := &client{}
-	cl.call.conn, cl.call.client = conn, cl
+	cl.call.conn, cl.call.client, cl.call.most = conn, cl, math.MaxInt
 	cl.recall(conn.Session())
 	conn.Value = cl
 	return cl

@@ -46,6 +46,7 @@ type space struct {
 
 // spaces is all namespaces. Which there are changes seldom, and every command asks.
 type spaces struct {
+	locks  *locks // of keys
 	tables map[Keep]*state.Table[[]byte]
 	rows   *state.Table[Config]
 	counts *state.Table[Counts]
@@ -112,7 +113,7 @@ func (ss *spaces) make(name string, cfg Config) (*space, error) {
 		return nil, fmt.Errorf("namespace %s: it is kept %q, which this version does not know", name, cfg.Keep)
 	}
 	var err error
-	s.bound, err = newBound(s)
+	s.bound, err = newBound(ss, s)
 	return s, err
 }
 
@@ -134,26 +135,53 @@ func (ss *spaces) get(name string) *space {
 	return (*ss.named.Load())[name]
 }
 
-// set makes or changes a namespace. Keys that are there belong to it at once; where they are kept can be changed only
-// while there are none.
-func (ss *spaces) set(name string, cfg Config) error {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
+// setSpace makes or changes a namespace; held says that all locks are held. Nobody writes meanwhile: a command that has
+// found out where a key is kept would write there after nobody looks there any more.
+func (c *cache) setSpace(name string, cfg Config, held bool) error {
+	if err := c.spaces.canKeep(name, cfg.Keep); err != nil {
+		return err // most who cannot be served disturb nobody
+	}
+	return c.locks.allAlone(held, func() error { return c.spaces.set(name, cfg) })
+}
+
+// dropSpace ends a namespace, and tells whether there was one; held says that all locks are held.
+func (c *cache) dropSpace(name string, held bool) (was bool, err error) {
+	err = c.locks.allAlone(held, func() error {
+		was, err = c.spaces.drop(name)
+		return err
+	})
+	return was, err
+}
+
+// canKeep says why the keys of a namespace cannot be kept so: there are some that are kept otherwise.
+func (ss *spaces) canKeep(name string, keep Keep) error {
 	before := ss.get(name)
 	if before == nil {
 		before = ss.root
 	}
-	if before.Keep != cfg.Keep {
-		mine := &space{name: name, rows: before.rows}
-		if n, _ := mine.count(mine.has); n > 0 {
-			return failure(fmt.Sprintf("ERR namespace '%s' has %d keys that are kept %s; flush it first", name, n, before.Keep))
-		}
+	if before.Keep == keep {
+		return nil
+	}
+	mine := &space{name: name, rows: before.rows}
+	if n, _ := mine.count(mine.has); n > 0 {
+		return failure(fmt.Sprintf("ERR namespace '%s' has %d keys that are kept %s; flush it first", name, n, before.Keep))
+	}
+	return nil
+}
+
+// set makes or changes a namespace. Keys that are there belong to it at once; where they are kept can be changed only
+// while there are none. All locks are held.
+func (ss *spaces) set(name string, cfg Config) error {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if err := ss.canKeep(name, cfg.Keep); err != nil {
+		return err
 	}
 	s, err := ss.make(name, cfg)
 	if err != nil {
 		return err
 	}
-	if before.name == name {
+	if before := ss.get(name); before != nil {
 		s.stats = before.stats
 	}
 	if err := ss.rows.Put(name, cfg); err != nil {
@@ -176,7 +204,7 @@ func (ss *spaces) swap(name string, s *space) {
 	}
 }
 
-// drop ends a namespace that has no keys, or whose keys can be in the one without a name.
+// drop ends a namespace that has no keys, or whose keys can be in the one without a name. All locks are held.
 func (ss *spaces) drop(name string) (bool, error) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -184,8 +212,10 @@ func (ss *spaces) drop(name string) (bool, error) {
 	if s == nil || s == ss.root {
 		return false, nil
 	}
-	if n, _ := s.count(s.has); n > 0 && s.Keep != Volatile {
-		return false, failure(fmt.Sprintf("ERR namespace '%s' has %d keys; flush it first", name, n))
+	if s.Keep != Volatile {
+		if n, _ := s.count(s.has); n > 0 {
+			return false, failure(fmt.Sprintf("ERR namespace '%s' has %d keys; flush it first", name, n))
+		}
 	}
 	_, err := ss.rows.Delete(name)
 	if err == nil {

@@ -136,23 +136,12 @@ func (c *cache) setrange(q *call) error {
 }
 
 func (c *cache) mget(q *call) error {
-	keys := q.args[1:]
-	values := make([][]byte, len(keys))
-	for i, key := range keys {
+	q.array(len(q.args) - 1)
+	for _, key := range q.args[1:] {
 		it, ok, err := c.look(key)
-		if err != nil {
+		if err = q.bulkIf(it.Payload, ok && it.Kind == entry.String, err); err != nil || q.over {
 			return err
 		}
-		if ok && it.Kind == entry.String {
-			values[i] = it.Payload[:len(it.Payload):len(it.Payload)]
-			if values[i] == nil {
-				values[i] = []byte{}
-			}
-		}
-	}
-	q.array(len(values))
-	for _, v := range values {
-		_ = q.bulkIf(v, v != nil, nil)
 	}
 	return nil
 }

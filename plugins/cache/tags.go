@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/theseusd/theseus/plugins/cache/internal/entry"
 	"github.com/theseusd/theseus/sdk"
@@ -15,7 +16,7 @@ import (
 // tag and an earlier number, in this version or the next, and a sweep removes them.
 type tags struct {
 	rows *state.Table[uint64] // tag: number of its last invalidation; under "" is the last number given
-	mu   sync.Mutex           // held while a number is given
+	mu   sync.Mutex           // held while a number is given and written
 	wake chan struct{}
 }
 
@@ -38,8 +39,14 @@ func (t *tags) sweep() {
 	}
 }
 
-// last is the number of the last invalidation.
+// last is the number of the last invalidation. All of them up to it are in the table.
 func (t *tags) last() (uint64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lastGiven()
+}
+
+func (t *tags) lastGiven() (uint64, error) {
 	n, _, err := t.rows.Lookup("")
 	return n, err
 }
@@ -58,7 +65,7 @@ func (t *tags) dead(e *entry.Entry) bool {
 func (t *tags) invalidate(tag string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n, err := t.last()
+	n, err := t.lastGiven()
 	if err == nil {
 		err = t.rows.Put("", n+1)
 	}
@@ -87,36 +94,57 @@ func (t *tags) done(upTo uint64) error {
 	return err
 }
 
-// sweepTags removes invalidated keys while this version serves.
-func (c *cache) sweepTags(ctx context.Context) error {
+// sweepAgain is how soon a sweep that failed is tried again.
+const sweepAgain = time.Second
+
+// run sweeps whenever a tag was invalidated, and again if that failed.
+func (t *tags) run(ctx context.Context, sweep func(context.Context) error) error {
+	again := time.NewTimer(sweepAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-c.tags.wake:
+		case <-t.wake:
+		case <-again.C:
 		}
-		if err := c.sweepInvalid(ctx); err != nil && ctx.Err() == nil {
-			c.log.Warn("invalidated keys are not found any more, but could not all be removed", "error", err)
+		if sweep(ctx) != nil {
+			again.Reset(sweepAgain)
 		}
 	}
 }
 
-// sweepInvalid goes through all keys once, if there is any need.
+// sweepTags removes invalidated keys while this version serves.
+func (c *cache) sweepTags(ctx context.Context) error {
+	return c.tags.run(ctx, func(ctx context.Context) error {
+		err := c.sweepInvalid(ctx)
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn("invalidated keys are not found any more, but could not all be removed", "error", err)
+		}
+		return err
+	})
+}
+
+// sweepInvalid goes through all keys once, if there is any need. A command that has found a value before it was invalidated
+// may still write it under another key, or with the number of then: it is waited for, so that the sweep meets what it wrote.
 func (c *cache) sweepInvalid(ctx context.Context) error {
 	n, err := c.tags.last()
 	if err != nil || c.tags.rows.Len() <= 1 {
 		return err
 	}
-	for _, t := range c.spaces.tables {
-		err = errors.Join(err, t.Range(func(key string, row []byte) bool {
+	c.locks.settle()
+	for _, k := range order {
+		var failed error
+		err := c.spaces.tables[k].Range(func(key string, row []byte) bool {
 			if e, err := entry.Parse(row); err == nil && c.tags.dead(&e) {
-				_ = c.locks.alone([]byte(key), func() error { return c.bury([]byte(key)) })
+				failed = c.locks.alone([]byte(key), func() error { return c.bury([]byte(key)) })
 			}
-			return ctx.Err() == nil
-		}))
-	}
-	if err = errors.Join(err, ctx.Err()); err != nil {
-		return err
+			failed = errors.Join(failed, context.Cause(ctx))
+			return failed == nil
+		})
+		if err = errors.Join(err, failed); err != nil {
+			return err
+		}
 	}
 	return c.tags.done(n)
 }
@@ -152,10 +180,9 @@ func (c *cache) addTags(key []byte, tags [][]byte) (bool, error) {
 		if len(tag) == 0 || len(tag) > maxTag {
 			return false, errTag
 		}
-		it.addTag(string(tag))
-	}
-	if len(it.Tags) > maxTags {
-		return false, errTags
+		if it.addTag(string(tag)); len(it.Tags) > maxTags {
+			return false, errTags
+		}
 	}
 	return true, c.store(key, it)
 }

@@ -125,15 +125,20 @@ func show(key string, it item) (shown, error) {
 		return s, nil
 	}
 	fs, err := entry.ParseFields(it.Payload)
-	s.Hash = make(map[string]string, len(fs))
-	for _, f := range fs {
+	s.Hash = make(map[string]string, fs.Len())
+	for _, f := range fs.All {
 		s.Hash[string(f.Name)] = string(f.Value)
 	}
 	return s, err
 }
 
 func (c *cache) getVerb(_ context.Context, call *sdk.Call) error {
-	it, ok, err := c.look([]byte(call.Args[0]))
+	var it item
+	var ok bool
+	err := c.alone(call.Args[0], func(key []byte) (err error) {
+		it, ok, err = c.look(key)
+		return err
+	})
 	switch {
 	case err != nil:
 		return err
@@ -227,7 +232,11 @@ func (c *cache) incrVerb(_ context.Context, args []string) (string, error) {
 }
 
 func (c *cache) ttlVerb(_ context.Context, call *sdk.Call) error {
-	left, err := c.left([]byte(call.Args[0]))
+	var left int64
+	err := c.alone(call.Args[0], func(key []byte) (err error) {
+		left, err = c.left(key)
+		return err
+	})
 	switch {
 	case err != nil:
 		return err

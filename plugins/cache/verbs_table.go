@@ -30,7 +30,7 @@ func (c *cache) tableVerbs() []sdk.Verb {
 			Examples: "cache load - < cache.jsonl",
 		},
 		{
-			Name: "stats", Short: "Count the keys, and those that expired or had to go", Do: c.statsVerb, Flags: []sdk.Flag{asJSON},
+			Name: "stats", Short: "Count the keys, and those that had to go as there was no room", Do: c.statsVerb, Flags: []sdk.Flag{asJSON},
 			Examples: "cache stats\ncache stats --json",
 		},
 		benchVerb(c),
@@ -45,7 +45,7 @@ func (c *cache) eachKey(ctx context.Context, args []string, f func(key string, i
 			if len(args) > 0 && !glob.Match([]byte(args[0]), []byte(key)) {
 				return true
 			}
-			it, ok, err := c.find([]byte(key))
+			it, ok, err := c.peek([]byte(key))
 			if err == nil && ok {
 				err = f(key, it)
 			}
@@ -98,7 +98,7 @@ func (c *cache) dumpVerb(ctx context.Context, call *sdk.Call) error {
 			return call.JSON(d)
 		}
 		fs, err := entry.ParseFields(it.Payload)
-		for _, f := range fs {
+		for _, f := range fs.All {
 			d.Hash = append(d.Hash, pairText{f.Name, f.Value})
 		}
 		return errors.Join(err, call.JSON(d))
@@ -156,7 +156,7 @@ func texts(list []string) (all [][]byte) {
 func (c *cache) statsVerb(_ context.Context, call *sdk.Call) error {
 	sum := c.spaces.total()
 	if !call.Given("json") {
-		call.Printf("entries=%d evictions=%d\n", c.spaces.entries(), sum.Expired+sum.Evicted)
+		call.Printf("entries=%d evictions=%d\n", c.spaces.entries(), sum.Evicted)
 		return nil
 	}
 	answer := struct {
@@ -203,7 +203,7 @@ func (c *cache) spaceVerb(_ context.Context, call *sdk.Call) error {
 	case s == nil:
 		return errors.New("no such namespace")
 	case is("del"):
-		_, err := c.spaces.drop(name)
+		_, err := c.dropSpace(name, false)
 		return said(call, err)
 	case is("flush"):
 		_, err := c.removeAll(false, func(key string) bool { return c.spaces.of([]byte(key)) == s })
@@ -239,7 +239,7 @@ func (c *cache) spaceSet(call *sdk.Call, name string) error {
 	if err = errors.Join(cfg.check(), checkName([]byte(name))); err != nil {
 		return sdk.Usagef("%v", plainText(err))
 	}
-	return said(call, c.spaces.set(name, cfg))
+	return said(call, c.setSpace(name, cfg, false))
 }
 
 // listed is a namespace for people and programs.

@@ -96,6 +96,13 @@ func (c *Conn) Collect(on bool) {
 	}
 }
 
+// Buffered is how many bytes of replies are collected and not sent.
+func (c *Conn) Buffered() int { return len(c.out) }
+
+// Truncate takes all but the first n bytes of the collected replies back: for a handler that collects, and finds out late
+// that its answer is another one.
+func (c *Conn) Truncate(n int) { c.out = c.out[:min(n, len(c.out))] }
+
 // flush sends the replies; what cannot be sent because of a handover travels.
 func (c *Conn) flush() {
 	if len(c.out) == 0 || c.failed != nil {

@@ -38,6 +38,14 @@ func testHandler(version string) Handler {
 				_ = c.SetSession(args[1])
 			}
 			c.WriteBulk(c.Session())
+		case "SORRY":
+			mark := c.Buffered()
+			c.Collect(true)
+			c.WriteArray(2)
+			c.WriteBulk(bytes.Repeat([]byte("x"), 2*flushSize))
+			c.Truncate(mark)
+			c.WriteError("ERR sorry")
+			c.Collect(false)
 		case "BIG":
 			c.WriteBulk(bytes.Repeat([]byte("x"), 8<<20))
 		default:
@@ -125,6 +133,7 @@ func TestCommands(t *testing.T) {
 		{"empty lines", "\r\n\r\nPING\r\n", "+PONG\r\n"},
 		{"no arguments", "*0\r\n*-1\r\nPING\r\n", "+PONG\r\n"},
 		{"pipelined", "PING\r\n*2\r\n$4\r\nECHO\r\n$0\r\n\r\nPING\r\n", "+PONG\r\n$0\r\n\r\n+PONG\r\n"},
+		{"an answer that is taken back", "PING\r\nSORRY\r\nPING\r\n", "+PONG\r\n-ERR sorry\r\n+PONG\r\n"},
 		{"quit", "*1\r\n$4\r\nQUIT\r\nPING\r\n", "+OK\r\n"},
 		{"no bulk", "*1\r\n:1\r\n", "-ERR Protocol error: expected '$', got ':'\r\n"},
 		{"a negative length", "*1\r\n$-10\r\nabc\r\n", "-ERR Protocol error: invalid bulk length\r\n"},

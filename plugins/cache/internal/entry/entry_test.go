@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -57,43 +59,77 @@ func TestDownAndUp(t *testing.T) {
 	})
 }
 
+// Fields are a map that knows in which order its names came, of any size and however often it is asked.
 func TestFieldsAreAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var fs Fields
+		var order []string
 		model := map[string]string{}
-		for range rapid.IntRange(0, 30).Draw(t, "steps") {
-			name, value := []byte(rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, "name")), anyBytes(t, "value")
-			_, had := model[string(name)]
-			if rapid.Bool().Draw(t, "set") {
-				if fs.Set(name, value) == had {
+		anyName := rapid.Custom(func(t *rapid.T) string { return fmt.Sprint(rapid.IntRange(0, 60).Draw(t, "name")) })
+		for range rapid.IntRange(0, 200).Draw(t, "steps") {
+			name, value := anyName.Draw(t, "field"), anyBytes(t, "value")
+			got, had := fs.Get([]byte(name))
+			if want, ok := model[name]; had != ok || string(got) != want {
+				t.Fatalf("get %q: %q, %v; want %q", name, got, had, want)
+			}
+			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			case 0:
+				other := anyName.Draw(t, "other")
+				before := len(model)
+				delete(model, name)
+				delete(model, other)
+				order = slices.DeleteFunc(order, func(n string) bool { return n == name || n == other })
+				if n := fs.Delete([]byte(name), []byte(other), []byte(name)); n != before-len(model) {
+					t.Fatalf("delete %q and %q: %d, want %d", name, other, n, before-len(model))
+				}
+			case 1:
+				var err error
+				if fs, err = ParseFields(fs.Payload()); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				if fs.Set([]byte(name), value) == had {
 					t.Fatalf("set %q says %v", name, had)
 				}
-				model[string(name)] = string(value)
-			} else {
-				if fs.Delete(name) != had {
-					t.Fatalf("delete %q", name)
+				if !had {
+					order = append(order, name)
 				}
-				delete(model, string(name))
-			}
-			var err error
-			if fs, err = ParseFields(fs.Payload()); err != nil {
-				t.Fatal(err)
+				model[name] = string(value)
 			}
 		}
-		got := map[string]string{}
-		for _, f := range fs {
-			got[string(f.Name)] = string(f.Value)
+		var got []string
+		for _, f := range fs.All {
+			got = append(got, string(f.Name))
 		}
-		if fmt.Sprint(got) != fmt.Sprint(model) || len(fs) != len(model) {
-			t.Fatalf("got %v, want %v", got, model)
+		if !slices.Equal(got, order) || fs.Len() != len(model) {
+			t.Fatalf("got %v, want %v", got, order)
 		}
 	})
+}
+
+// A hash of half a million fields took minutes to be set, read or deleted, as each name was compared with each.
+func TestManyFieldsAtOnce(t *testing.T) {
+	const n = 500_000
+	var fs Fields
+	names := make([][]byte, n)
+	began := time.Now()
+	for i := range names {
+		names[i] = fmt.Append(nil, i)
+		fs.Set(names[i], names[i])
+	}
+	for _, name := range names {
+		fs.Get(name)
+	}
+	fs, err := ParseFields(fs.Payload())
+	if err != nil || fs.Delete(names...) != n || time.Since(began) > 20*time.Second {
+		t.Errorf("after %v: %d are left, %v", time.Since(began), fs.Len(), err)
+	}
 }
 
 // No bytes make the reader panic, and what it takes it writes again.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{0})
-	f.Add((&Entry{Kind: Hash, TTL: 5, Tags: []string{"a"}, Payload: Fields{{[]byte("f"), []byte("v")}}.Payload()}).Append(nil))
+	f.Add((&Entry{Kind: Hash, TTL: 5, Tags: []string{"a"}, Payload: (&Fields{All: []Field{{[]byte("f"), []byte("v")}}}).Payload()}).Append(nil))
 	f.Add([]byte{9, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := Parse(b)
