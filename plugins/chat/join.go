@@ -49,6 +49,8 @@ func (t *terminal) Out(_ string, why room.Exit) { t.leave(outFor[why]) }
 var outFor = map[room.Exit]error{
 	room.Lagged:  errors.New("this terminal does not keep up with what is said: join again"),
 	room.Removed: errors.New("it was removed"),
+	room.Kicked:  errors.New("you were kicked"),
+	room.Banned:  room.ErrBanned,
 }
 
 // join prints what is said until the caller has enough, or the version ends.

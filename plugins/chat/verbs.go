@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
 )
 
@@ -16,12 +17,15 @@ var (
 	lastFlag  = sdk.Flag{Name: "last", Arg: "N", Short: "only so many of the newest; 100 if it is not there"}
 	sinceFlag = sdk.Flag{Name: "since", Arg: "OFFSET|DURATION", Short: "only those after a message, 120, or of the last time, 10m"}
 	idFlag    = sdk.Flag{Name: "id", Arg: "ID", Short: "of the message: sent again within five minutes it is not said twice"}
+	forFlag   = sdk.Flag{Name: "for", Arg: "DURATION", Short: "and no longer, such as 10m; until it is lifted if it is not there"}
+	whyFlag   = sdk.Flag{Name: "reason", Arg: "TEXT", Short: "what bans shows"}
 	toFlag    = sdk.Flag{Name: "to", Arg: "FILE", Short: "write it there", Writes: true}
 )
 
 func (c *chat) verbs() []sdk.Verb {
 	plain := []sdk.Flag{jsonFlag}
 	said := []sdk.Flag{asFlag, jsonFlag}
+	rule := []sdk.Flag{forFlag, whyFlag, jsonFlag}
 	return []sdk.Verb{
 		{Name: "create", Args: "room NAME", Short: "Create a room, or start one again that is down", Flags: plain, Do: c.create},
 		{Name: "remove", Args: "room NAME", Short: "End a room and forget its history", Flags: plain, Do: c.remove},
@@ -36,6 +40,13 @@ func (c *chat) verbs() []sdk.Verb {
 			Name: "history", Args: "ROOM", Short: "Print the messages of a room, the newest last", Do: c.history,
 			Flags: append(plain, sinceFlag, lastFlag),
 		},
+		{Name: "kick", Args: "ROOM USER", Short: "Have a user leave a room", Flags: plain, Do: c.kick},
+		{Name: "ban", Args: "ROOM USER", Short: "Have a user leave a room and keep out of it", Flags: rule, Do: c.sanction(room.Ban)},
+		{Name: "unban", Args: "ROOM USER", Short: "Let a user in again", Flags: plain, Do: c.lift(room.Ban)},
+		{Name: "mute", Args: "ROOM USER", Short: "Let a user say nothing in a room", Flags: rule, Do: c.sanction(room.Mute)},
+		{Name: "unmute", Args: "ROOM USER", Short: "Let a user speak again", Flags: plain, Do: c.lift(room.Mute)},
+		{Name: "bans", Args: "ROOM", Short: "List who is banned or muted in a room", Flags: plain, Do: c.sanctions},
+		{Name: "slow", Args: "ROOM DURATION", Short: "Let each user say one thing in that time; 0 ends it", Flags: plain, Do: c.slow},
 		{Name: "export", Args: "ROOM", Short: "Print or write all messages of a room, a line of JSON each", Flags: []sdk.Flag{toFlag}, Do: c.export},
 		{Name: "stats", Short: "Count rooms, members and crashes", Flags: plain, Do: c.stats},
 	}

@@ -101,10 +101,15 @@ func (a API) answer(w http.ResponseWriter, r *http.Request, do func(context.Cont
 func refuse(w http.ResponseWriter, err error) {
 	f := new(failure)
 	var down *room.DownError
+	var pace *room.PaceError
 	switch {
 	case errors.As(err, &f):
 	case errors.Is(err, room.ErrNoRoom):
 		f = errUnknown
+	case errors.Is(err, room.ErrBanned), errors.Is(err, room.ErrMuted):
+		f = &failure{103, err.Error(), http.StatusOK}
+	case errors.As(err, &pace):
+		f = &failure{111, err.Error(), http.StatusOK}
 	case errors.As(err, &down):
 		f = &failure{108, err.Error(), http.StatusOK}
 	default:

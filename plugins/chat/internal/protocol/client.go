@@ -24,7 +24,7 @@ type session struct {
 	Info    []byte                  `json:"info,omitempty"`
 	Expires time.Time               `json:"expires,omitzero"`
 	Rooms   map[string]subscription `json:"rooms,omitempty"`
-	Over    map[string]uint32       `json:"over,omitempty"` // subscriptions that have ended, with the codes that it is to be told
+	Over    map[string]room.Exit    `json:"over,omitempty"` // subscriptions that have ended, of which it is to be told
 }
 
 // subscription is a room that a client is in.
@@ -142,15 +142,15 @@ func (c *client) Hear(e *room.Event) bool {
 	return !c.s.o.Skip
 }
 
-// Out notes that a subscription is over: nothing is said of the room any more. The rest is for settle.
+// Out notes that a subscription is over: nothing is said of the room any more.
 func (c *client) Out(name string, why room.Exit) {
 	c.mu.Lock()
 	_, in := c.Rooms[name]
 	if in {
 		if c.Over == nil {
-			c.Over = map[string]uint32{}
+			c.Over = map[string]room.Exit{}
 		}
-		c.Over[name] = overFor[why]
+		c.Over[name] = why
 	}
 	c.mu.Unlock()
 	if !in {
@@ -159,7 +159,9 @@ func (c *client) Out(name string, why room.Exit) {
 	c.keep()
 	if why == room.Lagged {
 		c.s.countLagged()
+		return // it takes nothing now
 	}
+	c.trySettle()
 }
 
 func (c *client) wants(e *room.Event) bool {
@@ -192,7 +194,12 @@ func (c *client) tend(now time.Time) {
 	case ping:
 		c.say(&protocol.Reply{})
 	}
-	if c.turn.TryLock() { // else what it has said is being done, and that settles too
+	c.trySettle()
+}
+
+// trySettle settles unless what the client has said is being done: then somebody will soon.
+func (c *client) trySettle() {
+	if c.turn.TryLock() {
 		defer c.turn.Unlock()
 		c.settle()
 	}
@@ -204,10 +211,9 @@ func (c *client) settle() {
 	c.mu.Lock()
 	over := maps.Clone(c.Over)
 	c.mu.Unlock()
-	for name, code := range over {
-		c.depart(name, true)
-		u := &protocol.Unsubscribe{Code: code, Reason: reasons[code]}
-		b, err := c.Form.frame(&protocol.Reply{Push: &protocol.Push{Channel: name, Unsubscribe: u}})
+	for name, why := range over {
+		c.depart(name, why == room.Lagged)
+		b, err := c.Form.frame(&protocol.Reply{Push: &protocol.Push{Channel: name, Unsubscribe: overs[why]}})
 		if err != nil || c.conn.SendFrame(b) != nil {
 			return
 		}

@@ -42,6 +42,7 @@ var (
 func codeOf(err error) (r refused, failed bool) {
 	var own refused
 	var down *room.DownError
+	var pace *room.PaceError
 	switch {
 	case errors.As(err, &own):
 		return own, own == errInternal
@@ -49,6 +50,10 @@ func codeOf(err error) (r refused, failed bool) {
 		return errUnknown, false
 	case errors.Is(err, room.ErrNotYours):
 		return errPermission, false
+	case errors.Is(err, room.ErrBanned), errors.Is(err, room.ErrMuted):
+		return refused{errPermission.code, err.Error(), false}, false
+	case errors.As(err, &pace):
+		return refused{errTooMany.code, err.Error(), true}, false
 	case errors.Is(err, room.ErrNoEntry):
 		return errBad, false
 	case errors.Is(err, otp.ErrOverloaded):
@@ -79,12 +84,11 @@ var (
 	byeStale   = &farewell{3502, "stale"}
 )
 
-// Codes with which a subscription ends. From 2500 on clients subscribe again by themselves, and are given what they have missed.
-const (
-	overEnded  = 2000
-	overLagged = 2500
-)
-
-var overFor = map[room.Exit]uint32{room.Lagged: overLagged, room.Removed: overEnded}
-
-var reasons = map[uint32]string{overEnded: "server unsubscribe", overLagged: "insufficient state"}
+// overs is what clients are told when a subscription ends. From 2500 on they subscribe again by themselves, and are given what
+// they have missed.
+var overs = map[room.Exit]*protocol.Unsubscribe{
+	room.Lagged:  {Code: 2500, Reason: "insufficient state"},
+	room.Removed: {Code: 2000, Reason: "the room was removed"},
+	room.Kicked:  {Code: 2000, Reason: "kicked"},
+	room.Banned:  {Code: 2000, Reason: "banned"},
+}

@@ -152,7 +152,7 @@ func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, e
 	}
 	c.mu.Lock()
 	c.ID, c.User, c.Info, c.Expires = rand.Text(), p.user, p.info, p.expires
-	c.Rooms, c.pinged = map[string]subscription{}, time.Now()
+	c.pinged = time.Now()
 	c.mu.Unlock()
 	c.keep()
 	c.s.rooms.Add(c)

@@ -115,6 +115,18 @@ func TestAClientThatLagsIsOutBeforeItIsTold(t *testing.T) {
 	}
 }
 
+// A client that was in no room when it was handed over ended the next version with its first subscription.
+func TestAClientWithoutRoomsSubscribesInTheNextVersion(t *testing.T) {
+	s := New(startRooms(t), Options{})
+	c, w := open(t, s, formJSON)
+	s.exit(c, true)
+	next := &wire{session: w.session}
+	s.enter(next).commands([]byte(subscribe))
+	if !strings.Contains(string(next.out), `"subscribe"`) {
+		t.Errorf("got %s", next.out)
+	}
+}
+
 func epoch(t *testing.T, rooms *room.Rooms) string {
 	t.Helper()
 	r, err := rooms.Find("general")

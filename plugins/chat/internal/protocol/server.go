@@ -96,6 +96,9 @@ func (s *Server) enter(c conn) *client {
 		c.Close(ws.CloseError, "the session of another version cannot be read")
 		return nil
 	}
+	if cl.Rooms == nil {
+		cl.Rooms = map[string]subscription{}
+	}
 	s.mu.Lock()
 	s.clients[cl] = struct{}{}
 	s.mu.Unlock()

@@ -22,6 +22,8 @@ type Exit uint8
 const (
 	Lagged  Exit = iota // it has missed something
 	Removed             // the room is no more
+	Kicked              // somebody wanted it so
+	Banned              // the same, and it may not come back
 )
 
 // Who is what others see of a member.
@@ -194,6 +196,17 @@ func (a *Audience) Empty(room string, why Exit) {
 	for _, m := range list {
 		m.Out(room, why)
 	}
+}
+
+// Expel has a user leave a room, and tells how many members that were.
+func (a *Audience) Expel(room, user string, why Exit) (n int) {
+	for _, m := range a.members(room) {
+		if m.Who().User == user {
+			m.Out(room, why)
+			n++
+		}
+	}
+	return n
 }
 
 // forget ends a circle without members.

@@ -27,14 +27,20 @@ var (
 
 // Log is the history of all rooms.
 type Log struct {
-	rooms    *state.Table[Room]
-	messages *state.Table[Message]
-	keep     uint64
+	rooms     *state.Table[Room]
+	messages  *state.Table[Message]
+	sanctions *state.Table[Sanction]
+	keep      uint64
 }
 
 // NewLog keeps the rooms in the service's state log.
 func NewLog(r state.Registrar) *Log {
-	return &Log{state.NewTable(r, "rooms", Schema), state.NewTable(r, "messages", MessageSchema), Keep}
+	return &Log{
+		rooms:     state.NewTable(r, "rooms", Schema),
+		messages:  state.NewTable(r, "messages", MessageSchema),
+		sanctions: state.NewTable(r, "sanctions", SanctionSchema),
+		keep:      Keep,
+	}
 }
 
 var nameOf = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
@@ -213,7 +219,7 @@ func (l *Log) hides(room string) bool { r, ok := l.rooms.Get(room); return ok &&
 // Hidden lists the rooms that are not swept yet.
 func (l *Log) Hidden() ([]string, error) { return l.list(func(r Room) bool { return r.Removed }) }
 
-// Sweep forgets a hidden room with all its messages; nobody may be writing any. One that was cut off goes on where it was:
+// Sweep forgets a hidden room with all its messages and sanctions; nobody may be writing any. One that was cut off goes on where it was:
 // the row goes last, and where the messages end is noted before the first of them goes.
 func (l *Log) Sweep(room string) error {
 	r, ok, err := l.rooms.Lookup(room)
@@ -228,6 +234,9 @@ func (l *Log) Sweep(room string) error {
 		if _, err := l.messages.Delete(key(room, at)); err != nil {
 			return err
 		}
+	}
+	if err := l.pardon(room); err != nil {
+		return err
 	}
 	_, err = l.rooms.Delete(room)
 	return err

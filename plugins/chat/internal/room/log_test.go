@@ -58,23 +58,27 @@ func TestOldMessagesAreDeletedAndTheLastIsFound(t *testing.T) {
 	}
 }
 
-func TestIDsAreRememberedForAWhileAndNotForEver(t *testing.T) {
+func TestWordsAreRememberedForAWhileAndNotForEver(t *testing.T) {
 	at := time.Unix(1e9, 0)
-	s := newSeen(3)
+	s := newSeen(Window, 3)
 	for n := range 4 {
-		s.add(Message{User: "ada", ID: fmt.Sprint(n), At: at.Add(time.Duration(n) * time.Minute)}, uint64(n+1))
+		s.add(fmt.Sprint(n), at.Add(time.Duration(n)*time.Minute), uint64(n+1))
 	}
-	find := func(id string, after time.Duration) bool {
-		_, ok := s.find(Message{User: "ada", ID: id, At: at.Add(after)})
+	find := func(word string, after time.Duration) bool {
+		_, _, ok := s.find(word, at.Add(after))
 		return ok
 	}
 	if find("0", 3*time.Minute) {
-		t.Error("more ids than the limit are remembered")
+		t.Error("more words than the limit are remembered")
 	}
-	if !find("1", 6*time.Minute) || find("1", 6*time.Minute+time.Second) {
-		t.Error("an id is not remembered for five minutes")
+	if !find("1", 6*time.Minute-1) || find("1", 6*time.Minute) {
+		t.Error("a word is not remembered for five minutes")
 	}
-	if find("3", time.Hour) || len(s.offsets) != 0 || s.order != nil {
+	s.add("2", at.Add(6*time.Minute), 9)
+	if offset, _, ok := s.find("2", at.Add(8*time.Minute)); !ok || offset != 9 {
+		t.Error("a word that was used again is forgotten with its first use")
+	}
+	if find("3", time.Hour) || len(s.last) != 0 || s.order != nil {
 		t.Error("something is left after an hour")
 	}
 }

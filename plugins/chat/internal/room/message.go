@@ -23,11 +23,12 @@ var MessageSchema = state.Schema[Message]{Name: "message", Version: 1}
 
 // Room is what is kept of a room besides its messages.
 type Room struct {
-	Epoch   string    `json:"epoch"`
-	Created time.Time `json:"created"`
-	First   uint64    `json:"first"` // messages before it were deleted
-	Last    uint64    `json:"last"`  // there is no fewer; those behind it are found
-	Removed bool      `json:"removed,omitempty"`
+	Epoch   string        `json:"epoch"`
+	Created time.Time     `json:"created"`
+	First   uint64        `json:"first"` // messages before it were deleted
+	Last    uint64        `json:"last"`  // there is no fewer; those behind it are found
+	Removed bool          `json:"removed,omitempty"`
+	Pace    time.Duration `json:"pace,omitempty"` // between two messages of a user
 }
 
 // Schema of the table of rooms.

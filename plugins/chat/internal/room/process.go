@@ -61,8 +61,9 @@ var (
 type process struct {
 	Name string `json:"name"`
 
-	room Room
-	seen *seen
+	room  Room
+	ids   *seen // of messages
+	spoke *seen // users, in slow mode
 }
 
 // behaviour of all rooms.
@@ -80,6 +81,8 @@ func behaviour(l *Log, a *Audience) *otp.Behaviour[process] {
 	otp.OnDefer(b, k.post)
 	otp.OnDefer(b, k.alter)
 	otp.OnCall(b, k.enter)
+	otp.OnCall(b, k.judge)
+	otp.OnCall(b, k.slow)
 	otp.OnCall(b, func(_ *otp.Ctx, _ *process, c Crash) (struct{}, error) { panic(c.Reason) })
 	return b
 }
@@ -95,27 +98,30 @@ func (k *kind) open(p *process) (err error) {
 	if p.room, err = k.log.Find(p.Name); err != nil {
 		return err
 	}
-	p.seen, err = k.recent(p)
+	return k.remember(p)
+}
+
+// remember finds out which ids were used of late, and who has spoken.
+func (k *kind) remember(p *process) error {
+	p.ids, p.spoke = newSeen(Window, Keep), newSeen(p.room.Pace, Keep)
+	if p.room.Last < p.room.First {
+		return nil
+	}
+	var recent []Entry
+	err := k.log.Walk(p.Name, p.room.Last, p.room.First, func(e Entry) bool {
+		e.Data = nil
+		recent = append(recent, e)
+		return now().Sub(e.At) <= max(Window, p.room.Pace)
+	})
+	for _, e := range slices.Backward(recent) {
+		p.note(e)
+	}
 	return err
 }
 
-// recent are the ids that are to be remembered.
-func (k *kind) recent(p *process) (*seen, error) {
-	s := newSeen(Keep)
-	if p.room.Last < p.room.First {
-		return s, nil
-	}
-	var used []Entry
-	err := k.log.Walk(p.Name, p.room.Last, p.room.First, func(e Entry) bool {
-		if e.Data = nil; e.ID != "" {
-			used = append(used, e)
-		}
-		return now().Sub(e.At) <= Window
-	})
-	for _, e := range slices.Backward(used) {
-		s.add(e.Message, e.Offset)
-	}
-	return s, err
+func (p *process) note(e Entry) {
+	p.ids.add(idOf(e.Message), e.At, e.Offset)
+	p.spoke.add(e.User, e.At, e.Offset)
 }
 
 // ended tells the members of a crash.
@@ -133,13 +139,19 @@ func orderly(reason error) bool {
 func (k *kind) post(_ *otp.Ctx, p *process, m Post, from otp.From[Posted]) error {
 	m.Message.At = now()
 	if m.Passing {
+		if err := k.maySpeak(p, m.Message.User); err != nil {
+			return err
+		}
 		from.Answer(Posted{Epoch: p.room.Epoch}, nil)
 		k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{Message: m.Message}})
 		return nil
 	}
-	if offset, ok := p.seen.find(m.Message); ok && m.Message.ID != "" {
+	if offset, _, ok := p.ids.find(idOf(m.Message), m.Message.At); ok {
 		from.Answer(Posted{offset, p.room.Epoch, true}, nil)
 		return nil
+	}
+	if err := k.mayPost(p, m.Message); err != nil {
+		return err
 	}
 	return k.say(p, m.Message, m.Message.Data, from)
 }
@@ -149,7 +161,7 @@ func (k *kind) say(p *process, m Message, told []byte, from otp.From[Posted]) er
 	if err := k.log.Append(p.Name, &p.room, m); err != nil {
 		return err
 	}
-	p.seen.add(m, p.room.Last)
+	p.note(Entry{p.room.Last, m})
 	from.Answer(Posted{p.room.Last, p.room.Epoch, false}, nil)
 	m.Data = told
 	k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{p.room.Last, m}})
@@ -159,6 +171,9 @@ func (k *kind) say(p *process, m Message, told []byte, from otp.From[Posted]) er
 // alter changes a message where it stands, and says so behind the last one: whoever was away learns of it like of any
 // other message. What it says now is told to those who are here, and kept in its own place alone: deleted there it is gone.
 func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) error {
+	if err := k.maySpeak(p, a.User); err != nil && !a.Any {
+		return err
+	}
 	_, err := k.log.Change(p.Name, a.Offset, func(m *Message) error {
 		if m.User != a.User && !a.Any {
 			return ErrNotYours
@@ -196,6 +211,9 @@ func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error)
 	m := k.audience.member(e.Member)
 	if m == nil {
 		return none, ErrNoMember
+	}
+	if err := k.mayBe(p, m.Who().User); err != nil {
+		return none, err
 	}
 	in := Entered{Room: p.Name, Call: e.Call, Epoch: p.room.Epoch, Offset: p.room.Last, Recovering: e.Recover}
 	if e.Recover && e.Epoch == p.room.Epoch && e.Offset <= p.room.Last && e.Offset+1 >= p.room.First {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/otp"
@@ -105,6 +106,18 @@ func (r *Rooms) Alter(ctx context.Context, room string, a Alter) (Posted, error)
 // Enter brings a member into a room.
 func (r *Rooms) Enter(ctx context.Context, room string, e Enter) error {
 	_, err := ask(ctx, r, room, e)
+	return err
+}
+
+// Judge puts a sanction on a user, or lifts it.
+func (r *Rooms) Judge(ctx context.Context, room string, j Judge) error {
+	_, err := ask(ctx, r, room, j)
+	return err
+}
+
+// Slow sets the pace of a room.
+func (r *Rooms) Slow(ctx context.Context, room string, pace time.Duration) error {
+	_, err := ask(ctx, r, room, Slow{Pace: pace})
 	return err
 }
 

@@ -5,19 +5,23 @@ import "time"
 // Window is for how long the id of a message is remembered.
 const Window = 5 * time.Minute
 
-// seen are the ids that were used of late, with the offsets of their messages.
+// seen are words that were used of late, each with the message in which it was used last.
 type seen struct {
-	offsets map[string]uint64
-	order   []used // the oldest first
-	limit   int
+	window time.Duration
+	limit  int // words
+	last   map[string]used
+	order  []used // the oldest first
 }
 
 type used struct {
-	id string
-	at time.Time
+	word   string
+	at     time.Time
+	offset uint64
 }
 
-func newSeen(limit int) *seen { return &seen{offsets: map[string]uint64{}, limit: limit} }
+func newSeen(window time.Duration, limit int) *seen {
+	return &seen{window: window, limit: limit, last: map[string]used{}}
+}
 
 // idOf is the id of a message among all authors; "" if it has none.
 func idOf(m Message) string {
@@ -27,29 +31,30 @@ func idOf(m Message) string {
 	return m.User + "\x00" + m.ID
 }
 
-// find is the offset of the message with this one's id, if there is one.
-func (s *seen) find(m Message) (uint64, bool) {
-	s.forget(m.At)
-	offset, ok := s.offsets[idOf(m)]
-	return offset, ok
+// find is the message in which a word was used, and when, if that is remembered. The empty word never is.
+func (s *seen) find(word string, now time.Time) (offset uint64, at time.Time, ok bool) {
+	s.forget(now)
+	u, ok := s.last[word]
+	return u.offset, u.at, ok
 }
 
-// add remembers a message.
-func (s *seen) add(m Message, offset uint64) {
-	id := idOf(m)
-	if id == "" {
+// add remembers a word.
+func (s *seen) add(word string, at time.Time, offset uint64) {
+	if word == "" || s.window == 0 {
 		return
 	}
-	s.offsets[id] = offset
-	s.order = append(s.order, used{id, m.At})
-	s.forget(m.At)
+	u := used{word, at, offset}
+	s.last[word] = u
+	s.order = append(s.order, u)
+	s.forget(at)
 }
 
 func (s *seen) forget(now time.Time) {
 	n := 0
-	for n < len(s.order) && (len(s.order)-n > s.limit || now.Sub(s.order[n].at) > Window) {
-		delete(s.offsets, s.order[n].id)
-		n++
+	for ; n < len(s.order) && (len(s.order)-n > s.limit || now.Sub(s.order[n].at) >= s.window); n++ {
+		if u := s.order[n]; s.last[u.word] == u {
+			delete(s.last, u.word)
+		}
 	}
 	if s.order = s.order[n:]; len(s.order) == 0 {
 		s.order = nil
