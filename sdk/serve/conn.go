@@ -68,7 +68,7 @@ type gate struct {
 	detached bool   // goes to the peer, or back to the idle set; the socket is not ours to touch
 	handed   bool   // to the peer
 	closed   bool
-	free     bool // from parks: hijacked
+	free     bool // from parks
 
 	filter func([]byte) (skip, n int) // see framer.pass; nil: everything passes
 	into   []byte                     // where the read in progress reads to

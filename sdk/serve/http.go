@@ -130,14 +130,13 @@ const (
 type httpConn struct {
 	gate
 	// Guarded by the gate's lock.
-	cancel context.CancelCauseFunc // of the context of its requests
-	bound  bool                    // to this process: TLS, HTTP/2
-	muxed  bool                    // several requests at once; reads say nothing about what is in hand
-	doing  activity
-	since  time.Time // when the request in hand began
-	framer framer
-	reads  int  // in progress
-	spent  bool // the context was cancelled by a park that came to nothing
+	request      // the one in hand
+	bound   bool // to this process: TLS, HTTP/2
+	muxed   bool // several requests at once; reads say nothing about what is in hand
+	doing   activity
+	framer  framer
+	reads   int  // in progress
+	spent   bool // the context was cancelled by a park that came to nothing
 }
 
 func newHTTPConn(d *door, l *link) *httpConn {
@@ -220,15 +219,10 @@ func (c *httpConn) words() (unread, unsent []byte, ok bool) {
 	return append(c.framer.unread(), c.in...), nil, true
 }
 
-// interrupt ends a request's context: with force always, else if the request has already run for longer than what is
-// left to it now.
+// interrupt ends the context of a request in hand, if it is time.
 func (c *httpConn) interrupt(force bool, budget time.Duration) {
-	if c.owes == nil || c.doing != busy || c.cancel == nil {
-		return
-	}
-	if force || time.Since(c.since) > budget {
+	if c.owes != nil && c.doing == busy && c.told(force, budget) {
 		c.spent = true
-		c.cancel(ErrParking)
 	}
 }
 

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -27,8 +26,11 @@ type Conn struct {
 	held     []byte    // what the handler has read and not used, while it waits
 	out      []byte    // written by the handler, not taken by the client yet
 	reading  bool      // in Read: the handler has to be asked what it holds
-	deadline time.Time // for reads, as the handler set it
+	readBy   time.Time // the deadline for reads, as the handler set it
 	kicked   bool      // a park has spoilt it
+	writeBy  time.Time // that for writes
+	hurried  bool      // a park has spoilt it
+	inHand   *request  // Park waits for it, and the connection does not travel before; nil: none
 	closing  bool      // the handler has returned, or all is said
 	offered  bool      // by Handover
 	pushing  bool      // a goroutine sends what Push left in out
@@ -67,6 +69,9 @@ func (c *Conn) returned() (offered bool, stop *park) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = !c.offered
+	if c.inHand != nil {
+		c.inHand.cancel(nil)
+	}
 	if !c.offered {
 		return false, nil
 	}
@@ -118,9 +123,9 @@ func (c *Conn) beginRead() bool {
 	defer c.mu.Unlock()
 	if c.kicked {
 		c.kicked = false
-		_ = c.nc.SetReadDeadline(c.deadline)
+		_ = c.nc.SetReadDeadline(c.readBy)
 	}
-	c.reading = c.owes == nil && !c.detached
+	c.reading = (c.owes == nil || c.inHand != nil) && !c.detached
 	return c.reading
 }
 
@@ -251,12 +256,26 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 // RemoteAddr is the client's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
 // SetReadDeadline makes reads fail after t, unless the connection is handed over before.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deadline = t
+	c.readBy = t
 	return c.nc.SetReadDeadline(t)
+}
+
+// SetWriteDeadline makes writes fail after t, unless the connection is handed over before. What such a write has not
+// written is not to be completed: end the connection.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeBy = t
+	return c.nc.SetWriteDeadline(t)
 }
 
 // SyscallConn is for socket options and peer credentials.
@@ -269,16 +288,21 @@ func (c *Conn) words() (unread, unsent []byte, ok bool) {
 	return slices.Concat(c.before, c.held, c.in), c.out, true
 }
 
-// interrupt wakes a handler out of a Read and a write that waits for a slow client.
-func (c *Conn) interrupt(bool, time.Duration) {
-	if c.owes == nil || c.nc == nil {
+// interrupt wakes a handler out of a Read and a write that waits for a slow client; one with a request in hand is told.
+func (c *Conn) interrupt(force bool, budget time.Duration) {
+	switch {
+	case c.owes == nil || c.nc == nil:
+		return
+	case c.inHand != nil:
+		c.inHand.told(force, budget)
 		return
 	}
 	if c.reading {
 		c.kicked = true
 		_ = c.nc.SetReadDeadline(past)
 	}
-	if c.writing && !c.closing {
+	if c.writing && c.putsOff() {
+		c.hurried = true
 		_ = c.nc.SetWriteDeadline(past)
 	}
 }
@@ -306,8 +330,8 @@ func (c *Conn) send(p []byte) error {
 		if failed != nil {
 			werr = failed
 		}
-		if c.endSend(p, werr) {
-			return failed
+		if over, err := c.endSend(p, werr); over {
+			return err
 		}
 	}
 	return err
@@ -338,14 +362,15 @@ func (c *Conn) beginSend(p []byte) ([]byte, error) {
 	}
 }
 
-// endSend says whether a send is over: all written, failed, or put off by a park.
-func (c *Conn) endSend(rest []byte, err error) bool {
+// endSend says whether a send is over: all written, failed, or put off by a park. Of a write that is put off no error is left.
+func (c *Conn) endSend(rest []byte, err error) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if errors.Is(err, os.ErrDeadlineExceeded) && !c.closed {
-		_ = c.nc.SetWriteDeadline(time.Time{})
-		if len(rest) > 0 && (c.owes == nil || c.closing) {
-			return false
+	if c.hurried && !c.closed && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.hurried, err = false, nil
+		_ = c.nc.SetWriteDeadline(c.writeBy)
+		if len(rest) > 0 && !c.putsOff() {
+			return false, nil
 		}
 	}
 	if len(rest) > 0 {
@@ -355,13 +380,13 @@ func (c *Conn) endSend(rest []byte, err error) bool {
 	if c.waiting {
 		c.atRest()
 	}
-	return true
+	return true, err
 }
 
 func (c *Conn) stopping() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owes != nil && !c.closing
+	return c.putsOff()
 }
 
 // writeSome writes what the socket takes without waiting, and returns the rest.
@@ -379,9 +404,4 @@ func writeSome(fd int, p []byte) ([]byte, error) {
 		}
 	}
 	return nil, nil
-}
-
-// WithParking makes ctx one for which [Parking] tells when the connection's version is about to hand over.
-func (c *Conn) WithParking(ctx context.Context) context.Context {
-	return context.WithValue(ctx, groupKey{}, c.g)
 }

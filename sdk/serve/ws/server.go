@@ -37,10 +37,16 @@ type Server struct {
 	// Closed is told that a connection is not served here any more: it has ended or, if moved, it was handed over.
 	Closed func(c *Conn, moved bool)
 
-	HTTP       http.Handler // for all other requests; they are answered with 404 if nil
-	Origins    []string     // hosts beside the service's own whose pages may connect; "*" is any
-	Farewell   Farewell     // for clients of a service that stops
-	Protocols  []string     // for Sec-WebSocket-Protocol; the client's first that is here is taken
+	// HTTP is for all other requests; they are answered with 404 if it is nil. A handover waits for those in hand, as for those of
+	// any listener for HTTP, and their contexts end as there. The timeouts are those of http.Server: a client that stops in the
+	// middle of a request, or of its answer, would have each switch called off.
+	HTTP         http.Handler
+	ReadTimeout  time.Duration
+	WriteTimeout time.Duration
+
+	Origins    []string // hosts beside the service's own whose pages may connect; "*" is any
+	Farewell   Farewell // for clients of a service that stops
+	Protocols  []string // for Sec-WebSocket-Protocol; the client's first that is here is taken
 	MaxMessage int
 	MaxQueue   int
 }

@@ -7,14 +7,13 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/theseusd/theseus/sdk/serve"
 )
 
 // plain has net/http answer one request; the connection ends with it. buf is what was read of it.
 func (d *door) plain(sc *serve.Conn, buf []byte) {
-	d.once.Do(func() { d.web = newWeb(d.HTTP) })
+	d.once.Do(func() { d.web = d.newWeb() })
 	nc := &webConn{Conn: sc, rest: buf, over: make(chan struct{})}
 	d.web.conns <- nc
 	<-nc.over
@@ -25,14 +24,19 @@ type web struct{ conns chan net.Conn }
 
 var _ net.Listener = (*web)(nil)
 
-func newWeb(h http.Handler) *web {
-	if h == nil {
-		h = http.NotFoundHandler()
-	}
+func (d *door) newWeb() *web {
 	w := &web{conns: make(chan net.Conn)}
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: HandshakeLimit, MaxHeaderBytes: MaxHeader,
-		ConnContext: func(ctx context.Context, nc net.Conn) context.Context { return nc.(*webConn).WithParking(ctx) },
+		Handler: d.HTTP, ReadHeaderTimeout: HandshakeLimit, MaxHeaderBytes: MaxHeader, ReadTimeout: d.ReadTimeout, WriteTimeout: d.WriteTimeout,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context { return nc.(*webConn).InHand(ctx) },
+		ConnState: func(nc net.Conn, s http.ConnState) {
+			if s == http.StateHijacked {
+				nc.(*webConn).Free()
+			}
+		},
+	}
+	if d.HTTP == nil {
+		srv.Handler = http.NotFoundHandler()
 	}
 	srv.SetKeepAlivesEnabled(false)
 	go func() { _ = srv.Serve(w) }() // it ends with the process
@@ -67,12 +71,6 @@ func (c *webConn) Close() error {
 	c.once.Do(func() { close(c.over) })
 	return nil
 }
-
-// SetDeadline is SetReadDeadline: what a client does not take is waited for by the connection itself.
-func (c *webConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
-
-// SetWriteDeadline does nothing.
-func (c *webConn) SetWriteDeadline(time.Time) error { return nil }
 
 // isNetwork is true for errors of a connection whose client hears nothing any more.
 func isNetwork(err error) bool {
