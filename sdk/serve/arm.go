@@ -27,10 +27,11 @@ func (g *Group) Arm() error {
 	if err := g.claim(); err != nil {
 		return err
 	}
+	early := g.resumeEarly()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dropStrangers()
-	g.serve()
+	g.serve(early)
 	if g.pair != nil && g.pair.isDead() {
 		g.unpairLocked()
 	}
@@ -123,6 +124,7 @@ func wordsOf(c liveConn) spoken {
 	s := spoken{c: b}
 	if b.park != nil {
 		s.unread, s.unsent, s.portable = c.words()
+		b.said = true
 	}
 	return s
 }

@@ -65,6 +65,7 @@ type gate struct {
 	owes     *park  // this park waits for the work in hand
 	waiting  bool   // in a read at a boundary, nothing in hand
 	writing  bool   // what waits to be written is in hand nevertheless
+	said     bool   // the peer has been told the last words, so nothing can be added to them
 	detached bool   // goes to the peer, or back to the idle set; the socket is not ours to touch
 	handed   bool   // to the peer
 	closed   bool
@@ -132,7 +133,7 @@ func (c *gate) stop(p *park) {
 // resume undoes stop.
 func (c *gate) resume() {
 	c.mu.Lock()
-	c.park, c.owes = nil, nil
+	c.park, c.owes, c.said = nil, nil, false
 	fresh := c.self.resumed()
 	var unread, unsent []byte
 	if fresh {
@@ -387,7 +388,9 @@ func (g *Group) rouse() {
 	if g.phase != serving {
 		return
 	}
-	g.resumeEarly()
+	for _, w := range g.wakeEarly() {
+		go func() { w.resume(); w.run() }()
+	}
 	for l := range g.worded {
 		g.idle.remove(l)
 		go g.wake(l).run()

@@ -4,11 +4,16 @@ package serve
 // came from another process waits without a goroutine until its client speaks; one that is Wanted does not.
 //
 // At Arm, Resume is called for each of them before anything is served, so that the handler knows them when the first
-// request of all comes; Push may be used from then on. The handler itself follows, in a goroutine of its own. Resume must
-// be quick, since the clients wait, and must use nothing of the connection but Push, Before, Farewell and Value.
+// request of all comes; Push may be used from then on. The handler itself follows, in a goroutine of its own; if it cannot,
+// because the client has been hung up meanwhile or there are no descriptors left, Lost is called instead. Lost may be nil.
+//
+// Resume must be quick, since the clients wait. It is called without any lock of this package, and may use Push, Before,
+// Farewell, Session, SetSession, Close and Value of this connection and all others; this one has no socket yet. Wanted is
+// called with the group locked and must look at the session alone.
 type Early struct {
 	Wanted func(session []byte) bool
 	Resume func(c *Conn, session []byte)
+	Lost   func(c *Conn)
 }
 
 // sift tells whether an idle link is one that the handler wants. The group's lock is held.
@@ -21,16 +26,38 @@ func (g *Group) sift(l *link) bool {
 	return true
 }
 
-// resumeEarly serves the links that their handlers want. The group's lock is held.
-func (g *Group) resumeEarly() {
-	if g.phase != serving {
-		return
-	}
+// wakeEarly makes the links live that their handlers want. The group's lock is held; resume must follow, without it, and
+// then run.
+func (g *Group) wakeEarly() []*waking {
+	all := make([]*waking, 0, len(g.early))
 	for l := range g.early {
 		g.idle.remove(l)
 		w := g.wake(l)
-		w.quiet = false
-		l.door.early.Resume(w.c.(*Conn), l.session)
-		go w.run()
+		w.quiet, w.early, w.session = false, &l.door.early, l.session
+		all = append(all, w)
+	}
+	return all
+}
+
+// resumeEarly tells the handlers of the links that they want, while nothing is served: neither here any more, nor by the
+// peer. serve must follow.
+func (g *Group) resumeEarly() []*waking {
+	g.mu.Lock()
+	g.phase = parked
+	early := g.wakeEarly()
+	g.mu.Unlock()
+	for _, w := range early {
+		w.resume()
+	}
+	return early
+}
+
+// resume tells the handler of a link that it wants.
+func (w *waking) resume() { w.early.Resume(w.c.(*Conn), w.session) }
+
+// lost tells the handler that a link that it may know will not be served.
+func (w *waking) lost() {
+	if w.early != nil && w.early.Lost != nil {
+		w.early.Lost(w.c.(*Conn))
 	}
 }

@@ -116,10 +116,12 @@ func (g *Group) woken(events []unix.EpollEvent) (all []*waking, more bool) {
 
 // A waking connection is live, so a park waits for it, and gets its net.Conn and its goroutine now.
 type waking struct {
-	g     *Group
-	l     *link
-	c     liveConn
-	quiet bool // it has no words: the socket has something to say
+	g       *Group
+	l       *link
+	c       liveConn
+	quiet   bool   // it has no words: the socket has something to say
+	early   *Early // its handler is told of it first; nil: it is not
+	session []byte // what it is told
 }
 
 // wake makes an idle link live. The group's lock is held; run must follow, without it.
@@ -142,9 +144,11 @@ func (w *waking) run() {
 		w.c.base().end() // while the descriptor is open: it is duplicated for the peer as long as the link is known
 	}
 	_ = f.Close()
-	if err == nil {
-		w.l.door.serve(w.c)
+	if err != nil {
+		w.lost()
+		return
 	}
+	w.l.door.serve(w.c)
 }
 
 // open makes a net.Conn of the descriptor; on failure the connection is hung up.

@@ -110,11 +110,14 @@ func (g *Group) Unpark() error { return g.Arm() }
 
 func (g *Group) unpark() {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	if g.grace != nil {
 		g.grace.Stop()
 		g.grace = nil
 	}
+	g.mu.Unlock()
+	early := g.resumeEarly()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	p := g.park
 	g.park = nil
 	g.reopenParking()
@@ -122,15 +125,18 @@ func (g *Group) unpark() {
 		c.base().resume()
 	}
 	close(p.done)
-	g.serve()
+	g.serve(early)
 }
 
-// serve opens the doors and looks at the idle connections. The group's lock is held.
-func (g *Group) serve() {
+// serve opens the doors and looks at the idle connections, once the handlers have been told of those that they want. The
+// group's lock is held.
+func (g *Group) serve(early []*waking) {
 	g.phase = serving
 	g.armed++
 	g.startCollect()
-	g.resumeEarly()
+	for _, w := range early {
+		go w.run()
+	}
 	g.rouse()
 	for _, d := range g.doors {
 		d.start()

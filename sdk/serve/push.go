@@ -10,14 +10,15 @@ var ErrSlow = errors.New("serve: the client does not take what it is sent")
 
 // Push sends p to a client that has not asked, whole and in the order of the calls, and never waits. What the client has
 // not taken yet travels with the connection. If more than limit bytes would wait, nothing of p is sent, and ErrSlow is
-// returned. Any goroutine may call it, but what is pushed by one that a handover does not wait for may be refused then.
+// returned. Any goroutine may call it, but what is pushed by one that a handover does not wait for may be refused then, with
+// ErrHandover.
 func (c *Conn) Push(p []byte, limit int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.closed || c.closing:
 		return net.ErrClosed
-	case c.detached:
+	case c.detached || c.said:
 		return ErrHandover
 	case len(c.out)+len(p) > limit:
 		return ErrSlow

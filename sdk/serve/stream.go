@@ -236,13 +236,16 @@ func (c *Conn) Session() []byte {
 
 // SetSession keeps what the next version's handler has to know of the connection beyond its bytes, such as the
 // protocol version that was agreed on. At most MaxSession bytes; more is an error. It is meant for small things that
-// rarely change.
+// rarely change. As with Push, a goroutine that a handover does not wait for may be refused then, with ErrHandover.
 func (c *Conn) SetSession(b []byte) error {
 	if len(b) > MaxSession {
 		return errors.New("serve: the session is too large")
 	}
 	c.g.mu.Lock()
 	defer c.g.mu.Unlock()
+	if c.isDecided() {
+		return ErrHandover
+	}
 	c.l.session = bytes.Clone(b)
 	if c.g.pair != nil && c.l.id != 0 {
 		c.g.pair.say(op{kind: kindSession, id: c.l.id, data: c.l.session})
@@ -250,11 +253,28 @@ func (c *Conn) SetSession(b []byte) error {
 	return nil
 }
 
-// LocalAddr is the address that the client connected to.
-func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+// isDecided is true once what travels with the connection can be changed no more.
+func (c *Conn) isDecided() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.said || c.detached
+}
 
-// RemoteAddr is the client's address.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+// LocalAddr is the address that the client connected to; an empty one for a connection that has no socket here, as in
+// Early's functions.
+func (c *Conn) LocalAddr() net.Addr { return c.address(net.Conn.LocalAddr) }
+
+// RemoteAddr is the client's address; an empty one for a connection that has no socket here.
+func (c *Conn) RemoteAddr() net.Addr { return c.address(net.Conn.RemoteAddr) }
+
+func (c *Conn) address(of func(net.Conn) net.Addr) net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.nc == nil {
+		return &net.TCPAddr{}
+	}
+	return of(c.nc)
+}
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.
 func (c *Conn) SetDeadline(t time.Time) error {

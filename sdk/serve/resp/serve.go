@@ -24,7 +24,7 @@ type Server struct {
 	// Resume is told of a connection with Pushing(true) that came from another process, before any command is answered
 	// here: Session, Value and Push may be used. It must be quick.
 	Resume func(c *Conn)
-	// Closed is told that such a connection is not served here any more: it has ended, or was handed over.
+	// Closed is told, once, that such a connection is not served here any more: it has ended, or was handed over.
 	Closed func(c *Conn)
 }
 
@@ -33,10 +33,13 @@ func Serve(h Handler) func(*serve.Conn) { return Server{Handle: h}.serve }
 
 // Stream serves the connections of a listener.
 func (s Server) Stream(g *serve.Group, name string, ln net.Listener) {
-	g.StreamEarly(name, ln, s.serve, serve.Early{Wanted: wantsPushes, Resume: s.early})
+	g.StreamEarly(name, ln, s.serve, serve.Early{Wanted: wantsPushes, Resume: s.early, Lost: s.lost})
 }
 
 func (s Server) early(sc *serve.Conn, session []byte) { sc.Value = s.loop(sc, session) }
+
+// lost is the end of a connection that early has made known and that is not served after all.
+func (s Server) lost(sc *serve.Conn) { s.ended(sc.Value.(*loop)) }
 
 func (s Server) loop(sc *serve.Conn, session []byte) *loop {
 	l := &loop{sc: sc, s: s, c: Conn{c: sc}}
@@ -54,6 +57,11 @@ func (s Server) serve(sc *serve.Conn) {
 	}
 	sc.Value = nil
 	l.run()
+	s.ended(l)
+}
+
+// ended is the end of a connection in this process.
+func (s Server) ended(l *loop) {
 	if l.c.push.on && s.Closed != nil {
 		s.Closed(&l.c)
 	}

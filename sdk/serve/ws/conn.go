@@ -82,26 +82,21 @@ func closeFrame(code int, reason string) []byte {
 	return appendFrame(nil, ws.OpClose, body)
 }
 
+// closeWith has the next version know that the connection ends, tells the client, and ends the wait for its answer. If the client
+// can be told no more, it is hung up, unless the connection has gone to the next version already.
 func (c *Conn) closeWith(frame []byte) {
 	if !c.closing.CompareAndSwap(false, true) {
 		return
 	}
-	c.c.Farewell(nil)                         // this is it
-	go c.closed(c.c.Push(frame, math.MaxInt)) // whatever waits, it is the last one
-}
-
-// closed has the next version know that the connection ends, and ends the wait for the client's answer.
-func (c *Conn) closed(err error) {
-	switch {
-	case errors.Is(err, serve.ErrHandover): // the next version serves it
-	case err != nil:
+	c.c.Farewell(nil) // this is it
+	c.mu.Lock()
+	_ = c.keep()
+	c.mu.Unlock()
+	if c.c.Push(frame, math.MaxInt) != nil { // whatever waits, it is the last one
 		_ = c.c.Close()
-	default:
-		c.mu.Lock()
-		_ = c.keep()
-		c.mu.Unlock()
-		c.hangUpLater()
+		return
 	}
+	c.hangUpLater()
 }
 
 func (c *Conn) hangUpLater() {
@@ -136,8 +131,13 @@ func (c *Conn) SetSession(b []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.session
 	c.session = append([]byte(nil), b...)
-	return c.keep()
+	err := c.keep()
+	if err != nil {
+		c.session = before
+	}
+	return err
 }
 
 // RemoteAddr is the client's address.

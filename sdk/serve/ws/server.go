@@ -31,10 +31,11 @@ type Server struct {
 	Open func(c *Conn)
 	// Message gets a whole message; its bytes are valid until it returns.
 	Message func(c *Conn, text bool, message []byte)
-	// Resume is told of an open connection that came from another process, before anything is read here: Session, Value, Send
-	// and Close may be used. It must be quick.
+	// Resume is told of an open connection that came from another process, before anything is read here. All of Conn may be used,
+	// but its address is not known yet. It must be quick.
 	Resume func(c *Conn)
-	// Closed is told that a connection is not served here any more: it has ended or, if moved, it was handed over.
+	// Closed is told, once, that a connection that Open or Resume was told of is not served here any more: it has ended or, if
+	// moved, it was handed over.
 	Closed func(c *Conn, moved bool)
 
 	// HTTP is for all other requests; they are answered with 404 if it is nil. A handover waits for those in hand, as for those of
@@ -76,7 +77,7 @@ func (r *Refusal) Error() string { return r.Text }
 // Stream serves the connections of a listener.
 func (s Server) Stream(g *serve.Group, name string, ln net.Listener) {
 	d := s.door()
-	g.StreamEarly(name, ln, d.serve, serve.Early{Wanted: isOpen, Resume: d.early})
+	g.StreamEarly(name, ln, d.serve, serve.Early{Wanted: isOpen, Resume: d.early, Lost: d.lost})
 }
 
 func (s Server) door() *door {
@@ -100,6 +101,9 @@ type door struct {
 // early makes a connection known that came from another process and is open.
 func (d *door) early(sc *serve.Conn, session []byte) { sc.Value = d.resume(sc, session) }
 
+// lost is the end of a connection that early has made known and that is not served after all.
+func (d *door) lost(sc *serve.Conn) { d.ended(sc.Value.(*loop), net.ErrClosed) }
+
 func (d *door) resume(sc *serve.Conn, session []byte) *loop {
 	l := &loop{d: d, sc: sc, c: Conn{c: sc, limit: d.MaxQueue}}
 	sc.Farewell(d.farewell)
@@ -115,7 +119,11 @@ func (d *door) serve(sc *serve.Conn) {
 	if l == nil {
 		return
 	}
-	err := l.run()
+	d.ended(l, l.run())
+}
+
+// ended is the end of an open connection in this process, and why.
+func (d *door) ended(l *loop, err error) {
 	l.c.end()
 	if d.Closed != nil {
 		d.Closed(&l.c, errors.Is(err, serve.ErrHandover))

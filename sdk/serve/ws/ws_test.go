@@ -180,6 +180,15 @@ func (c *client) expect(op ws.OpCode, payload string) {
 	}
 }
 
+// frame reads whatever comes next.
+func (c *client) frame() (op ws.OpCode, payload string) {
+	f, err := wstest.ReadFrame(c.r)
+	if err != nil {
+		c.t.Error(err)
+	}
+	return f.Header.OpCode, string(f.Payload)
+}
+
 // expectClose reads a close frame, answers it, and reads the end of the connection.
 func (c *client) expectClose(code int) {
 	c.t.Helper()

@@ -1,0 +1,114 @@
+package ws
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+)
+
+// inTime fails if f hangs.
+func inTime(t *testing.T, f func()) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() { defer close(ended); f() }()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it hangs, and so does the whole group")
+	}
+}
+
+// A service that closed connections in Resume, asked for their sessions, or took a lock there under which it keeps sessions
+// elsewhere, never served.
+func TestResumeMayUseAllConnections(t *testing.T) {
+	there := newWall()
+	var mu sync.Mutex // of the service, for its users
+	users := map[string]*Conn{}
+	there.server.Resume = func(c *Conn) {
+		user := string(c.Session())
+		if older := users[user]; older != nil {
+			older.Close(3002, "elsewhere")
+			if string(older.Session()) != user+" again" {
+				t.Errorf("the session is %q", older.Session())
+			}
+			held := make(chan struct{})
+			go func() {
+				mu.Lock()
+				defer mu.Unlock()
+				close(held)
+				_ = older.SetSession([]byte("nobody"))
+			}()
+			<-held
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		users[user] = c
+		if err := c.SetSession([]byte(user + " again")); err != nil {
+			t.Error(err)
+		}
+		there.enter(c)
+	}
+	w := newTwo(t, newWall().server, there.server)
+	two := []*client{dial(t, w.addr), dial(t, w.addr)}
+	for _, c := range two {
+		c.send(text("session=ada"))
+		c.send(text("session"))
+		c.expect(ws.OpText, "ada")
+	}
+	inTime(t, w.swap)
+	closed, served := make(chan bool, 2), make(chan bool, 2)
+	for _, c := range two {
+		go func() {
+			c.send(text("session"))
+			if op, payload := c.frame(); op == ws.OpClose && payload[2:] == "elsewhere" {
+				closed <- true
+			} else if op == ws.OpText && payload == "ada again" {
+				served <- true
+			} else {
+				t.Errorf("%v %q", op, payload)
+			}
+		}()
+	}
+	inTime(t, func() { <-closed; <-served })
+}
+
+// A client that a version was told of and could not serve was in its rooms for ever.
+func TestAClientThatCannotBeServedIsSaidToHaveLeft(t *testing.T) {
+	there := newWall()
+	var before unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	restore := sync.OnceFunc(func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &before) })
+	t.Cleanup(restore)
+	left := make(chan bool)
+	there.server.Resume = func(c *Conn) {
+		there.enter(c)
+		none := before
+		none.Cur = 3 // no further descriptors: the connection cannot be opened
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+			t.Error(err)
+		}
+	}
+	there.server.Closed = func(c *Conn, moved bool) {
+		restore()
+		there.leave(c, moved)
+		left <- moved
+	}
+	w := newTwo(t, newWall().server, there.server)
+	c := dial(t, w.addr)
+	c.send(text("a"))
+	c.expect(ws.OpText, "a")
+	w.swap()
+	inTime(t, func() {
+		if <-left {
+			t.Error("it is said to have moved")
+		}
+	})
+	there.mu.Lock()
+	defer there.mu.Unlock()
+	if len(there.all) > 0 || there.lost != 1 {
+		t.Errorf("%d are in, %d have left", len(there.all), there.lost)
+	}
+}
