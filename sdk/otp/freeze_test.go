@@ -213,6 +213,46 @@ func TestLeaveUnderAHandlerThatHangs(t *testing.T) {
 	reads(t, n, Name("waits"), "true")
 }
 
+// So does an Init that hangs, which cost all of them.
+func TestLeaveUnderAnInitThatHangs(t *testing.T) {
+	p := newPort(t)
+	hung, end := make(chan struct{}, 2), make(chan struct{})
+	hangs := func(name string) func(b *Behaviour[tally]) {
+		return func(b *Behaviour[tally]) {
+			b.Name, b.Init = name, func(*Ctx, any) (tally, error) { hung <- struct{}{}; <-end; return tally{}, nil }
+		}
+	}
+	well, hung1, hung2 := tallyV1(), tallyV1(hangs("lost")), tallyV1(hangs("unborn"), persisting)
+	o := Options{Behaviours: []AnyBehaviour{well, hung1, hung2}}
+	s := p.launch("1.0.0", o)
+	n := s.Node()
+	_, err := Start(n, well, nil, Named("a"))
+	is(t, err, nil)
+	counts(t, n, Name("a"), 3, 3)
+	started := make(chan error)
+	for name, b := range map[Name]*Behaviour[tally]{"b": hung1, "c": hung2} {
+		go func() {
+			_, err := Start(n, b, nil, Named(name))
+			started <- err
+		}()
+		<-hung
+	}
+	if err := s.Freeze(timeout(50 * time.Millisecond)); err == nil {
+		t.Error("it freezes")
+	}
+	is(t, s.Leave(timeout(50*time.Millisecond)), nil)
+	s.stop()
+	close(end)
+	for range 2 {
+		<-started
+	}
+	n = p.launch("1.0.0", o).Node()
+	counts(t, n, Name("a"), 1, 4)
+	if b, c := WhereIs(n, "b"), WhereIs(n, "c"); b != 0 || c != 0 || n.Stats().Processes != 1 {
+		t.Errorf("b is %s, c %s, there are %d", b, c, n.Stats().Processes)
+	}
+}
+
 // A process that cannot be read is not one that never comes to rest.
 func TestProcessThatCannotBeReadIsNoObstacle(t *testing.T) {
 	v := newVoyage(t)

@@ -186,3 +186,19 @@ func TestStatesGoOnInTheNextVersionAndBack(t *testing.T) {
 		}
 	}
 }
+
+// closing is a caller that comes just as its node is closed.
+type closing struct{ *Node }
+
+func (c closing) caller() *Ctx { c.Close(); return nil }
+
+// A process that was started just then went on without its node.
+func TestStartWhileTheNodeCloses(t *testing.T) {
+	b := tallyV1()
+	v := newPort(t).launch("1.0.0", Options{Behaviours: []AnyBehaviour{b}})
+	_, err := Start(closing{v.Node()}, b, nil, Named("late"))
+	is(t, err, ErrShutdown)
+	if got := v.Node().Stats().Processes; got != 0 {
+		t.Errorf("%d processes live", got)
+	}
+}

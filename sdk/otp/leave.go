@@ -46,7 +46,7 @@ func (n *Node) leaveBehind(all bool) {
 			continue
 		}
 		n.ledger.log.Error("a process is left behind: it does not end what it handles", "process", p.pid, "behaviour", p.kind().name)
-		if !p.kind().persist {
+		if !p.kind().persist || p.flags.Load()&rowed == 0 { // its Init has not ended
 			p.kill()
 		} else if err := p.abandon(); err != nil {
 			n.ledger.log.Error("what a process had beside its state may be stale", "process", p.pid, "error", err)

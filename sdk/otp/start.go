@@ -41,11 +41,31 @@ func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
 	}
 	n := s.node()
 	if n.Err() != nil {
-		return nil, fmt.Errorf("otp: the node is closed: %w", context.Cause(n))
+		return nil, closedBy(n)
 	}
 	if err := n.hosts(k); err != nil {
 		return nil, err
 	}
+	p, err := n.newcomer(s, k, &o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Ctx{p: p}
+	if err = p.begin(c, arg); err == nil {
+		err = c.save()
+	}
+	if err != nil {
+		p.end(err, nil)
+		return nil, err
+	}
+	g := n.gate() // as rest
+	defer g.leave()
+	p.yield()
+	return p, nil
+}
+
+// newcomer is a process before its Init. It is busy and listed, so a freeze waits for it like for any other that runs.
+func (n *Node) newcomer(s Scope, k *kind, o *starting) (*process, error) {
 	g, err := n.enter(s)
 	if err != nil {
 		return nil, err
@@ -57,20 +77,33 @@ func start(s Scope, k *kind, arg any, options []Option) (*process, error) {
 		return nil, err
 	}
 	p.touch()
-	c := &Ctx{p: p}
-	if err = n.reserve(p.pid); err == nil {
-		err = p.begin(c, s, &o, arg)
-	}
-	if err == nil {
-		err = c.save()
-	}
-	if err != nil {
+	if err := p.introduce(s, o); err != nil {
 		p.end(err, nil)
 		return nil, err
 	}
-	p.yield()
 	return p, nil
 }
+
+func (p *process) introduce(s Scope, o *starting) error {
+	n := p.n
+	if n.Err() != nil { // Close may not have seen it
+		return closedBy(n)
+	}
+	if err := n.reserve(p.pid); err != nil {
+		return err
+	}
+	if o.name != "" {
+		if err := n.register(o.name, p); err != nil {
+			return err
+		}
+	}
+	if by := s.caller(); o.link && by != nil {
+		by.p.link(p)
+	}
+	return nil
+}
+
+func closedBy(n *Node) error { return fmt.Errorf("otp: the node is closed: %w", context.Cause(n)) }
 
 // hosts refuses a behaviour that could not go on in another version.
 func (n *Node) hosts(k *kind) error {
@@ -80,7 +113,8 @@ func (n *Node) hosts(k *kind) error {
 	return fmt.Errorf("otp: the behaviour %s is not in Options.Behaviours of the node", k.name)
 }
 
-func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
+// begin is Init.
+func (p *process) begin(c *Ctx, arg any) (err error) {
 	returned := false
 	defer func() {
 		switch v := recover(); {
@@ -90,21 +124,8 @@ func (p *process) begin(c *Ctx, s Scope, o *starting, arg any) (err error) {
 			p.end(ErrGoexit, debug.Stack()) // with the goroutine of whoever starts it
 		}
 	}()
-	err = p.initialize(c, s, o, arg)
-	returned = true
-	return err
-}
-
-func (p *process) initialize(c *Ctx, s Scope, o *starting, arg any) (err error) {
-	if o.name != "" {
-		if err := p.n.register(o.name, p); err != nil {
-			return err
-		}
-	}
-	if by := s.caller(); o.link && by != nil {
-		by.p.link(p)
-	}
 	p.state, err = p.kind().init(c, arg)
+	returned = true
 	return err
 }
 
