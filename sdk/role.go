@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/theseusd/theseus/sdk/fault"
-	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/state"
 	"github.com/theseusd/theseus/sdk/wire"
 )
@@ -200,16 +199,11 @@ func (rt *process) close() {
 	rt.opened = nil
 }
 
-// retire ends the work of the active version. Requests that do not end in time are cut off; the processes are left to the
-// next start all the same.
+// retire ends the work of the active version, and takes nothing back: what does not end in time is cut off. Clients that come
+// meanwhile wait for the next start; so do the processes.
 func (rt *process) retire() {
-	err := rt.quiesce(context.Background(), rt.drain)
-	rt.group.Hangup()
-	if err == nil {
-		return
-	}
-	if !errors.Is(err, serve.ErrBusy) {
-		rt.log.Warn("stopping with work in hand", "error", err)
+	if rt.group.Park(context.Background(), rt.drain) != nil {
+		rt.group.Hangup() // it serves again, which is not to last
 	}
 	if err := rt.within(rt.tasks.stop); err != nil {
 		rt.log.Warn("a background task is cut off", "error", err)
@@ -217,6 +211,7 @@ func (rt *process) retire() {
 	if err := rt.within(rt.procs.leave); err != nil {
 		rt.log.Error("the processes do not go on in the next start, but for those that persist", "error", err)
 	}
+	rt.group.Hangup()
 }
 
 // within gives f a time of its own.

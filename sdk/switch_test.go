@@ -300,6 +300,53 @@ func TestSettleThatNobodyWaitsForPartsNobody(t *testing.T) {
 	}
 }
 
+// A task that ends late had a version that stops serve once more: it took clients in, whom it cut off right after, and began its
+// tasks again.
+func TestVersionThatStopsTakesNobodyIn(t *testing.T) {
+	r := newRig(t)
+	begun, stopping, end := make(chan bool, 8), make(chan bool, 8), make(chan bool)
+	defer close(end)
+	of := r.of
+	r.of = func(version string) Service {
+		s := of(version)
+		setup := s.Setup
+		s.Setup = func(s *Setup) error {
+			s.Go(func(ctx context.Context) error { begun <- true; <-ctx.Done(); return nil })
+			s.Go(func(ctx context.Context) error { <-ctx.Done(); stopping <- true; <-end; return nil })
+			return setup(s)
+		}
+		return s
+	}
+	v1 := r.open("1.0.0")
+	v1.drain = 100 * time.Millisecond
+	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	closed := make(chan bool)
+	go func() { v1.close(); close(closed) }()
+	<-stopping
+	clients := make([]rig, 20)
+	for i := range clients {
+		clients[i] = rig{t: t, ln: r.ln}
+		clients[i].send("/a")
+	}
+	<-closed
+	if len(begun) > 0 {
+		t.Error("a task began again")
+	}
+	v2 := r.open("2.0.0")
+	v2.drain = v1.drain
+	if _, err := v2.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range clients {
+		if got := clients[i].answer(); !strings.HasPrefix(got, "2.0.0 ") {
+			t.Error(got)
+		}
+	}
+}
+
 // With cut a version lets go all the same, and is a standby.
 func TestVersionLetsGoOfConnectionsThatNobodyTakes(t *testing.T) {
 	r := newRig(t)
