@@ -17,7 +17,11 @@ const (
 // to see for itself whether the file is another one. So it does not matter how the file is replaced: written over, renamed
 // into its place, or by a link to another folder.
 func File(ctx context.Context, path string, look func()) {
-	w := &fileWatch{dir: filepath.Dir(path)}
+	(&fileWatch{dir: filepath.Dir(path)}).run(ctx, look)
+}
+
+// run is File. A folder that nothing is heard of any more is watched anew.
+func (w *fileWatch) run(ctx context.Context, look func()) {
 	defer w.close()
 	w.open()
 	look() // what has changed before
@@ -33,11 +37,13 @@ func File(ctx context.Context, path string, look func()) {
 			look()
 		case <-gathered:
 			gathered = nil
+			w.open()
 			look()
 		case _, ok := <-w.events():
 			if !ok {
 				w.close()
-			} else if gathered == nil {
+			}
+			if gathered == nil {
 				gathered = time.After(gather)
 			}
 		}

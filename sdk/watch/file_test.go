@@ -54,3 +54,29 @@ func TestFileIsLookedAtWhenItIsReplaced(t *testing.T) {
 	stop()
 	<-ended
 }
+
+// Whoever watched a file heard nothing for up to half a minute after the kernel had failed to tell.
+func TestFileIsWatchedAnewWhenTheWatchFails(t *testing.T) {
+	dir := t.TempDir()
+	w := &fileWatch{dir: dir}
+	ctx, stop := context.WithTimeout(t.Context(), every/2)
+	defer stop()
+	looks := 0
+	w.run(ctx, func() {
+		switch looks++; looks {
+		case 1:
+			if err := w.folder.watcher.Close(); err != nil { // as if the kernel had
+				t.Error(err)
+			}
+		case 2:
+			if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o644); err != nil {
+				t.Error(err)
+			}
+		case 3:
+			stop()
+		}
+	})
+	if looks != 3 {
+		t.Errorf("it was looked at %d times", looks)
+	}
+}
