@@ -23,6 +23,7 @@ type Call struct {
 
 	flags  map[string]string
 	execs  bool            // the client runs commands
+	goes   bool            // the client calls a verb once more
 	files  map[string]bool // flags that name files, if the client writes any
 	mu     sync.Mutex
 	say    func(control.Said) error
@@ -78,6 +79,16 @@ func (c *Call) Exec(report string, args ...string) error {
 	}
 	c.tell(control.Said{Exec: &control.Exec{Verb: report, Args: args}})
 	return nil
+}
+
+// GoOn has the client call the verb once more with args, once this call is done. It is for a verb that prints for as long as
+// somebody watches, when serve.Parking says that its version is about to hand over: the next call waits for whoever serves
+// then, and args say where it goes on. False says that this client cannot do that.
+func (c *Call) GoOn(args ...string) bool {
+	if c.goes {
+		c.tell(control.Said{GoOn: &control.GoOn{Args: args}})
+	}
+	return c.goes
 }
 
 // tell says something. Nobody may listen any more: then the context of the call ends.
@@ -157,7 +168,7 @@ func (v Verb) stream(w http.ResponseWriter, r *http.Request, in control.Asked) {
 		v.writeError(w, err)
 		return
 	}
-	c := &Call{Args: words, Colour: in.Colour, Input: in.Input, flags: flags, execs: in.Execs, files: map[string]bool{}}
+	c := &Call{Args: words, Colour: in.Colour, Input: in.Input, flags: flags, execs: in.Execs, goes: in.Goes, files: map[string]bool{}}
 	began := false
 	out := json.NewEncoder(w)
 	c.say = func(s control.Said) error {

@@ -72,6 +72,29 @@ func TestAVerbAnswersBitByBit(t *testing.T) {
 	}
 }
 
+// A verb that printed for as long as somebody watched ended with its version.
+func TestAVerbGoesOnInTheNextCall(t *testing.T) {
+	client := talker(t, Verb{Name: "watch", Args: "WHAT", Do: func(_ context.Context, c *Call) error {
+		c.Printf("%v\n", c.GoOn("x", c.Args[0]))
+		return nil
+	}})
+	for _, tt := range []struct {
+		goes bool
+		want string
+	}{{true, "[x y]true"}, {false, "false"}} {
+		var all strings.Builder
+		err := client.Do(t.Context(), "watch", control.Asked{Args: []string{"y"}, Goes: tt.goes}, func(s control.Said) {
+			if s.GoOn != nil {
+				fmt.Fprint(&all, s.GoOn.Args)
+			}
+			all.WriteString(strings.TrimSpace(s.Out))
+		})
+		if err != nil || all.String() != tt.want {
+			t.Errorf("goes on %v: got %q, %v", tt.goes, all.String(), err)
+		}
+	}
+}
+
 // What a verb had not read yet when it first printed was thrown away, and a slow caller held up both.
 func TestAVerbAnswersWhileItsInputComes(t *testing.T) {
 	client := talker(t, Verb{Name: "load", Do: func(_ context.Context, c *Call) error {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
@@ -15,20 +18,44 @@ const heard = 1024
 
 // terminal is a member at a terminal.
 type terminal struct {
+	asked
+	rooms *room.Rooms
+	room  string
 	who   room.Who
+	at    mark
+
 	in    room.Entered
 	heard chan *room.Event
 	out   context.Context // its cause is why it is not in the room any more
 	leave context.CancelCauseFunc
 }
 
-func newTerminal(user string) *terminal {
-	t := &terminal{who: room.Who{Client: "terminal-" + rand.Text()[:8], User: user}, heard: make(chan *room.Event, heard)}
-	t.out, t.leave = context.WithCancelCause(context.Background())
-	return t
+// mark is up to where something was printed.
+type mark struct {
+	epoch  string
+	offset uint64
 }
 
 var _ room.Member = (*terminal)(nil)
+
+// newTerminal is one that joins or, if another version of the chat says so, goes on.
+func newTerminal(rooms *room.Rooms, call *sdk.Call) (*terminal, error) {
+	t := &terminal{asked: asked{call}, rooms: rooms, room: call.Args[0], heard: make(chan *room.Event, heard)}
+	t.who = room.Who{Client: "terminal-" + rand.Text()[:8], User: t.user()}
+	if from, given := t.Flag("on"); given {
+		part := strings.Split(from, "/")
+		if len(part) != 3 {
+			return nil, sdk.Usagef("--on %s: want CLIENT/EPOCH/OFFSET", from)
+		}
+		offset, err := strconv.ParseUint(part[2], 10, 64)
+		if err != nil {
+			return nil, sdk.Usagef("--on %s: %s is no offset", from, part[2])
+		}
+		t.who.Client, t.at = part[0], mark{part[1], offset}
+	}
+	t.out, t.leave = context.WithCancelCause(context.Background())
+	return t, nil
+}
 
 func (t *terminal) Who() room.Who         { return t.who }
 func (t *terminal) Enter(in room.Entered) { t.in = in }
@@ -53,54 +80,48 @@ var outFor = map[room.Exit]error{
 	room.Banned:  room.ErrBanned,
 }
 
-// join prints what is said until the caller has enough, or the version ends.
+// join prints what is said until the caller has enough, in whatever version of the chat.
 func (c *chat) join(ctx context.Context, call *sdk.Call) error {
-	a := asked{call}
-	name := a.Args[0]
-	last, err := a.number("last", 10)
+	t, err := newTerminal(c.rooms, call)
 	if err != nil {
 		return err
 	}
-	t := newTerminal(a.user())
+	last, err := t.number("last", 10)
+	if err != nil {
+		return err
+	}
 	defer t.leave(nil)
 	c.rooms.Add(t)
 	defer c.rooms.Audience.Remove(t)
-	if err := c.rooms.Enter(ctx, name, room.Enter{Member: t.who.Client}); err != nil {
-		return failed(name, err)
+	goesOn := t.at.epoch != ""
+	if err := c.rooms.Enter(ctx, t.room, room.Enter{Member: t.who.Client, Quiet: goesOn}); err != nil {
+		return failed(t.room, err)
 	}
-	defer c.rooms.Leave(name, t, false)
-	if err := c.catchUp(a, name, t.in.Offset, last); err != nil {
-		return err
+	err = t.watch(ctx, last)
+	moves := errors.Is(err, errMoved)
+	c.rooms.Leave(t.room, t, moves)
+	if moves {
+		err = t.goOn()
 	}
-	return t.listen(ctx, a, name)
+	return failed(t.room, err)
 }
 
-// catchUp prints the last messages that were there when the terminal came in.
-func (c *chat) catchUp(a asked, name string, end uint64, last int) error {
-	r, err := c.rooms.Find(name)
-	if err != nil {
-		return failed(name, err)
-	}
-	r.Last = end
-	list, err := c.rooms.Since(name, r, 0, last)
-	if err != nil {
-		return failed(name, err)
-	}
-	for _, e := range list {
-		_ = a.tell(entry{e, e.Data}, "%d %s", e.Offset, said(name, e))
-	}
-	return nil
-}
-
+// errMoved is why a terminal hears no more of this version.
 var errMoved = errors.New("another version of the chat takes over: join again")
 
-func (t *terminal) listen(ctx context.Context, a asked, name string) error {
+func (t *terminal) watch(ctx context.Context, last int) error {
+	if t.at.epoch != "" && t.at.epoch != t.in.Epoch {
+		return outFor[room.Removed]
+	}
+	if err := t.catchUp(last); err != nil {
+		return err
+	}
 	for {
 		select {
 		case e := <-t.heard:
-			t.print(a, name, e)
+			t.print(e)
 		case <-t.out.Done():
-			return failed(name, context.Cause(t.out))
+			return context.Cause(t.out)
 		case <-serve.Parking(ctx):
 			return errMoved
 		case <-ctx.Done():
@@ -109,15 +130,52 @@ func (t *terminal) listen(ctx context.Context, a asked, name string) error {
 	}
 }
 
-func (t *terminal) print(a asked, name string, e *room.Event) {
+// catchUp prints what had been said when the terminal came in: all that it has missed, or the last messages.
+func (t *terminal) catchUp(last int) error {
+	r, err := t.rooms.Find(t.room)
+	if err != nil {
+		return err
+	}
+	if t.at.epoch != "" {
+		last = 0
+	}
+	r.Last = t.in.Offset
+	list, err := t.rooms.Since(t.room, r, t.at.offset, last)
+	if err != nil {
+		return err
+	}
+	t.at = mark{t.in.Epoch, t.in.Offset}
+	for _, e := range list {
+		_ = t.tell(entry{e, e.Data}, "%d %s", e.Offset, said(t.room, e))
+	}
+	return nil
+}
+
+// goOn prints what is left of what was heard here, and has the next version go on behind it.
+func (t *terminal) goOn() error {
+	for len(t.heard) > 0 {
+		t.print(<-t.heard)
+	}
+	args := []string{"--as", t.who.User, "--on", fmt.Sprintf("%s/%s/%d", t.who.Client, t.at.epoch, t.at.offset)}
+	if t.Given("json") {
+		args = append(args, "--json")
+	}
+	if !t.GoOn(append(args, "--", t.room)...) {
+		return errMoved
+	}
+	return nil
+}
+
+func (t *terminal) print(e *room.Event) {
 	switch {
 	case e.Kind == room.Joined:
-		_ = a.tell(e.Who, "[%s] %s joined", name, plain(e.Who.User))
+		_ = t.tell(e.Who, "[%s] %s joined", t.room, plain(e.Who.User))
 	case e.Kind == room.Left:
-		_ = a.tell(e.Who, "[%s] %s left", name, plain(e.Who.User))
+		_ = t.tell(e.Who, "[%s] %s left", t.room, plain(e.Who.User))
 	case e.Offset == 0:
-		_ = a.tell(entry{e.Entry, e.Data}, "[%s] %s", name, plain(e.Text()))
+		_ = t.tell(entry{e.Entry, e.Data}, "[%s] %s", t.room, plain(e.Text()))
 	default:
-		_ = a.tell(entry{e.Entry, e.Data}, "%d %s", e.Offset, said(name, e.Entry))
+		t.at.offset = e.Offset
+		_ = t.tell(entry{e.Entry, e.Data}, "%d %s", e.Offset, said(t.room, e.Entry))
 	}
 }

@@ -202,6 +202,10 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		{"history", "general --last 0", "want a whole number from 1"},
 		{"edit", "general 7 text", "general has no message 7"},
 		{"delete", "general x", "x is no number of a message"},
+		{"join", "general --on general/1", "want CLIENT/EPOCH/OFFSET"},
+		{"join", "general --on a/b/c", "c is no offset"},
+		{"join", "general --on a/another/1", "room general: it was removed"},
+		{"join", "nowhere", "room nowhere: there is no such room"},
 	} {
 		if err := i.VerbError(tt.verb, strings.Fields(tt.args)...); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %s: got %v, want %s", tt.verb, tt.args, err, tt.want)

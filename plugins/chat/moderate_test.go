@@ -60,6 +60,31 @@ func TestKick(t *testing.T) {
 	}
 }
 
+// A terminal is told why it hears nothing any more.
+func TestATerminalIsKicked(t *testing.T) {
+	i := startWithRoom(t, "")
+	for _, tt := range []struct{ verb, args, want string }{
+		{"kick", "general eve", "room general: you were kicked"},
+		{"ban", "general eve", "room general: the user is banned"},
+		{"remove", "room general", "room general: it was removed"},
+	} {
+		ended := make(chan error)
+		go func() { ended <- i.VerbError("join", "general", "--as", "eve") }()
+		for end := time.Now().Add(20 * time.Second); !strings.Contains(i.Verb("who", "general"), "eve"); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it does not come in")
+			}
+		}
+		i.Verb(tt.verb, strings.Fields(tt.args)...)
+		if err := <-ended; err == nil || err.Error() != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.verb, err, tt.want)
+		}
+		if tt.verb == "ban" {
+			i.Verb("unban", "general", "eve")
+		}
+	}
+}
+
 func TestABanOutlivesTheService(t *testing.T) {
 	i := startWithRoom(t, tokens)
 	ada := as(t, i, kinds[0], "token-of-ada")

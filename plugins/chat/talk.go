@@ -96,6 +96,9 @@ func told(a asked, l line, p room.Posted, err error) error {
 
 // failed says which room it was.
 func failed(name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if down := new(room.DownError); errors.As(err, &down) {
 		return err
 	}

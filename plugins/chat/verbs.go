@@ -17,6 +17,7 @@ var (
 	lastFlag  = sdk.Flag{Name: "last", Arg: "N", Short: "only so many of the newest; 100 if it is not there"}
 	sinceFlag = sdk.Flag{Name: "since", Arg: "OFFSET|DURATION", Short: "only those after a message, 120, or of the last time, 10m"}
 	idFlag    = sdk.Flag{Name: "id", Arg: "ID", Short: "of the message: sent again within five minutes it is not said twice"}
+	onFlag    = sdk.Flag{Name: "on", Arg: "CLIENT/EPOCH/OFFSET", Short: "go on where another version has stopped; chatctl does this by itself"}
 	forFlag   = sdk.Flag{Name: "for", Arg: "DURATION", Short: "and no longer, such as 10m; until it is lifted if it is not there"}
 	whyFlag   = sdk.Flag{Name: "reason", Arg: "TEXT", Short: "what bans shows"}
 	toFlag    = sdk.Flag{Name: "to", Arg: "FILE", Short: "write it there", Writes: true}
@@ -34,7 +35,7 @@ func (c *chat) verbs() []sdk.Verb {
 		{Name: "send", Args: "ROOM TEXT", Short: "Say something in a room", Flags: append(said, idFlag), Do: c.send},
 		{Name: "edit", Args: "ROOM OFFSET TEXT", Short: "Change what a message says", Flags: said, Do: c.edit},
 		{Name: "delete", Args: "ROOM OFFSET", Short: "Delete a message; its place stays", Flags: said, Do: c.delete},
-		{Name: "join", Args: "ROOM", Short: "Be in a room, and print what is said there", Flags: append(said, lastFlag), Do: c.join},
+		{Name: "join", Args: "ROOM", Short: "Be in a room, and print what is said there", Flags: append(said, lastFlag, onFlag), Do: c.join},
 		{Name: "who", Args: "ROOM", Short: "List who is in a room", Flags: plain, Do: c.who},
 		{
 			Name: "history", Args: "ROOM", Short: "Print the messages of a room, the newest last", Do: c.history,

@@ -16,6 +16,7 @@ type Asked struct {
 	Stream bool     `json:"stream,omitempty"` // the answer may come bit by bit, as [Said]
 	Colour bool     `json:"colour,omitempty"` // it goes to a terminal that shows colours
 	Execs  bool     `json:"execs,omitempty"`  // the client knows [Exec]
+	Goes   bool     `json:"goes,omitempty"`   // the client knows [GoOn]
 
 	Input io.Reader `json:"-"` // follows in the body; nil for none
 }
@@ -30,6 +31,12 @@ type Said struct {
 	Error    string `json:"error,omitempty"`
 	Failed   bool   `json:"failed,omitempty"` // the verb has failed, and has printed what there is to say
 	Exec     *Exec  `json:"exec,omitempty"`   // what the client does once the verb is done
+	GoOn     *GoOn  `json:"go_on,omitempty"`  // likewise
+}
+
+// GoOn has the client call the verb once more, with these arguments: another version of the service is about to answer.
+type GoOn struct {
+	Args []string `json:"args"`
 }
 
 // Exec has the client run the command that the person has written behind a `--`, and then call a verb that is told how it

@@ -83,6 +83,29 @@ func TestACommandIsRunAndReported(t *testing.T) {
 	}
 }
 
+// A verb that goes on is called again, with the words that it has said.
+func TestAVerbIsCalledAgain(t *testing.T) {
+	dir := empty(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /verbs/join", func(w http.ResponseWriter, r *http.Request) {
+		var in control.Asked
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		w.Header().Set("Content-Type", control.SaidType)
+		out := json.NewEncoder(w)
+		_ = out.Encode(control.Said{Out: strings.Join(in.Args, " ") + "\n"})
+		if n := len(in.Args); n < 3 && in.Goes {
+			_ = out.Encode(control.Said{GoOn: &control.GoOn{Args: append(in.Args, "again")}})
+		}
+		_ = out.Encode(control.Said{Last: true})
+	})
+	listen(t, dir, "chat.sock", mux)
+	var out, complaints bytes.Buffer
+	code := run(t.Context(), []string{"chat", "--dir", dir, "join", "general"}, &out, &complaints)
+	if code != 0 || out.String() != "general\ngeneral again\ngeneral again again\n" {
+		t.Errorf("ended with %d: %q %q", code, &out, &complaints)
+	}
+}
+
 // An interrupt from the terminal reached the command twice, and the end of the terminal kept the service from being told.
 func TestSignalsOfTheTerminalReachACommandOnce(t *testing.T) {
 	dir, heard := asksToRun(t)

@@ -56,15 +56,19 @@ func (c *call) described(ctx context.Context, s *control.Service) (v describe.Ve
 	return v
 }
 
-// do runs a verb and shows what it answers.
+// do runs a verb and shows what it answers; a verb that goes on in another version of the service is called again.
 func (c *call) do(ctx context.Context, s *control.Service, words []string, all files) int {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &display{call: c, files: all, stop: stop}
-	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out), Execs: true, Input: c.in}, d.see)
+	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out), Execs: true, Goes: true, Input: c.in}, d.see)
 	d.end()
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what came could not be shown
+	}
+	if err == nil && d.goOn != nil {
+		c.in = nil // it was read
+		return c.do(ctx, s, d.goOn.Args, all)
 	}
 	if err == nil {
 		err = all.keep()

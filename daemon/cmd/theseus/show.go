@@ -19,6 +19,7 @@ type display struct {
 	stop     context.CancelCauseFunc // of the call, when nothing more can be shown
 	progress bool                    // a line of progress is on the terminal
 	exec     *control.Exec           // what is to be done when the verb is
+	goOn     *control.GoOn           // likewise
 	broken   bool                    // nothing more can be shown
 	open     bool                    // what was printed last has no end of a line
 }
@@ -29,6 +30,8 @@ func (d *display) see(s control.Said) {
 	case d.broken:
 	case s.Exec != nil:
 		d.exec = s.Exec
+	case s.GoOn != nil:
+		d.goOn = s.GoOn
 	case s.Flag != "":
 		err = d.files.write(s.Flag, s.File)
 	case s.Out != "":

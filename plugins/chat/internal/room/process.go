@@ -38,6 +38,7 @@ type Enter struct {
 	otp.Reply[struct{}]
 	Member  string
 	Call    uint32 // of the member, for the answer
+	Quiet   bool   // nobody is told
 	Recover bool   // what was missed since Offset is wanted
 	Bytes   int    // and it may be given so much at most; no bound if 0
 	Epoch   string
@@ -221,7 +222,7 @@ func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error)
 	}
 	if err == nil {
 		m.Enter(in)
-		k.audience.Join(p.Name, m, false)
+		k.audience.Join(p.Name, m, e.Quiet)
 	}
 	return none, err
 }
