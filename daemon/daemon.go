@@ -126,7 +126,9 @@ func (c *Config) defaults() {
 	}
 }
 
+// openEngine takes charge of the instance.
 func (d *Daemon) openEngine() error {
+	d.file.begin()
 	j, records, err := journal.Open(d.paths.Journal)
 	if err != nil {
 		return err

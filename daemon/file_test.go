@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,13 +139,79 @@ func TestTheLastGoodFileHoldsForTheNextDaemonToo(t *testing.T) {
 	}
 }
 
+// A power loss may have left a kept file without a byte in it. That does not mean that everything is allowed.
+func TestAnEmptyKeptFileAllowsNothing(t *testing.T) {
+	dir := t.TempDir()
+	path, kept := filepath.Join(dir, "theseus.toml"), filepath.Join(dir, "kept")
+	if err := errors.Join(os.WriteFile(path, []byte("releases.allow = ["), 0o600), os.WriteFile(kept, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	o, err := newOperator(path, kept)
+	if err == nil {
+		t.Error("the mistake is not told")
+	}
+	if f, _ := o.newest(); f.Allows("visits") || o.known() == nil {
+		t.Errorf("it goes by %+v", f)
+	}
+}
+
+// That no theseus.toml was there is known to the next daemon as well.
+func TestThatNothingWasDecidedIsKept(t *testing.T) {
+	dir := t.TempDir()
+	path, kept := filepath.Join(dir, "theseus.toml"), filepath.Join(dir, "kept")
+	o, err := newOperator(path, kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.begin()
+	if err := os.WriteFile(path, []byte("releases.allow = ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next, _ := newOperator(path, kept)
+	if f, err := next.newest(); err == nil || !f.Allows("visits") || next.known() != nil {
+		t.Errorf("it goes by %+v", f)
+	}
+}
+
+// What the daemon in charge can read stays kept until another one is in charge: that may know keys which this one does not, and
+// fail its trial.
+func TestADaemonOnTrialKeepsNothing(t *testing.T) {
+	dir := t.TempDir()
+	p, err := Prepare(dir)
+	if err := errors.Join(err, os.WriteFile(p.Config, []byte("releases.allow = [\"new\"]"), 0o600), os.WriteFile(p.Kept, []byte("releases.allow = [\"old\"]"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if _, err := New(Config{Dir: dir, Beside: true, KeelFD: int(null.Fd()), Log: io.Discard}); err == nil {
+		t.Fatal("there is no keel")
+	}
+	if text, err := os.ReadFile(p.Kept); err != nil || string(text) != "releases.allow = [\"old\"]" {
+		t.Errorf("kept is %q, %v", text, err)
+	}
+	o, err := newOperator(p.Config, p.Kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.begin()
+	if text, err := os.ReadFile(p.Kept); err != nil || string(text) != "releases.allow = [\"new\"]" {
+		t.Errorf("kept by a daemon in charge is %q, %v", text, err)
+	}
+}
+
 // The disk may refuse what is to be kept: that is told, and tried again.
 func TestAFileThatCannotBeKept(t *testing.T) {
 	dir := t.TempDir()
 	path, kept := filepath.Join(dir, "theseus.toml"), filepath.Join(dir, "none", "theseus.toml")
 	o, err := newOperator(path, kept)
-	if err != nil || o.unkept() == nil {
-		t.Fatalf("%v, %v", err, o.unkept())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.begin(); o.unkept() == nil {
+		t.Error("it says that it is kept")
 	}
 	if err := os.Mkdir(filepath.Dir(kept), 0o700); err != nil {
 		t.Fatal(err)

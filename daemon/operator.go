@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/theseusd/theseus/sdk/durable"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/release"
@@ -24,28 +25,37 @@ type operator struct {
 	start      *File // as it was when the daemon started, or was kept before
 
 	mu   sync.Mutex
-	last *File // as it was read last without a mistake
-	lost error // why the last one is not kept
+	last *File  // as it was read last without a mistake
+	held []byte // what is kept, nil if that is not known
+	lost error  // why the last one is not kept
 }
 
 var _ upgrades.Operator = (*operator)(nil)
 
-// newOperator returns an operator in any case: with an error it is one that decides nothing yet but what the kept file says.
+// newOperator returns an operator in any case: with an error it is one that decides nothing yet but what the kept file says. It
+// writes nothing: another daemon may be in charge, which goes by the kept file when it comes back.
 func newOperator(path, kept string) (*operator, error) {
 	o := &operator{path: path, kept: kept}
 	f, err := Load(path)
 	if err != nil {
 		f = loadKept(kept)
-	} else {
-		o.keep(f)
 	}
 	o.start, o.last = f, f
 	return o, err
 }
 
+// begin takes charge: from now on what is good is kept.
+func (o *operator) begin() {
+	_ = durable.Sweep(o.kept) // what stays is in nobody's way
+	_, _ = o.newest()         // a mistake was told
+}
+
+// nothing stands in the kept file for a theseus.toml that is empty or missing. A kept file without a byte is one that was cut short.
+const nothing = "# theseus.toml decides nothing\n"
+
 // loadKept returns what was good once. If there is none the file is one of which nothing is known.
 func loadKept(path string) *File {
-	if _, err := os.Stat(path); err == nil {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 		if f, err := Load(path); err == nil {
 			return f
 		}
@@ -53,20 +63,18 @@ func loadKept(path string) *File {
 	return &File{name: filepath.Base(path), unread: true}
 }
 
-// keep writes a good file down, unless it is there already. The caller holds mu, or nobody else knows o yet.
+// keep writes a good file down, unless it is there already. The caller holds mu.
 func (o *operator) keep(f *File) {
-	if o.last != nil && o.lost == nil && bytes.Equal(o.last.text, f.text) && !o.last.unread {
+	text := f.text
+	if len(text) == 0 {
+		text = []byte(nothing)
+	}
+	if bytes.Equal(o.held, text) {
 		return
 	}
-	o.lost = replaceFile(o.kept, f.text)
-}
-
-func replaceFile(path string, text []byte) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, text, 0o600); err != nil {
-		return err
+	if o.lost = durable.Replace(o.kept, text); o.lost == nil {
+		o.held = text
 	}
-	return os.Rename(tmp, path)
 }
 
 // accept makes a good file the last one.

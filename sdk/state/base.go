@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+
+	"github.com/theseusd/theseus/sdk/durable"
 )
 
 // The file "base" names the segment at which the log begins since the ones before were compacted. Without it the log
@@ -39,29 +41,8 @@ func readBase(dir string) (id, error) {
 
 // writeBase moves the beginning of the log; it is on disk when writeBase returns.
 func writeBase(dir string, i id) error {
-	f, err := os.CreateTemp(dir, "base-*.tmp")
-	if err != nil {
+	if err := durable.Replace(filepath.Join(dir, baseFile), []byte(baseText(i))); err != nil {
 		return spaceError(fmt.Errorf("state: write base: %w", err))
-	}
-	_, err = f.WriteString(baseText(i))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, baseFile))
-	}
-	if err != nil {
-		return errors.Join(spaceError(fmt.Errorf("state: write base: %w", err)), removeFile(f.Name()))
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("state: sync directory: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("state: sync directory: %w", err)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/theseusd/theseus/sdk/durable"
 )
 
 // syncer brings the log to disk for many writers at once: one of them syncs, the others wait for it.
@@ -107,7 +109,7 @@ func (s *Store) syncSegments(latestFirst []*segment) error {
 func (s *Store) syncSegment(g *segment) error {
 	tail := word(g.commit().Load()).position()
 	if g.syncedTo() == pageSize {
-		if err := syncDir(s.dir); err != nil {
+		if err := durable.SyncDir(s.dir); err != nil {
 			return err
 		}
 	}
@@ -139,5 +141,5 @@ func (s *Store) syncFrom(base id) error {
 			return s.poisonIf(err)
 		}
 	}
-	return s.poisonIf(syncDir(s.dir))
+	return s.poisonIf(durable.SyncDir(s.dir))
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/theseusd/theseus/sdk/durable"
 	"github.com/theseusd/theseus/sdk/fault"
 )
 
@@ -79,7 +81,7 @@ func (j *Journal) replace(text []byte) (err error) {
 	fault.At(fault.JournalRenamed)
 	old := j.file
 	j.file, j.size = f, int64(len(text))
-	if err := syncDir(j.path); err != nil { // what is appended from now on may be in a file that has no name
+	if err := durable.SyncDir(filepath.Dir(j.path)); err != nil { // what is appended from now on may be in a file that has no name
 		_ = j.fail(fmt.Errorf("%w: %w", ErrPoisoned, err))
 		return errors.Join(err, old.Close())
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/theseusd/theseus/sdk/durable"
 )
 
 // Open opens the journal at path, creating it with mode 0600 if need be, and returns what is in it. All that it returns
@@ -82,17 +84,5 @@ func settle(f *os.File, path string, end, size int64) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
-	return syncDir(path)
-}
-
-// syncDir puts the name of a file on disk.
-func syncDir(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	if err := dir.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("sync the directory: %w", err), dir.Close())
-	}
-	return dir.Close()
+	return durable.SyncDir(filepath.Dir(path))
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/theseusd/theseus/sdk/durable"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/trust"
 )
@@ -192,7 +193,7 @@ func (c *candidate) again(p Package) (Package, error) {
 			return Package{}, err
 		}
 	}
-	if err := syncDir(p.Dir); err != nil {
+	if err := durable.SyncDir(p.Dir); err != nil {
 		return Package{}, err
 	}
 	return c.store.Get(p.Digest)
@@ -324,14 +325,14 @@ func (c *candidate) keep() (Package, error) {
 		return Package{}, err
 	}
 	to := filepath.Join(c.store.dir, c.pack.Digest)
-	if err := syncDir(c.dir); err != nil {
+	if err := durable.SyncDir(c.dir); err != nil {
 		return Package{}, err
 	}
 	err := os.Rename(c.dir, to)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
 		err = c.replace(to)
 	}
-	if err := errors.Join(err, syncDir(c.store.dir)); err != nil {
+	if err := errors.Join(err, durable.SyncDir(c.store.dir)); err != nil {
 		return Package{}, err
 	}
 	return c.store.Get(c.pack.Digest)

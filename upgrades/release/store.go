@@ -19,6 +19,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sys/unix"
 
+	"github.com/theseusd/theseus/sdk/durable"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/trust"
 )
@@ -223,7 +224,7 @@ func (s *Store) discard(dir string) error {
 		return err
 	}
 	err = os.Rename(dir, filepath.Join(tmp, "gone"))
-	return errors.Join(err, os.RemoveAll(tmp), syncDir(s.dir))
+	return errors.Join(err, os.RemoveAll(tmp), durable.SyncDir(s.dir))
 }
 
 var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -329,13 +330,4 @@ func (s *Store) hash(f *os.File, p Package, m meta, name string, to io.Writer) (
 
 func (p Package) damaged(file, reason string) error {
 	return &DamagedError{Digest: p.Digest, File: filepath.Join(p.Dir, file), Reason: reason}
-}
-
-// syncDir puts the names in a directory on disk.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+
+	"github.com/theseusd/theseus/sdk/durable"
 )
 
 // ErrUnknownKey is wrapped by the error for an id that is not in the trust directory.
@@ -49,7 +51,7 @@ func (d Dir) Remove(id ID) error {
 			found = os.Remove(k.File)
 		}
 	}
-	return errors.Join(found, syncDir(d.Path()))
+	return errors.Join(found, durable.SyncDir(d.Path()))
 }
 
 // Revoke trusts a key nevermore, whether its public half is here or not.
@@ -127,27 +129,14 @@ func (d Dir) Generate() (Key, error) {
 
 // write puts a file in place in one step, with mode 0600 in directories with mode 0700, for the user of the instance also
 // if root does it.
-func (d Dir) write(path string, text []byte) (err error) {
+func (d Dir) write(path string, text []byte) error {
 	dir := filepath.Dir(path)
 	for _, each := range []string{d.private, dir} {
 		if err := d.mkdir(each); err != nil {
 			return err
 		}
 	}
-	f, err := os.CreateTemp(dir, ".new-*") // mode 0600, never through a link
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(text)
-	if err = errors.Join(err, own(f, d.owner()), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(f.Name(), path), syncDir(dir))
+	return durable.Replace(path, text, func(f *os.File) error { return own(f, d.owner()) })
 }
 
 // mkdir makes a directory with mode 0700; one that is there stays as it is.
@@ -164,7 +153,7 @@ func (d Dir) mkdir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(own(f, uid), f.Close(), syncDir(filepath.Dir(dir)))
+	return errors.Join(own(f, uid), f.Close(), durable.SyncDir(filepath.Dir(dir)))
 }
 
 // own gives what root has made to a user. It works on the open file, so no link is followed.
@@ -173,12 +162,4 @@ func own(f *os.File, uid int) error {
 		return nil
 	}
 	return f.Chown(uid, -1)
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/theseusd/theseus/sdk/durable"
 	"github.com/theseusd/theseus/upgrades/appup"
 )
 
@@ -76,22 +76,11 @@ func (t *tool) printSteps(s source, d *appup.Draft) {
 	}
 }
 
-// replace writes a file beside the old one and renames it, so that nobody sees half of it.
+// replace gives a file another text and leaves its mode.
 func replace(path string, text []byte) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return durable.Replace(path, text, func(f *os.File) error { return f.Chmod(info.Mode().Perm()) })
 }
