@@ -58,65 +58,70 @@ func (c *child) Shutdown(error) { go c.service.halt(c) }
 // Kill ends it by force.
 func (c *child) Kill() { go c.service.slay(c) }
 
-// halt ends the process that serves. While the service changes its supervisor, or the host is closed, it lives on.
+// halt ends the process that serves.
 func (s *service) halt(c *child) {
 	s.gate.Lock()
 	defer s.gate.Unlock()
-	in, because := s.halting(c)
-	if in != nil {
-		ctx, cancel := c.group.shutdown(s.name)
-		defer cancel()
-		if err := in.Stop(ctx); err != nil {
-			s.host.log.Warn("a process did not stop in order", "service", s.name, "process", in.ID(), "error", err)
-		}
-		s.host.log.Info("service stopped", "service", s.name)
-		if because != "" {
-			s.host.o.Note(control.Event{Kind: audit.Stopped, Service: s.name, Text: in.Package().Version, Reason: because})
-		}
-	}
+	ctx, cancel := c.group.shutdown(s.name)
+	defer cancel()
+	s.finish(ctx, c)
 	s.release(c, supervise.ErrShutdown)
 }
 
-// halting says what is to be stopped, nil if nothing is, and which other child's end is the reason, if one is.
-func (s *service) halting(c *child) (in upgrades.Instance, because string) {
-	s.mu.Lock()
-	alone := s.child != c || s.moving || s.host.life.Err() != nil
-	if alone {
-		s.mu.Unlock()
-		return nil, ""
+// slay ends by force what is not asked, or what halt could not stop in time.
+func (s *service) slay(c *child) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // no time is left
+	s.finish(ctx, c)
+	s.release(c, supervise.ErrKilled)
+}
+
+// finish ends the process that serves as this child. While the service changes its supervisor, or the host is closed, it lives on.
+func (s *service) finish(ctx context.Context, c *child) {
+	in, because, first := s.halting(c)
+	if in == nil {
+		return
 	}
-	s.halted = true
+	if err := in.Stop(ctx); err != nil {
+		s.host.log.Warn("a process did not stop in order", "service", s.name, "process", in.ID(), "error", err)
+	}
+	if first {
+		s.host.log.Info("service stopped", "service", s.name)
+	}
+	if first && because != "" {
+		s.host.o.Note(control.Event{Kind: audit.Stopped, Service: s.name, Text: in.Package().Version, Reason: because})
+	}
+}
+
+// halting says what is to be stopped, nil if nothing is, which other child's end is the reason, if one is, and whether nobody has
+// begun yet. Once c has ended, what runs is another child's.
+func (s *service) halting(c *child) (in upgrades.Instance, because string, first bool) {
+	s.mu.Lock()
+	if !s.isHeld(c) {
+		s.mu.Unlock()
+		return nil, "", false
+	}
+	first, s.halted = !s.halted, true
 	s.loose = c.group.member(s.name).Restart == supervise.Temporary // it is gone after it
 	s.mu.Unlock()
-	if in = s.active(); in == nil || isDone(in) {
-		return nil, ""
-	}
-	because = s.host.tree.cause(s.name)
+	in, because = s.active(), s.host.tree.cause(s.name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if in == nil || isDone(in) || !s.isHeld(c) {
+		return nil, "", false
+	}
 	if because != "" && !s.taken {
 		s.state, s.reason, s.last = stateRestarting, because, because
 	}
 	if s.loose && !s.taken {
 		s.state = stateEnded
 	}
-	return in, because
+	return in, because, first
 }
 
-// slay kills what halt could not stop in time.
-func (s *service) slay(c *child) {
-	if in := s.active(); in != nil && !isDone(in) && !s.isMoving() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // no time is left: by force
-		_ = in.Stop(ctx)
-	}
-	s.release(c, supervise.ErrKilled)
-}
-
-func (s *service) isMoving() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.moving || s.host.life.Err() != nil
+// isHeld is true while the child decides about the service. The caller holds mu.
+func (s *service) isHeld(c *child) bool {
+	return s.child == c && !s.moving && s.host.life.Err() == nil
 }
 
 // release ends the child.

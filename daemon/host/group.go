@@ -35,8 +35,10 @@ type group struct {
 	above    string // its supervisor
 	restart  supervise.Restart
 	flags    supervise.Flags
-	changed  bool // its strategy or its children, by the last change
-	children []supervise.ChildSpec
+	changed  bool // its strategy or its children, since somebody last entered
+	busy     bool // its supervisor is at work, and somebody waits for it
+	fresh    bool // it is to be started where it has come to
+	children []member
 	members  map[string]release.Member
 	culprit  string // the child for whose sake others are restarted, or the group ends
 	verb     string // what it did: failed, or ended
@@ -49,35 +51,28 @@ type group struct {
 }
 
 func newGroup(h *Host, name string, lone bool) *group {
-	g := &group{host: h, name: name, lone: lone, state: stateStarting}
+	g := &group{host: h, name: name, lone: lone, state: stateStarting, fresh: true}
 	g.sup, _ = supervise.New(supervise.Flags{}) // without children there is nothing to refuse
 	return g
 }
 
-// change makes the group what it is to be, by the IDs of its children: none is started or stopped for it.
-func (g *group) change(ctx context.Context, flags supervise.Flags, children []supervise.ChildSpec) error {
+// change makes the group what it is to be, by the IDs of its children: none is started or stopped for it. changed is true if it
+// is another one now, not just one with other limits.
+func (g *group) change(ctx context.Context, flags supervise.Flags, children []member) (changed bool, err error) {
 	flags.Report = g.heed
-	g.mu.Lock()
-	g.changed = g.flags.Strategy != flags.Strategy || !slices.EqualFunc(g.children, children, sameID)
-	g.flags, g.children = flags, children
-	g.mu.Unlock()
-	return g.sup.Change(ctx, flags, children...)
-}
-
-func (g *group) isChanged() bool {
+	if err := g.sup.Change(ctx, flags, specs(children)...); err != nil {
+		return false, err
+	}
+	for _, m := range children {
+		if m.sub != nil {
+			m.sub.become(m.Restart) // not before: it goes by what its supervisor does
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.changed
-}
-
-func sameID(a, b supervise.ChildSpec) bool { return a.ID == b.ID }
-
-// limit changes the restart limits alone.
-func (g *group) limit(ctx context.Context, flags supervise.Flags) error {
-	g.mu.Lock()
-	children := g.children
-	g.mu.Unlock()
-	return g.change(ctx, flags, children)
+	g.changed = g.changed || g.flags.Strategy != flags.Strategy || !slices.EqualFunc(g.children, children, sameID)
+	g.flags, g.children = flags, children
+	return g.changed, nil
 }
 
 // heed is told by the supervisor what it acts upon.
@@ -146,6 +141,12 @@ func (g *group) begins(err error) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.restart == supervise.Permanent || (g.restart == supervise.Transient && !errors.Is(err, supervise.ErrShutdown))
+}
+
+func (g *group) become(r supervise.Restart) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.restart = r
 }
 
 func (g *group) isTemporary() bool {

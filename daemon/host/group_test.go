@@ -113,3 +113,47 @@ func TestTemporaryIsGoneAfterItWasStopped(t *testing.T) {
 		y.states("a:running b:ended c:running")
 	})
 }
+
+// A supervisor that gives up while another restart type comes for it goes by the one that its own supervisor still has.
+func TestSupervisorThatGivesUpWhileItsRestartTypeChanges(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a", "b")
+		x := sup(supervise.OneForOne, 1, "a")
+		x.Restart = supervise.Temporary
+		above := sup(supervise.OneForOne, 3, "b", "x")
+		y.declare(sups{"y": above, "x": x}, nil)
+		y.slow["a"], y.broken["a"] = workPatience/4, true
+		y.die("a", "signal: killed")
+		x.Restart, x.Intensity = supervise.Permanent, 2
+		y.declare(sups{"y": above, "x": x}, nil)
+		time.Sleep(time.Second)
+		y.wrote("!a")
+		y.states("a:failed b:running")
+		y.set(func() { y.broken["a"] = false })
+		y.Take("a")
+		y.Give("a", upgrades.Gone(y.pkg("a")))
+		time.Sleep(time.Second)
+		y.wrote("+a")
+		y.states("a:running b:running")
+	})
+}
+
+// A supervisor that has failed, and does not come up where it has come to, is tried again there.
+func TestFailedSupervisorThatMovesIsTriedAgain(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a", "b", "c")
+		low := sup(supervise.OneForAll, 0, "a", "b")
+		y.declare(sups{"high": sup(supervise.OneForOne, 3, "c"), "low": low}, nil)
+		y.broken["a"] = true
+		y.die("a", "signal: killed")
+		y.wrote("-b")
+		y.declare(sups{"high": sup(supervise.OneForOne, 3, "c", "low"), "low": low}, nil)
+		y.wrote("!a")
+		time.Sleep(failedRest + time.Second)
+		y.wrote("!a")
+		y.set(func() { y.broken["a"] = false })
+		time.Sleep(failedRest)
+		y.wrote("+a +b")
+		y.states("a:running b:running c:running")
+	})
+}

@@ -150,7 +150,6 @@ func (h *Host) Take(name string) upgrades.Instance { return h.service(name).take
 // Give ends Take. Listeners that no process of the service and not the serving version has use for are closed.
 func (h *Host) Give(name string, in upgrades.Instance) {
 	s := h.service(name)
-	h.tree.limit(s, in)
 	s.give(in)
 	h.tree.given(s)
 	s.tidy()

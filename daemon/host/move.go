@@ -16,8 +16,8 @@ func (s *service) isLoose() bool {
 
 // isLeft is true for a service that was stopped with others in a group that has become another one since: those whose
 // restart would have started it may be gone.
-func (g *group) isLeft(ctx context.Context, s *service) bool {
-	if !g.isChanged() || !s.isDue() {
+func (t *tree) isLeft(ctx context.Context, g *group, s *service) bool {
+	if !g.isChanged() || !s.isDue() || !t.isFree(ctx, g) {
 		return false
 	}
 	info, err := g.sup.Child(ctx, s.name)

@@ -171,7 +171,7 @@ func (s *service) heed(in upgrades.Instance) {
 func (s *service) died(in upgrades.Instance) {
 	s.mu.Lock()
 	c := s.child
-	if s.taken || s.serving != in || c == nil {
+	if s.taken || s.serving != in || c == nil || s.halted { // who halts it tells its end
 		s.mu.Unlock()
 		return
 	}
@@ -180,17 +180,12 @@ func (s *service) died(in upgrades.Instance) {
 		end.how = s.trouble
 	}
 	s.child = nil
-	asked := s.halted // it was to end
-	if !asked {
-		s.state, s.reason, s.last = stateRestarting, end.how, end.how
-		if !c.group.again(s.name, end.orderly()) {
-			s.state, s.loose = stateEnded, true
-		}
+	s.state, s.reason, s.last = stateRestarting, end.how, end.how
+	if !c.group.again(s.name, end.orderly()) {
+		s.state, s.loose = stateEnded, true
 	}
 	s.mu.Unlock()
-	if !asked {
-		s.tellEnd(in, end)
-	}
+	s.tellEnd(in, end)
 	c.end(end)
 }
 

@@ -23,10 +23,18 @@ func (s shape) isLone(group string) bool {
 // wanted draws the shape for the services that there are, but for those whose name a supervisor has now: they are on their way
 // out.
 func (t *tree) wanted() shape {
-	names := t.host.names()
 	t.mu.Lock()
-	s := shape{Supervision: t.want, order: slices.Clone(t.order), home: map[string]string{}, above: map[string]string{}}
+	want, order := t.want, t.order
 	t.mu.Unlock()
+	return t.draw(want, order)
+}
+
+// unchanged draws the shape that there is, with the services that have come since.
+func (t *tree) unchanged() shape { return t.draw(t.now.Supervision, t.now.order) }
+
+func (t *tree) draw(want release.Supervision, order []string) shape {
+	names := t.host.names()
+	s := shape{Supervision: want, order: slices.Clone(order), home: map[string]string{}, above: map[string]string{}}
 	for _, name := range names {
 		if !slices.Contains(s.order, name) {
 			s.order = append(s.order, name)

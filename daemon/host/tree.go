@@ -19,7 +19,7 @@ import (
 //	root ── backend (one_for_all) ── limits, chat     a group that is declared
 //	   └─── visits  (one_for_one) ── visits           a group of one service, with limits of its own
 //
-// One goroutine changes it, towards what was asked for last; nobody waits for a supervisor that is at work.
+// One goroutine changes it, towards what was asked for last; nobody waits for a supervisor that is at work: see isFree.
 type tree struct {
 	host *Host
 	root *supervise.Supervisor
@@ -33,15 +33,14 @@ type tree struct {
 	order  []string // in which services start, as far as it is known
 	groups map[string]*group
 	force  standing
-	start  time.Time         // of the root
-	home   map[string]string // of each service: its group
-	above  map[string]string // of each group: the one that it is in, or the root
+	start  time.Time // of the root
+	now    shape     // where everything is
 }
 
 func newTree(h *Host) *tree {
 	t := &tree{
 		host: h, wake: make(chan struct{}, 1), asks: make(chan chan struct{}), over: make(chan struct{}),
-		groups: map[string]*group{}, home: map[string]string{}, above: map[string]string{},
+		groups: map[string]*group{},
 	}
 	t.root, _ = supervise.New(rootFlags) // without children there is nothing to refuse
 	return t
@@ -133,28 +132,50 @@ func (t *tree) arranged(ctx context.Context) {
 	}
 }
 
-// arrange makes the tree what is wanted.
+// arrange makes the tree what is wanted, as far as no supervisor at work has to change for it. While one is to let go of something,
+// the tree stays as it is, and what is new is supervised by itself.
 func (t *tree) arrange(ctx context.Context) {
-	want := t.wanted()
-	fresh := t.leave(ctx, want)
+	want, whole := t.wanted(), true
+	leaving := t.leaving(want)
+	if !t.canLeave(ctx, leaving) {
+		want, leaving, whole = t.unchanged(), nil, false
+	}
+	t.leave(ctx, leaving)
 	t.raise(want)
 	for _, name := range slices.Sorted(maps.Keys(want.above)) {
-		g := t.group(name)
-		t.describe(g, want)
-		if err := g.change(ctx, t.flagsOf(name, want), t.children(g, want)); err != nil && ctx.Err() == nil {
-			t.host.log.Error("a supervisor cannot be changed", "supervisor", name, "error", err)
-		}
-		if g.isChanged() {
-			g.rouse() // as another one it may do better
-		}
+		whole = t.fit(ctx, t.group(name), want) && whole
 	}
 	if err := t.root.Change(ctx, rootFlags, t.tops(want)...); err != nil && ctx.Err() == nil {
 		t.host.log.Error("the root cannot be changed", "error", err)
 	}
-	t.enter(ctx, want, fresh)
+	t.enter(ctx, want)
+	if !whole {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.force = standing{want, t.groups}
+}
+
+// fit makes a group what it is to be; false if that is for later.
+func (t *tree) fit(ctx context.Context, g *group, want shape) bool {
+	t.describe(g, want)
+	flags, children := t.flagsOf(g.name, want), t.children(g, want)
+	gone := slices.ContainsFunc(t.under(g.name), t.isLoose) // perhaps with its specification, as what is temporary
+	if g.fits(flags, children) && !gone {
+		return true
+	}
+	if !t.isFree(ctx, g) {
+		return false
+	}
+	changed, err := g.change(ctx, flags, children)
+	if err != nil && ctx.Err() == nil {
+		t.host.log.Error("a supervisor cannot be changed", "supervisor", g.name, "error", err)
+	}
+	if changed {
+		g.rouse() // as another one it may do better
+	}
+	return true
 }
 
 // standing is a tree that is in force: the last one that was arranged to its end.
@@ -170,34 +191,63 @@ func (t *tree) inForce() (now standing, pending []string) {
 	return t.force, t.force.Changes(t.want)
 }
 
-// leave takes services and groups out of where they are no longer to be. Their processes go on, unsupervised for a moment.
-// fresh are the groups that are to be started where they come to.
-func (t *tree) leave(ctx context.Context, want shape) (fresh map[string]bool) {
-	t.mu.Lock()
-	home, above := t.home, t.above
-	t.mu.Unlock()
-	fresh = map[string]bool{}
-	for name, at := range want.above {
-		fresh[name] = above[name] != at || !t.keeps(name, want)
-	}
-	for name, at := range home {
+// part is a service or a group that leaves the supervisor where it is.
+type part struct {
+	name string
+	from *group // nil for the root
+	sub  *group // nil for a service
+}
+
+// leaving lists what is no longer to be where it is.
+func (t *tree) leaving(want shape) (list []part) {
+	for name, at := range t.now.home {
 		if want.home[name] != at || !t.keeps(at, want) {
-			t.host.service(name).settle(nil)
-			t.move(ctx, t.group(at).sup, name, name)
+			list = append(list, part{name: name, from: t.group(at)})
 		}
 	}
-	for name, at := range above {
-		if want.above[name] == at && t.keeps(name, want) {
+	for name, at := range t.now.above {
+		if want.above[name] != at || !t.keeps(name, want) {
+			list = append(list, part{name: name, from: t.group(at), sub: t.group(name)})
+		}
+	}
+	return list
+}
+
+// canLeave is true if nobody has to be waited for. A group that ends in the middle of a start would have that end too.
+func (t *tree) canLeave(ctx context.Context, list []part) bool {
+	for _, p := range list {
+		if p.from != nil && !t.isFree(ctx, p.from) {
+			return false
+		}
+		if p.sub == nil {
 			continue
 		}
-		t.group(name).settle("")
-		sup := t.root
-		if g := t.group(at); g != nil {
-			sup = g.sup
+		for _, g := range t.inside(p.name) {
+			if !t.isFree(ctx, g) {
+				return false
+			}
 		}
-		t.move(ctx, sup, name, t.under(name)...)
 	}
-	return fresh
+	return true
+}
+
+// leave takes services and groups out of where they are no longer to be. Their processes go on, unsupervised for a moment.
+func (t *tree) leave(ctx context.Context, list []part) {
+	for _, p := range list {
+		sup, services := t.root, []string{p.name}
+		if p.from != nil {
+			sup = p.from.sup
+			p.from.forget(p.name)
+		}
+		if p.sub == nil {
+			t.host.service(p.name).settle(nil)
+		} else {
+			p.sub.settle("")
+			p.sub.freshen(true)
+			services = t.under(p.name)
+		}
+		t.move(ctx, sup, p.name, services...)
+	}
 }
 
 // keeps is true if a group stays the one that it is: a service may have got the name of a supervisor, or the other way round.
@@ -223,7 +273,7 @@ func (t *tree) move(ctx context.Context, sup *supervise.Supervisor, id string, s
 func (t *tree) raise(want shape) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.home, t.above = want.home, want.above
+	t.now = want
 	groups := map[string]*group{}
 	for name := range want.above {
 		if groups[name] = t.groups[name]; groups[name] == nil || groups[name].lone != want.isLone(name) {
@@ -243,8 +293,10 @@ func (t *tree) raise(want shape) {
 func (t *tree) describe(g *group, want shape) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.restart = want.Supervisors[g.name].Restart // permanent if it is lone
 	g.members = want.Services
+	if want.above[g.name] == release.Root {
+		g.restart = want.Supervisors[g.name].Restart // permanent if it is lone
+	}
 }
 
 func (t *tree) flagsOf(name string, want shape) supervise.Flags {
@@ -273,17 +325,17 @@ func wholeSeconds(d time.Duration) time.Duration {
 }
 
 // children are the specifications of a group, in the order of starting.
-func (t *tree) children(g *group, want shape) (list []supervise.ChildSpec) {
+func (t *tree) children(g *group, want shape) (list []member) {
 	if g.lone {
-		return []supervise.ChildSpec{t.worker(g, g.name, want)}
+		return []member{{ChildSpec: t.worker(g, g.name, want)}}
 	}
 	for _, name := range want.Supervisors[g.name].Children {
 		if sub := t.group(name); sub != nil && want.above[name] == g.name {
 			spec := sub.spec(g.name, sub.run)
 			spec.Restart, spec.Significant = want.Supervisors[name].Restart, want.Supervisors[name].Significant
-			list = append(list, spec)
+			list = append(list, member{spec, sub})
 		} else if want.home[name] == g.name {
-			list = append(list, t.worker(g, name, want))
+			list = append(list, member{ChildSpec: t.worker(g, name, want)})
 		}
 	}
 	return list
@@ -307,24 +359,27 @@ func (t *tree) tops(want shape) (list []supervise.ChildSpec) {
 }
 
 // enter starts what is new where it is: groups from above, and services that were given while nobody had them.
-func (t *tree) enter(ctx context.Context, want shape, fresh map[string]bool) {
+func (t *tree) enter(ctx context.Context, want shape) {
 	for _, name := range want.tops() {
 		_, _ = t.root.RestartChild(ctx, name) // an error means that it runs
 	}
 	for _, name := range want.deep() {
-		at := t.group(want.above[name])
-		if at != nil && (fresh[name] || slices.ContainsFunc(t.under(name), t.isLoose)) {
-			_, _ = at.sup.RestartChild(ctx, name)
+		at, g := t.group(want.above[name]), t.group(name)
+		if (g.isFresh() || slices.ContainsFunc(t.under(name), t.isLoose)) && t.isFree(ctx, at) {
+			t.launch(ctx, at, g)
 		}
 	}
 	for _, name := range want.order {
 		at, s := t.group(want.home[name]), t.host.service(name)
-		if at.isLeft(ctx, s) {
+		if t.isLeft(ctx, at, s) {
 			s.loosen()
 		}
-		if s.isLoose() {
+		if s.isLoose() && t.isFree(ctx, at) {
 			_, _ = at.sup.RestartChild(ctx, name)
 		}
+	}
+	for name := range want.above {
+		t.group(name).settled()
 	}
 }
 
@@ -341,7 +396,7 @@ func (t *tree) inside(name string) (list []*group) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for own, g := range t.groups {
-		for at := own; at != release.Root && at != ""; at = t.above[at] {
+		for at := own; at != release.Root && at != ""; at = t.now.above[at] {
 			if at == name {
 				list = append(list, g)
 			}
@@ -354,8 +409,8 @@ func (t *tree) inside(name string) (list []*group) {
 func (t *tree) under(name string) (list []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for service, at := range t.home {
-		for ; at != release.Root && at != ""; at = t.above[at] {
+	for service, at := range t.now.home {
+		for ; at != release.Root && at != ""; at = t.now.above[at] {
 			if at == name {
 				list = append(list, service)
 			}
@@ -365,30 +420,19 @@ func (t *tree) under(name string) (list []string) {
 	return list
 }
 
-// limit gives a service that stands alone the restart limits of what will serve.
-func (t *tree) limit(s *service, in upgrades.Instance) {
-	g := t.group(s.name)
-	if g == nil || !g.lone || in == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(t.host.going, time.Second)
-	defer cancel()
-	_ = g.limit(ctx, t.host.flags(in)) // else with the next change of the tree
-}
-
 // given takes note that a service was given: what rests above it begins again.
 func (t *tree) given(s *service) {
 	t.mu.Lock()
-	at := t.home[s.name]
-	for t.above[at] != release.Root && t.above[at] != "" {
-		at = t.above[at]
+	at := t.now.home[s.name]
+	for t.now.above[at] != release.Root && t.now.above[at] != "" {
+		at = t.now.above[at]
 	}
 	top := t.groups[at]
 	t.mu.Unlock()
 	if top != nil {
 		top.rouse()
 	}
-	t.nudge() // the limits are those of what serves now, also if limit came too early or not at all
+	t.nudge() // the restart limits are those of what serves now
 }
 
 // cause is the end of something else for which a service is to be stopped, "" if there is none.
@@ -396,7 +440,7 @@ func (t *tree) cause(service string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	below := service
-	for at := t.home[service]; at != release.Root && at != ""; at = t.above[at] {
+	for at := t.now.home[service]; at != release.Root && at != ""; at = t.now.above[at] {
 		if because := t.groups[at].because(below); because != "" {
 			return because
 		}

@@ -204,6 +204,47 @@ func TestShutdownTimes(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 		y.wrote("-c -b -a")
+		y.noted() // that was no crash, also of the one that was killed
+	})
+}
+
+// A service that is killed for the sake of another one has not crashed, and says for whose.
+func TestBrutalKillIsToldAsAStop(t *testing.T) {
+	for _, c := range []struct {
+		restart supervise.Restart
+		want    string
+		states  string
+		events  []string
+	}{
+		{supervise.Permanent, "-b +a +b", "a:running b:running", []string{"crashed a", "stopped b", "restarted a", "restarted b"}},
+		{supervise.Temporary, "-b +a", "a:running b:ended", []string{"crashed a", "stopped b", "restarted a"}},
+	} {
+		t.Run(c.restart.String(), func(t *testing.T) {
+			inYard(t, func(y *yard) {
+				y.serve("a", "b")
+				y.declare(sups{"s": sup(supervise.OneForAll, 3, "a", "b")}, map[string]release.Member{"b": {
+					Restart: c.restart, Shutdown: release.Shutdown(supervise.BrutalKill),
+				}})
+				y.deaf["b"] = true
+				y.die("a", "signal: killed")
+				y.wrote(c.want)
+				y.states(c.states)
+				y.noted(c.events...)
+			})
+		})
+	}
+}
+
+// A kill that comes when its child has ended already does not meet the process that runs since.
+func TestLateKillHitsNobodyElse(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a")
+		late := y.service("a").child
+		y.die("a", "signal: killed")
+		y.wrote("+a")
+		late.Kill()
+		y.wrote("")
+		y.states("a:running")
 	})
 }
 
@@ -350,6 +391,72 @@ func TestSlowStartHoldsUpNobodyUnderTheRoot(t *testing.T) {
 		y.wrote("+b")
 		time.Sleep(2 * time.Minute)
 		y.wrote("+a")
+	})
+}
+
+// What comes while somebody takes long to start is supervised from the first moment on.
+func TestSlowStartHoldsUpNobodyWhoComesMeanwhile(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a")
+		y.slow["a"] = time.Minute
+		y.die("a", "signal: killed")
+		y.serve("z")
+		y.die("z", "signal: killed")
+		time.Sleep(time.Second)
+		y.wrote("+z")
+		time.Sleep(2 * time.Minute)
+		y.wrote("+a")
+	})
+}
+
+// A change of the tree that a supervisor at work has to let somebody go for waits for that, and nobody waits for it.
+func TestTreeThatCannotChangeYetHoldsUpNobody(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a", "b")
+		y.slow["a"] = time.Minute
+		y.die("a", "signal: killed")
+		y.declare(sups{"s": sup(supervise.OneForAll, 3, "a", "b", "z")}, nil)
+		y.serve("z")
+		time.Sleep(time.Second)
+		for _, name := range []string{"b", "z"} { // each still by itself
+			y.die(name, "signal: killed")
+			time.Sleep(time.Second)
+			y.wrote("+" + name)
+		}
+		if n := y.Tree(); len(n.Pending) == 0 || len(n.Children) != 3 {
+			t.Errorf("pending %q, %d children", n.Pending, len(n.Children))
+		}
+		time.Sleep(time.Minute)
+		y.wrote("+a")
+		if n := y.Tree(); len(n.Pending) > 0 || len(n.Children) != 1 {
+			t.Errorf("pending %q, %d children", n.Pending, len(n.Children))
+		}
+		y.set(func() { y.slow["a"] = 0 })
+		y.die("b", "signal: killed")
+		y.wrote("-z -a +a +b +z")
+	})
+}
+
+// A supervisor that begins again with a service that is dead takes as long as that does.
+func TestSlowStartOfANestedSupervisorHoldsUpNobody(t *testing.T) {
+	inYard(t, func(y *yard) {
+		y.serve("a", "b", "c")
+		low := sup(supervise.OneForAll, 0, "c")
+		low.Restart = supervise.Temporary
+		y.declare(sups{"high": sup(supervise.OneForOne, 1, "b", "low"), "low": low}, nil)
+		y.die("c", "signal: killed")
+		y.states("a:running b:running c:failed")
+		y.slow["c"] = time.Minute
+		y.Take("c")
+		y.Give("c", upgrades.Gone(y.pkg("c")))
+		synctest.Wait()
+		y.serve("z")
+		y.die("z", "signal: killed")
+		time.Sleep(time.Second)
+		y.wrote("+z")
+		time.Sleep(time.Minute)
+		y.wrote("+c")
+		y.states("a:running b:running c:running z:running")
 	})
 }
 
