@@ -36,7 +36,7 @@ import (
 //	listen.http = "127.0.0.1:9000"   # instead of the manifest's address
 //	config = { greeting = "hello" }  # for the service itself
 //	restart = { intensity = 5 }      # instead of the manifest's; type = "transient": only after a failure
-//	shutdown = "20s"                 # for an orderly stop; or "brutal_kill", "infinity"
+//	shutdown = "20s"                 # for an orderly stop, of the 25s that all have when theseusd stops; or "brutal_kill", "infinity"
 //	liveness = "10s"                 # without an answer for so long it is killed, and restarted; 30s if missing; or "off"
 //
 //	[supervisor.backend]             # see SupervisorFile

@@ -102,6 +102,7 @@ func (o *operator) Read(known map[string][]string, services release.Requires) (u
 	}
 	if known != nil {
 		d.Warnings, err = f.strangers(known)
+		d.Warnings = append(d.Warnings, f.hurried()...)
 	}
 	if err == nil && services != nil {
 		err = f.inTree(f.supervision().CheckServices(services))

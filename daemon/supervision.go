@@ -152,6 +152,18 @@ func (f *File) checkSupervisor(name string, s SupervisorFile) error {
 	return nil
 }
 
+// hurried lists services that get less time when theseusd stops than the file says. Restarts for the sake of others take as long as
+// they may.
+func (f *File) hurried() (warnings []string) {
+	for _, name := range slices.Sorted(maps.Keys(f.Service)) {
+		if d := f.Service[name].Shutdown; d.Std() > shutdownBudget {
+			what := fmt.Sprintf("%s has a shutdown of %s, but when theseusd stops all services together have %s", name, d, shutdownBudget)
+			warnings = append(warnings, f.at("service."+name+".shutdown"+value, what, "").Short())
+		}
+	}
+	return warnings
+}
+
 // inTree has a mistake of the tree point at its line.
 func (f *File) inTree(err error) error {
 	var wrong *release.TreeError

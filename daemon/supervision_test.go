@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -148,5 +149,20 @@ func TestMistakesThatOnlyAReleaseShows(t *testing.T) {
 		} else if !errors.As(err, &at) || at.Short() != c.want {
 			t.Errorf("%s:\n%v\nwant\n%s", name, err, c.want)
 		}
+	}
+}
+
+// When theseusd stops, its own time comes before that of a service: a build says so.
+func TestShutdownThatIsLongerThanThatOfTheDaemon(t *testing.T) {
+	f, err := load(t, "[service.a]\nshutdown = \"25s\"\n[service.b]\nshutdown = \"40s\"\n[service.c]\nshutdown = \"infinity\"\n[service.d]\nshutdown = \"brutal_kill\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"theseus.toml:4:12: b has a shutdown of 40s, but when theseusd stops all services together have 25s",
+		"theseus.toml:6:12: c has a shutdown of infinity, but when theseusd stops all services together have 25s",
+	}
+	if got := f.hurried(); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

@@ -96,7 +96,7 @@ func (e *Engine) bootAll(ctx context.Context, ps packages, s release.Supervision
 		wg.Go(func() {
 			defer close(b.done)
 			b.err = e.bring(ctx, b)
-			await(boots, ps.starts(s, b.pkg.Name))
+			await(ctx, boots, ps.starts(s, b.pkg.Name))
 			b.err = e.serve(ctx, b)
 		})
 	}
@@ -118,11 +118,17 @@ type booted struct {
 	done chan struct{} // it serves, or does not come up
 }
 
-// await returns when all of these are done.
-func await(boots map[string]*booted, names []string) {
+// await returns when all of these are done, or ctx has ended.
+func await(ctx context.Context, boots map[string]*booted, names []string) {
 	for _, name := range names {
-		if other := boots[name]; other != nil {
-			<-other.done
+		other := boots[name]
+		if other == nil {
+			continue
+		}
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

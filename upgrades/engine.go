@@ -69,6 +69,7 @@ type Engine struct {
 	depart sync.Mutex // one upgrade is planned and begun at a time, and not while services are being booted
 	quiet  sync.Mutex // held while nobody serves, and by those who would write to the journal meanwhile
 	shelf  sync.Mutex // held while a release is made of packages in the store, and while such are removed
+	rigged sync.Mutex // held while the host is told how the release that serves is supervised
 	books  sync.Mutex // orders what is written to the journal
 	owed   []debt     // records that hold already and that the journal has refused so far; under books
 

@@ -8,8 +8,10 @@ import (
 )
 
 // Supervise tells the host how the services of the release that serves are supervised. Whatever changes that release
-// calls it: so the tree goes with the release, and back with it.
+// calls it: so the tree goes with the release, and back with it. Who calls it last is told last.
 func (e *Engine) Supervise() {
+	e.rigged.Lock()
+	defer e.rigged.Unlock()
 	name, _ := e.bootRelease()
 	ps, _ := e.loadSome(name) // a package that cannot be read has no say in the order
 	s := e.supervision(e.treeOf(name))

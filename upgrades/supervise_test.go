@@ -1,8 +1,10 @@
 package upgrades
 
 import (
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -152,4 +154,34 @@ func TestTreeOutlivesTheRecordOfItsBuild(t *testing.T) {
 	if got := again.tree("v1"); got != backend(supervise.OneForAll) {
 		t.Errorf("the summary of the journal has the tree %q", got)
 	}
+}
+
+// A boot that reads which release serves, and a rollback that lands in the same moment: the tree of the rollback stays.
+func TestTreeThatIsOutOfDateIsNotToldLast(t *testing.T) {
+	harbour(t, func(t *testing.T, w *world, d *daemon) {
+		w.operator.tree = backend(supervise.OneForAll)
+		b := mustBuild(t, d.e, nil)
+		serve := func(name string) { d.e.read(func(r *registry) { r.serving = name }) }
+		var back sync.WaitGroup
+		w.told = func() {
+			serve(b.From)
+			if d.e.rigged.TryLock() { // nobody keeps the other one from it
+				d.e.rigged.Unlock()
+				d.e.Supervise()
+				return
+			}
+			back.Go(d.e.Supervise)
+		}
+		serve(b.To)
+		d.e.Supervise()
+		back.Wait()
+		w.wantTree(t, "")
+	})
+}
+
+// Whom a service waits for at a boot may never be done.
+func TestBootThatWaitsEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	await(ctx, map[string]*booted{"cache": {done: make(chan struct{})}}, []string{"cache"})
 }

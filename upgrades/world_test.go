@@ -48,6 +48,7 @@ type world struct {
 
 	tree   release.Supervision // as the host was told last
 	starts []string            // in which order, likewise
+	told   func()              // what happens right before the host is told
 }
 
 // operator is theseus.toml.
@@ -600,6 +601,10 @@ func (d *daemon) Take(service string) Instance {
 }
 
 func (d *daemon) Supervise(s release.Supervision, order []string) {
+	if told := d.w.told; told != nil {
+		d.w.told = nil
+		told()
+	}
 	d.w.with(func() { d.w.tree, d.w.starts = s, order })
 }
 

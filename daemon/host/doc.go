@@ -15,7 +15,8 @@
 //     others are restarted with it. Past the intensity the supervisor fails. Right under the root it is tried again after a
 //     rest, if its restart type says so, and in any case when one of its services is given.
 //   - a sibling dies while a service is taken: its active process ends too, if that is the strategy, and whoever has taken
-//     it sees a crash. The death of a process of a taken service restarts nobody.
+//     it sees a crash. The death of a process of a taken service restarts nobody, unless it is given back dead.
+//   - a supervisor is at work, as with a slow start: changes of the tree that it has to make wait for it, nobody else does.
 //   - a process hangs: calls to it end with their contexts; Stop ends it by force.
 //   - the daemon dies: nothing happens to the processes. Attach finds them; what no record names is killed.
 package host

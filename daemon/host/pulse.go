@@ -44,45 +44,50 @@ func (p pulse) run(ctx context.Context, gone <-chan struct{}) {
 	}
 }
 
-// mortal is a process that can be killed for a reason.
-type mortal interface{ hang(why string) }
+// mortal is a process that can be killed for a reason. hang does not block, and returns false if the process is to live all the same.
+type mortal interface{ hang(why string) bool }
 
 // pulse is told whether a process has answered. One that serves, and gives no answer for as long as its liveness says, is killed;
 // its supervisor sees a death like any other. While the service is taken, or its supervisor stops it, nobody is judged here.
 func (s *service) pulse(in upgrades.Instance, answered bool) {
-	if why := s.judge(in, answered); why != "" {
-		in.(mortal).hang(why) //nolint:forcetypeassert // all that have a pulse are
+	why, killed := s.judge(in, answered)
+	switch {
+	case killed:
+		s.host.log.Error("a process that hangs was killed", "service", s.name, "process", in.ID(), "because", why)
+	case why != "":
+		s.host.log.Warn("a process that gives no answer is left alone, as somebody traces it", "service", s.name, "process", in.ID())
 	}
 }
 
-func (s *service) judge(in upgrades.Instance, answered bool) (why string) {
+// judge kills before anybody can take the service.
+func (s *service) judge(in upgrades.Instance, answered bool) (why string, killed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serving != in {
-		return ""
+		return "", false
 	}
 	s.still++
 	if answered || s.taken || s.halted || s.moving || s.child == nil {
 		s.still = 0
-		return ""
+		return "", false
 	}
 	limit := s.child.group.member(s.name).Liveness.Std()
 	if limit == 0 || s.still < int(limit/pingEvery) {
-		return ""
+		return "", false
 	}
 	s.still = 0
-	return fmt.Sprintf("hung: it gave no answer for %s and was killed", limit)
+	why = fmt.Sprintf("hung: it gave no answer for %s and was killed", limit)
+	return why, in.(mortal).hang(why) //nolint:forcetypeassert // all that have a pulse are
 }
 
 // hang kills the process, and has its end told by the reason. One that a debugger holds is left to that.
-func (in *instance) hang(why string) {
+func (in *instance) hang(why string) bool {
 	if proc.Traced(in.record.PID) {
-		in.host.log.Warn("a process that gives no answer is left alone, as somebody traces it", "service", in.pkg.Name, "pid", in.record.PID)
-		return
+		return false
 	}
 	in.mu.Lock()
 	in.hung = why
 	in.mu.Unlock()
-	in.host.log.Error("killing a process that hangs", "service", in.pkg.Name, "pid", in.record.PID, "because", why)
 	_ = in.handle.Signal(syscall.SIGKILL) // to one that is gone it means nothing
+	return true
 }

@@ -77,7 +77,14 @@ func (w *watched) start(liveness release.Liveness, names ...string) {
 
 const never = time.Duration(1<<63 - 1)
 
-func (h *hull) hang(why string) { h.end(why) }
+func (h *hull) hang(why string) bool {
+	if s := h.yard.service(h.pkg.Name); s.mu.TryLock() {
+		s.mu.Unlock()
+		h.yard.Error("an upgrade could take the service between its judgement and the kill")
+	}
+	h.end(why)
+	return true
+}
 
 func TestServiceThatHangsIsRestarted(t *testing.T) {
 	inWatchedYard(t, func(w *watched) {
