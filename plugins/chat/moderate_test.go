@@ -200,3 +200,23 @@ func TestWhatIsWrongWithAModeratorsWordsIsSaid(t *testing.T) {
 		}
 	}
 }
+
+func TestAUserIsLimited(t *testing.T) {
+	i := startWithRoom(t, `{"limit": "3/1h"}`)
+	c := as(t, i, kinds[0], "")
+	c.subscribe("general")
+	for range 2 {
+		if r := c.publish("general", `{"text":"hello"}`); r.Publish == nil {
+			t.Fatalf("got %v", r)
+		}
+	}
+	remove := &protocol.RPCRequest{Method: "delete", Data: []byte(`{"room":"general","offset":1}`)}
+	if r := c.ask(&protocol.Command{Rpc: remove}); r.Rpc == nil {
+		t.Fatalf("got %v", r)
+	}
+	refused(t, c.publish("general", `{"text":"hello"}`), 111, "too many requests: wait")
+	refused(t, c.ask(&protocol.Command{Rpc: remove}), 111, "too many requests: wait")
+	if got := standing(t, i, "general").Last; got != 3 {
+		t.Errorf("%d messages", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -228,8 +229,20 @@ func (c *client) publish(ctx context.Context, q *protocol.PublishRequest) (*prot
 	if err != nil {
 		return nil, err
 	}
+	if err := c.mayNow(ctx); err != nil {
+		return nil, err
+	}
 	_, err = c.s.rooms.Post(ctx, strings.Clone(q.Channel), room.Post{Message: m, Passing: passing})
 	return &protocol.PublishResult{}, err
+}
+
+// mayNow refuses a user who says too much.
+func (c *client) mayNow(ctx context.Context) error {
+	wait, ok := c.s.o.Limit.Allow(ctx, c.User)
+	if ok {
+		return nil
+	}
+	return refused{errTooMany.code, fmt.Sprintf("too many requests: wait %s", wait.Round(time.Millisecond)), true}
 }
 
 func (c *client) messageOf(data []byte) (m room.Message, passing bool, err error) {

@@ -26,7 +26,7 @@ func (c *client) history(q *protocol.HistoryRequest) (*protocol.HistoryResult, e
 	if !some {
 		return answer, nil
 	}
-	list, err := c.s.rooms.Range(q.Channel, from, to, room.Limit{Count: limit(q.Limit), Bytes: c.page()})
+	list, err := c.s.rooms.Range(q.Channel, from, to, room.Limit{Count: most(q.Limit), Bytes: c.page()})
 	answer.Publications = publications(list)
 	return answer, err
 }
@@ -34,7 +34,7 @@ func (c *client) history(q *protocol.HistoryRequest) (*protocol.HistoryResult, e
 // page is how many bytes of messages the client may be given in one answer: with many of them, each leaves room for the next.
 func (c *client) page() int { return max(c.conn.Free()/2, 1) }
 
-func limit(asked int32) int {
+func most(asked int32) int {
 	if asked < 0 || asked > maxHistory {
 		return maxHistory
 	}
@@ -108,14 +108,23 @@ func (c *client) rpc(ctx context.Context, q *protocol.RPCRequest) (*protocol.RPC
 		return nil, errPermission
 	case q.Method == "edit" && len(a.Data) == 0:
 		return nil, errBad
-	case q.Method == "edit":
-		v, err = c.s.rooms.Alter(ctx, a.Room, room.Alter{Offset: a.Offset, User: c.User, Data: a.Data})
 	default:
-		v, err = c.s.rooms.Alter(ctx, a.Room, room.Alter{Offset: a.Offset, User: c.User})
+		v, err = c.alter(ctx, q.Method, a)
 	}
 	if err != nil {
 		return nil, err
 	}
 	b, err := json.Marshal(v)
 	return &protocol.RPCResult{Data: b}, err
+}
+
+// alter changes or deletes a message of the client's user.
+func (c *client) alter(ctx context.Context, method string, a asked) (room.Posted, error) {
+	if err := c.mayNow(ctx); err != nil {
+		return room.Posted{}, err
+	}
+	if method == "delete" {
+		a.Data = nil
+	}
+	return c.s.rooms.Alter(ctx, a.Room, room.Alter{Offset: a.Offset, User: c.User, Data: a.Data})
 }

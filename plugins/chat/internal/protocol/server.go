@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/theseusd/theseus/plugins/chat/internal/limit"
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk/serve/ws"
 )
@@ -30,11 +31,12 @@ const (
 // Options of a Server. The zero value works.
 type Options struct {
 	Auth    Auth
-	Origins []string      // see ws.Server
-	Skip    bool          // a client that is too slow loses a subscription and reads the history; else it is disconnected
-	Queue   int           // bytes that wait for a client at most; ws.MaxQueue if 0
-	Ping    time.Duration // pingEvery if 0
-	HTTP    http.Handler  // see ws.Server
+	Origins []string       // see ws.Server
+	Skip    bool           // a client that is too slow loses a subscription and reads the history; else it is disconnected
+	Queue   int            // bytes that wait for a client at most; ws.MaxQueue if 0
+	Ping    time.Duration  // pingEvery if 0
+	HTTP    http.Handler   // see ws.Server
+	Limit   *limit.Limiter // of what a user says; nil is none
 }
 
 // Server has the clients.
@@ -55,6 +57,9 @@ func New(rooms *room.Rooms, o Options) *Server {
 	}
 	if o.Queue == 0 {
 		o.Queue = ws.MaxQueue
+	}
+	if o.Limit == nil {
+		o.Limit = limit.New(limit.Rate{}, "", "")
 	}
 	return &Server{rooms: rooms, o: o, clients: map[*client]struct{}{}, closed: map[int]uint64{}}
 }
