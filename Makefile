@@ -184,6 +184,7 @@ redis-server|redis-server|the comparison of the cache with Redis itself
 node|nodejs|the check that ioredis works with the cache
 npm|npm|the check that ioredis works with the cache
 curl|curl|scripts that drive curl
+chromium|chromium|the page of the chat in a browser
 minisign|minisign|the check that minisign understands our signatures
 gcc|gcc libc6-dev|the race detector
 pgrep|procps|the check that no worker of the fault laboratory is left

@@ -38,6 +38,7 @@ type instance struct {
 	limits, rls string // of ratelimit, for Redis clients and for Envoy
 	chat        string // of chat, for its clients
 	crowd       *crowd
+	browsers    []browser
 	cmd         *exec.Cmd
 	ended       chan error
 	load        *loader

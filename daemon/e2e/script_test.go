@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "clients": clients, "mangle": mangle, "exits": exits,
+			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "clients": clients, "browsers": browsers, "mangle": mangle, "exits": exits,
 			"rates": rates, "smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
 			"pids": pids,
 		},

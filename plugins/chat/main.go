@@ -9,7 +9,10 @@
 package main
 
 import (
+	"net/http"
+
 	"github.com/theseusd/theseus/plugins/chat/internal/api"
+	"github.com/theseusd/theseus/plugins/chat/internal/page"
 	"github.com/theseusd/theseus/plugins/chat/internal/protocol"
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
@@ -25,7 +28,7 @@ func setup(s *sdk.Setup) error {
 		return err
 	}
 	rooms := room.New(s)
-	o.HTTP = api.API{Rooms: rooms, Key: key}.Handler()
+	o.HTTP = web(rooms, o.Auth.Open(), key)
 	c := &chat{rooms, protocol.New(rooms, o)}
 	s.WebSocket("clients", c.clients.WebSocket())
 	s.Go(c.clients.Run)
@@ -39,4 +42,12 @@ func setup(s *sdk.Setup) error {
 type chat struct {
 	rooms   *room.Rooms
 	clients *protocol.Server
+}
+
+// web is what the chat says to HTTP: programs, and browsers.
+func web(rooms *room.Rooms, open bool, key string) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api.API{Rooms: rooms, Key: key}.Handler())
+	mux.Handle("/", page.Page{Rooms: rooms, Open: open}.Handler())
+	return mux
 }

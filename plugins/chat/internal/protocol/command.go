@@ -175,7 +175,7 @@ func (c *client) refresh(q *protocol.RefreshRequest) (*protocol.RefreshResult, e
 	switch {
 	case errors.Is(err, errExpired):
 		return nil, errTokenOld
-	case err != nil || p.user != c.User && !c.s.o.Auth.open():
+	case err != nil || p.user != c.User && !c.s.o.Auth.Open():
 		return nil, byeToken
 	}
 	c.mu.Lock()

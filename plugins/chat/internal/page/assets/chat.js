@@ -1,0 +1,241 @@
+// The page of a chat. The server has rendered it up to a position; from there on the official client keeps it up to date.
+'use strict';
+
+const { open, room, epoch, offset } = document.body.dataset;
+const isOpen = open === 'true';
+const $ = (id) => document.getElementById(id);
+const lines = $('lines');
+const form = $('say');
+const box = form && form.elements.text;
+const waiting = new Map(); // what was said and is not acknowledged, by its id
+const here = new Map(); // who is in the room, by client
+const typists = new Map(); // who is typing, and until when
+
+const element = (name, text, className = '') => Object.assign(document.createElement(name), { textContent: text, className });
+const at = (n) => lines.querySelector(`li[data-offset="${n}"]`);
+
+// Who the reader is stays in this browser; a token stays in this tab.
+const me = $('me').elements[isOpen ? 'user' : 'token'];
+const kept = isOpen ? localStorage : sessionStorage;
+const random = (n) => Array.from(crypto.getRandomValues(new Uint8Array(n)), (b) => b.toString(36).padStart(2, '0')).join('');
+me.value = kept.getItem(me.name) || (isOpen ? `guest-${random(3)}` : '');
+
+const client = new Centrifuge(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`, { maxReconnectDelay: 5000 });
+
+function signIn() {
+  kept.setItem(me.name, me.value);
+  if (isOpen) client.setData({ user: me.value });
+  else client.setToken(me.value);
+  client.connect();
+}
+
+function tell(text, className = '') {
+  $('state').textContent = text;
+  $('state').className = className;
+}
+
+client.on('connecting', () => tell('connecting'));
+client.on('connected', () => {
+  tell('connected', 'good');
+  if (!isOpen) client.rpc('rooms', {}).then(({ data }) => listRooms(data), () => {});
+});
+client.on('disconnected', ({ code, reason }) => tell(code === 3500 && !isOpen ? 'that token is not good: sign in again' : `not connected: ${reason}`, 'bad'));
+
+function listRooms(names) {
+  $('rooms').replaceChildren(...names.map((name) => {
+    const a = Object.assign(element('a', name), { href: `/rooms/${encodeURIComponent(name)}` });
+    if (name === room) a.setAttribute('aria-current', 'page');
+    const li = element('li', '');
+    li.append(a);
+    return li;
+  }));
+}
+
+// line is a message as page.html has it.
+function line({ offset: n, user, when, text, className = '' }) {
+  const li = element('li', '', className);
+  if (n) li.dataset.offset = n;
+  const time = element('time', '');
+  if (when) time.dateTime = new Date(when).toISOString();
+  li.append(element('b', user || ''), ' ', time, ' ', element('p', text));
+  clock(li);
+  return li;
+}
+
+// clock says a time as the reader's clock does.
+function clock(li) {
+  const time = li.querySelector('time');
+  const when = new Date(time.dateTime);
+  if (!isNaN(when)) time.textContent = when.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+}
+
+const textOf = (data) => (data && typeof data.text === 'string' ? data.text : JSON.stringify(data));
+
+// lineOf is the line of a publication; null if it only tells of a change of another one.
+function lineOf({ offset: n, data, info, time, tags = {} }) {
+  const user = info && info.user;
+  if (data && (data.type === 'edit' || data.type === 'delete')) return null;
+  if (data && data.type === 'notice') return line({ text: textOf(data), className: 'notice' });
+  const li = line({ offset: n, user, when: time, text: tags.deleted ? '(deleted)' : textOf(data) });
+  for (const name of ['edited', 'deleted']) if (tags[name]) li.classList.add(name);
+  if (user && user === mine()) li.classList.add('mine');
+  return li;
+}
+
+const mine = () => (isOpen ? me.value : null);
+
+// The newest line stays in sight if it was, and only then.
+function keepingSight(change) {
+  const past = $('past');
+  const low = past.scrollHeight - past.scrollTop - past.clientHeight < 40;
+  change();
+  if (low) past.scrollTop = past.scrollHeight;
+}
+
+function heard(p) {
+  const { data, info } = p;
+  if (data && data.type === 'typing') return typing(info && info.user);
+  if (data && data.id) acknowledged(data.id);
+  if (info) typing(info.user, 0);
+  if (p.offset && at(p.offset)) return undefined;
+  if (data && (data.type === 'edit' || data.type === 'delete')) return changed(data);
+  const li = lineOf(p);
+  const next = [...waiting.values()][0];
+  return keepingSight(() => (next ? next.li.before(li) : lines.append(li)));
+}
+
+// changed shows the change of a message where it stands.
+async function changed({ offset: n }) {
+  const li = at(n);
+  if (!li) return;
+  const { publications } = await sub.history({ limit: 1, since: { offset: n - 1, epoch: sub.epoch } });
+  const now = publications[0] && publications[0].offset === n && lineOf(publications[0]);
+  if (!now) return;
+  li.replaceWith(now);
+}
+
+// say has a message appear at once; it is sent until it is acknowledged, under one id, so it is said once.
+function say(text) {
+  const id = random(12);
+  const li = line({ user: mine() || 'you', text, className: 'waiting' });
+  waiting.set(id, { text, li });
+  lines.append(li);
+  $('past').scrollTop = $('past').scrollHeight;
+  send(id);
+}
+
+function send(id) {
+  const { text, li } = waiting.get(id);
+  sub.publish({ id, text }).catch(({ code, message, temporary }) => {
+    if (!waiting.has(id) || temporary || code < 100) return; // the next connection tries again
+    li.className = 'failed';
+    const again = element('button', `not sent (${message}): again`);
+    again.onclick = () => { again.remove(); li.className = 'waiting'; send(id); };
+    li.append(again);
+  });
+}
+
+function acknowledged(id) {
+  const w = waiting.get(id);
+  if (!w) return;
+  w.li.remove();
+  waiting.delete(id);
+}
+
+function typing(user, ms = 4000) {
+  if (!user || (ms && user === mine())) return;
+  typists.set(user, Date.now() + ms);
+  showTypists();
+  if (ms) setTimeout(showTypists, ms + 50);
+}
+
+function showTypists() {
+  for (const [user, until] of typists) if (until <= Date.now()) typists.delete(user);
+  $('typing').textContent = typists.size ? `${[...typists.keys()].join(', ')} ${typists.size > 1 ? 'are' : 'is'} typing` : '';
+}
+
+function showHere() {
+  const users = [...new Set([...here.values()].map((info) => info.user))].sort();
+  $('here').replaceChildren(...users.map((user) => element('li', user)));
+}
+
+// renew shows the newest messages anew, if what was missed cannot be given one by one.
+async function renew() {
+  const { publications, epoch: e } = await sub.history({ limit: 50, reverse: true });
+  sub.epoch = e;
+  keepingSight(() => {
+    lines.replaceChildren(...publications.reverse().map(lineOf).filter(Boolean), ...[...waiting.values()].map((w) => w.li));
+    $('earlier').hidden = publications.length < 50;
+  });
+}
+
+async function earlier() {
+  const first = lines.querySelector('li[data-offset]');
+  if (!first) return;
+  const { publications } = await sub.history({ limit: 50, reverse: true, since: { offset: Number(first.dataset.offset), epoch: sub.epoch } });
+  const past = $('past');
+  const below = past.scrollHeight - past.scrollTop;
+  lines.prepend(...publications.reverse().map(lineOf).filter(Boolean));
+  past.scrollTop = past.scrollHeight - below;
+  $('earlier').hidden = publications.length < 50;
+}
+
+let sub;
+
+function enter() {
+  const since = isOpen ? { epoch, offset: Number(offset) } : undefined;
+  sub = client.newSubscription(room, { since, joinLeave: true });
+  sub.epoch = epoch;
+  sub.on('publication', heard);
+  sub.on('join', ({ info }) => { here.set(info.client, info); showHere(); });
+  sub.on('leave', ({ info }) => { here.delete(info.client); showHere(); });
+  sub.on('subscribed', async ({ wasRecovering, recovered, streamPosition }) => {
+    sub.epoch = streamPosition.epoch;
+    if (!wasRecovering || !recovered) await renew();
+    for (const id of waiting.keys()) send(id);
+    here.clear();
+    Object.values((await sub.presence()).clients).forEach((info) => here.set(info.client, info));
+    showHere();
+  });
+  sub.on('unsubscribed', ({ code, reason }) => { if (code) tell(`not in the room: ${reason}`, 'bad'); });
+  sub.subscribe();
+}
+
+let told = 0;
+
+if (room) {
+  for (const li of lines.children) {
+    clock(li);
+    if (li.querySelector('b').textContent === mine()) li.classList.add('mine');
+  }
+  $('past').scrollTop = $('past').scrollHeight;
+  $('earlier').onclick = earlier;
+  form.onsubmit = (e) => {
+    e.preventDefault();
+    const text = box.value.trim();
+    if (!text) return;
+    say(text);
+    box.value = '';
+    box.style.height = '';
+    box.focus();
+  };
+  box.onkeydown = (e) => {
+    if (e.key === 'Enter' && !e.shiftKey && !e.isComposing) { e.preventDefault(); form.requestSubmit(); }
+  };
+  box.oninput = () => {
+    box.style.height = 'auto';
+    box.style.height = `${box.scrollHeight + 2}px`;
+    if (Date.now() - told < 2500) return;
+    told = Date.now();
+    sub.publish({ type: 'typing', ephemeral: true }).catch(() => {});
+  };
+  enter();
+}
+
+$('me').onsubmit = (e) => {
+  e.preventDefault();
+  client.disconnect();
+  signIn();
+};
+if (me.value) signIn();
+else tell('sign in with your token', 'bad');
