@@ -27,13 +27,25 @@ BINARIES := theseusd reltool theseus
 COMMANDS := breaker cache chatctl faultlab ratelimit visits# links to theseus, one for each service's command
 WIRES    := sdk/wire plugins/breaker/api# protocols with generated code
 TOOL     := go tool -modfile=$(CURDIR)/tools.mod
-# The peer of ratelimit is no requirement of this module.
+# Peers are no requirements of this module.
 THROTTLED := github.com/throttled/throttled/v2@v2.15.0 github.com/throttled/throttled/v2/store/memstore@v2.15.0
+CENTRIFUGE := github.com/centrifugal/centrifuge@v0.40.1
 STARTED  := $(shell date +%s)
 
 # Tests of packages in one process; the house rules and what drives the built binaries come by themselves.
 PACKAGES = $$(go list ./... | grep -v -e '/theseusd/theseus$$' -e '/daemon/e2e$$' -e '/upgrades/fault/crash$$')
 say      = printf '\n== %s  %s\n' "$$(date +%T)" "$(1)"
+
+# Benchmarks of a package with a peer, whose file lies in testdata: package, file, modules. Flags of `go test` follow.
+define beside
+tmp=$$(mktemp -d)
+trap 'rm -rf "$$tmp"' EXIT
+cp go.mod "$$tmp/peer.mod"
+cp go.sum "$$tmp/peer.sum"
+go get -modfile="$$tmp/peer.mod" $(3)
+echo '{"Replace": {"$(CURDIR)/$(1)/$(2).go": "$(CURDIR)/$(1)/testdata/$(2).txt"}}' >"$$tmp/overlay.json"
+go test -mod=mod -modfile="$$tmp/peer.mod" -overlay="$$tmp/overlay.json" -run='^$$' ./$(1)
+endef
 
 .PHONY: help run build test setup check format-check lint wire-check house unit race e2e crash crash-sample fuzz bench drill otp beam cover generate format clean
 
@@ -107,14 +119,10 @@ beam: ## Processes and tables beside Erlang's, in one run (needs erlang-base)
 	@go test -run='^$$' -bench=BesideBEAM -benchtime=1x -timeout=30m ./sdk/otp
 
 limits: ## A check of ratelimit beside one of throttled, in one run
-	@tmp=$$(mktemp -d)
-	trap 'rm -rf "$$tmp"' EXIT
-	cp go.mod "$$tmp/peer.mod"
-	cp go.sum "$$tmp/peer.sum"
-	go get -modfile="$$tmp/peer.mod" $(THROTTLED)
-	dir='$(CURDIR)/plugins/ratelimit'
-	echo "{\"Replace\": {\"$$dir/peer_test.go\": \"$$dir/testdata/peer_test.txt\"}}" >"$$tmp/overlay.json"
-	go test -modfile="$$tmp/peer.mod" -overlay="$$tmp/overlay.json" -run='^$$' -bench=Check -benchmem -count='$(COUNT)' ./plugins/ratelimit
+	@$(call beside,plugins/ratelimit,peer_test,$(THROTTLED)) -bench=Check -benchmem -count='$(COUNT)'
+
+centrifuge: ## A connection and a delivery of the chat beside those of the library centrifuge, in one run
+	@$(call beside,plugins/chat,centrifuge_test,$(CENTRIFUGE)) -bench=Capacity -benchtime=1x -timeout=30m -count='$(COUNT)'
 
 bench: ## Run the benchmarks (BENCH=regexp, COUNT=10 for benchstat)
 	@go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m $(PACKAGES)
