@@ -57,7 +57,7 @@ func (c *chat) send(ctx context.Context, call *sdk.Call) error {
 	l := line{Room: a.Args[0], User: a.user(), Text: a.Args[1]}
 	ctx, done := shut(ctx)
 	defer done()
-	p, err := c.rooms.Post(ctx, l.Room, room.Post{Message: room.Message{User: l.User, ID: id, Data: room.Say(l.Text)}})
+	p, err := c.rooms.Post(ctx, l.Room, room.Post{User: l.User, ID: id, Data: room.Say(l.Text)})
 	return told(a, l, p, err)
 }
 

@@ -122,8 +122,7 @@ func (a API) publish(ctx context.Context, q request) (any, error) {
 	if len(q.Data) == 0 {
 		return nil, errBad
 	}
-	m := room.Message{User: q.User, ID: q.ID, Data: q.Data}
-	p, err := a.Rooms.Post(ctx, q.Channel, room.Post{Message: m})
+	p, err := a.Rooms.Post(ctx, q.Channel, room.Post{User: q.User, ID: q.ID, Data: q.Data})
 	return position{p.Offset, p.Epoch}, err
 }
 

@@ -17,12 +17,16 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 )
 
-// Shown is how many messages a page begins with.
-const Shown = 50
+// A page begins with so many messages, and bytes of them, at most.
+const (
+	Shown    = 50
+	maxShown = 1 << 20
+)
 
 var (
 	//go:embed assets
@@ -115,16 +119,13 @@ func (p Page) fill(v *view) error {
 	if v.Room.Last < v.Room.First {
 		return nil
 	}
-	from := v.Room.First
-	if v.Room.Last-from >= Shown {
-		from, v.More = v.Room.Last-Shown+1, true
-	}
-	list, err := p.Rooms.Range(v.Name, from, v.Room.Last, Shown)
-	for _, e := range list {
+	list, err := p.Rooms.Range(v.Name, v.Room.Last, v.Room.First, room.Limit{Count: Shown, Bytes: maxShown})
+	for _, e := range slices.Backward(list) {
 		if l, ok := lineOf(e); ok {
 			v.Lines = append(v.Lines, l)
 		}
 	}
+	v.More = len(list) > 0 && list[len(list)-1].Offset > v.Room.First
 	return err
 }
 

@@ -225,14 +225,14 @@ func (c *client) publish(ctx context.Context, q *protocol.PublishRequest) (*prot
 	if !c.isIn(q.Channel) {
 		return nil, errPermission
 	}
-	m, passing, err := c.messageOf(q.Data)
+	p, err := c.postOf(q.Data)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.mayNow(ctx); err != nil {
 		return nil, err
 	}
-	_, err = c.s.rooms.Post(ctx, strings.Clone(q.Channel), room.Post{Message: m, Passing: passing})
+	_, err = c.s.rooms.Post(ctx, strings.Clone(q.Channel), p)
 	return &protocol.PublishResult{}, err
 }
 
@@ -245,18 +245,18 @@ func (c *client) mayNow(ctx context.Context) error {
 	return refused{errTooMany.code, fmt.Sprintf("too many requests: wait %s", wait.Round(time.Millisecond)), true}
 }
 
-func (c *client) messageOf(data []byte) (m room.Message, passing bool, err error) {
+func (c *client) postOf(data []byte) (p room.Post, err error) {
 	if !json.Valid(data) {
-		return m, false, errBad
+		return p, errBad
 	}
 	var w what
 	if data[0] == '{' {
 		_ = json.Unmarshal(data, &w) // fields of other types mean nothing here
 	}
 	if len(w.ID) > maxID {
-		return m, false, errBad
+		return p, errBad
 	}
-	return room.Message{User: c.User, Client: c.ID, ID: w.ID, Data: data}, w.Ephemeral, nil
+	return room.Post{User: c.User, Client: c.ID, ID: w.ID, Data: data, Passing: w.Ephemeral}, nil
 }
 
 // maxID is how long the id of a message may be.

@@ -16,7 +16,7 @@ const subscribe = `{"id":2,"subscribe":{"channel":"general"}}`
 // post says something, and returns when all members have been told.
 func post(t *testing.T, rooms *room.Rooms, text string) {
 	t.Helper()
-	_, err := rooms.Post(t.Context(), "general", room.Post{Message: room.Message{User: "ada", Data: room.Say(text)}})
+	_, err := rooms.Post(t.Context(), "general", room.Post{User: "ada", Data: room.Say(text)})
 	if err != nil {
 		t.Fatal(err)
 	}

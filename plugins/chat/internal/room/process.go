@@ -10,11 +10,19 @@ import (
 	"github.com/theseusd/theseus/sdk/state"
 )
 
-// Post says something in a room.
+// Post says something in a room. It is no Message: a row may get another shape in the next version, and what waits for a room
+// must keep its own.
 type Post struct {
 	otp.Reply[Posted]
-	Message Message
-	Passing bool // it is told and not kept
+	User    string
+	Client  string // the connection it comes from, if there is one
+	ID      string // by which its author knows it
+	Data    []byte // JSON
+	Passing bool   // it is told and not kept
+}
+
+func (p Post) message() Message {
+	return Message{User: p.User, Client: p.Client, ID: p.ID, Data: p.Data, At: now()}
 }
 
 // Posted is where a message stands. Again says that it stood there before.
@@ -137,24 +145,24 @@ func orderly(reason error) bool {
 }
 
 // post writes a message, acknowledges it, and tells it to the members.
-func (k *kind) post(_ *otp.Ctx, p *process, m Post, from otp.From[Posted]) error {
-	m.Message.At = now()
-	if m.Passing {
-		if err := k.maySpeak(p, m.Message.User); err != nil {
+func (k *kind) post(_ *otp.Ctx, p *process, a Post, from otp.From[Posted]) error {
+	m := a.message()
+	if a.Passing {
+		if err := k.maySpeak(p, m.User); err != nil {
 			return err
 		}
 		from.Answer(Posted{Epoch: p.room.Epoch}, nil)
-		k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{Message: m.Message}})
+		k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{Message: m}})
 		return nil
 	}
-	if offset, _, ok := p.ids.find(idOf(m.Message), m.Message.At); ok {
+	if offset, _, ok := p.ids.find(idOf(m), m.At); ok {
 		from.Answer(Posted{offset, p.room.Epoch, true}, nil)
 		return nil
 	}
-	if err := k.mayPost(p, m.Message); err != nil {
+	if err := k.mayPost(p, m); err != nil {
 		return err
 	}
-	return k.say(p, m.Message, m.Message.Data, from)
+	return k.say(p, m, m.Data, from)
 }
 
 // say keeps a message and tells it to the members, with the data that is for them.

@@ -25,7 +25,7 @@ func start(t *testing.T, dir string) (*Rooms, *sdktest.Instance) {
 }
 
 func say(ctx context.Context, r *Rooms, text string) (Posted, error) {
-	return r.Post(ctx, "general", Post{Message: Message{User: "ada", Data: Say(text)}})
+	return r.Post(ctx, "general", Post{User: "ada", Data: Say(text)})
 }
 
 // A room that was removed while somebody spoke in it started again behind its end: the one that was made next was served
@@ -145,7 +145,7 @@ func TestARoomThatCannotBeOpenedIsDownAlone(t *testing.T) {
 		if _, err := say(t.Context(), r, "hello"); err == nil {
 			t.Error("a room that cannot be opened takes a message")
 		}
-		if _, err := r.Post(t.Context(), "random", Post{Message: Message{Data: Say("hello")}}); err != nil {
+		if _, err := r.Post(t.Context(), "random", Post{Data: Say("hello")}); err != nil {
 			t.Fatal(err)
 		}
 	}
