@@ -153,8 +153,8 @@ type hall struct {
 	all     chan struct{}
 }
 
-// mark is in each announcement once, and in nothing else that a server sends.
-const mark = "!"
+// bang is in each announcement once, and in nothing else that a server sends.
+const bang = "!"
 
 func (h *hall) enter(b *testing.B, addr string) {
 	c, _, _, err := ws.Dial(b.Context(), "ws://"+addr+protocol.Path)
@@ -178,7 +178,7 @@ func (h *hall) listen(c net.Conn) {
 	buf := make([]byte, 512)
 	for {
 		n, err := c.Read(buf)
-		if h.heard.Add(int64(bytes.Count(buf[:n], []byte(mark)))) >= h.want.Load() {
+		if h.heard.Add(int64(bytes.Count(buf[:n], []byte(bang)))) >= h.want.Load() {
 			select {
 			case h.all <- struct{}{}:
 			default:
@@ -193,7 +193,7 @@ func (h *hall) listen(c net.Conn) {
 // announce says something, and returns when everybody has heard it.
 func (h *hall) announce(b *testing.B) {
 	h.want.Add(int64(len(h.conns)))
-	say := `{"id":3,"publish":{"channel":"general","data":{"text":"` + strings.Repeat("x", 100) + mark + `"}}}`
+	say := `{"id":3,"publish":{"channel":"general","data":{"text":"` + strings.Repeat("x", 100) + bang + `"}}}`
 	if err := wsutil.WriteClientText(h.conns[0], []byte(say)); err != nil {
 		b.Fatal(err)
 	}

@@ -37,23 +37,23 @@ var done = map[string]string{room.Ban: "banned from", room.Mute: "muted in"}
 func (c *chat) sanction(kind string) func(context.Context, *sdk.Call) error {
 	return func(ctx context.Context, call *sdk.Call) error {
 		a, name, user := asked{call}, call.Args[0], call.Args[1]
-		s := room.Sanction{Since: time.Now().UTC().Truncate(time.Second)}
+		j := room.Judge{Kind: kind, User: user}
 		length, limited := a.Flag("for")
 		if limited {
 			d, err := time.ParseDuration(length)
 			if err != nil || d < time.Second {
 				return sdk.Usagef("--for %s: want a duration of at least 1s, such as 10m", length)
 			}
-			s.Until, length = s.Since.Add(d), " for "+d.String()
+			j.Until, length = time.Now().UTC().Truncate(time.Second).Add(d), " for "+d.String()
 		}
-		s.Reason, _ = a.Flag("reason")
+		j.Reason, _ = a.Flag("reason")
 		ctx, end := shut(ctx)
 		defer end()
-		if err := c.rooms.Judge(ctx, name, room.Judge{Kind: kind, User: user, Sanction: s}); err != nil {
+		if err := c.rooms.Judge(ctx, name, j); err != nil {
 			return failed(name, err)
 		}
 		word, _, _ := strings.Cut(done[kind], " ")
-		return a.tell(ruling{name, user, word, stamp(s.Until, "")}, "%s is %s %s%s", plain(user), done[kind], name, length)
+		return a.tell(ruling{name, user, word, stamp(j.Until, "")}, "%s is %s %s%s", plain(user), done[kind], name, length)
 	}
 }
 

@@ -70,7 +70,7 @@ func TestAClientIsGivenNoMoreOfTheHistoryThanMayWaitForIt(t *testing.T) {
 	w.free = 100_000
 	w.out = nil
 	c.commands([]byte(`{"id":3,"history":{"channel":"general","limit":1000}}`))
-	if len(w.out) > 60_000 || !strings.Contains(string(w.out), `"offset":1}`) {
+	if len(w.out) > 60_000 || !strings.Contains(string(w.out), `"offset":1,`) {
 		t.Errorf("%d bytes for a client that takes 100,000", len(w.out))
 	}
 }

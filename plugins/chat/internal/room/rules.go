@@ -45,7 +45,8 @@ func (e *PaceError) Error() string {
 type Judge struct {
 	otp.Reply[struct{}]
 	Kind, User string
-	Sanction   Sanction
+	Until      time.Time // zero: until it is lifted
+	Reason     string
 	Lift       bool
 }
 
@@ -64,7 +65,8 @@ func (k *kind) judge(_ *otp.Ctx, p *process, j Judge) (none struct{}, err error)
 		}
 		return none, err
 	}
-	err = k.log.sanctions.PutUntil(ruleKey(j.Kind, p.Name, j.User), j.Sanction, j.Sanction.Until)
+	s := Sanction{Since: now().UTC().Truncate(time.Second), Until: j.Until, Reason: j.Reason}
+	err = k.log.sanctions.PutUntil(ruleKey(j.Kind, p.Name, j.User), s, s.Until)
 	if err == nil && j.Kind == Ban {
 		k.audience.Expel(p.Name, j.User, Banned)
 	}

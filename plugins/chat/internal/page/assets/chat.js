@@ -219,8 +219,12 @@ if (room) {
     box.style.height = '';
     box.focus();
   };
-  box.onkeydown = (e) => {
-    if (e.key === 'Enter' && !e.shiftKey && !e.isComposing) { e.preventDefault(); form.requestSubmit(); }
+  let shift = false; // Enter sends, Shift and Enter begins a line; phones tell of the line break only
+  box.onkeydown = (e) => { shift = e.shiftKey; };
+  box.onbeforeinput = (e) => {
+    if (e.inputType !== 'insertLineBreak' || shift) return;
+    e.preventDefault();
+    form.requestSubmit();
   };
   box.oninput = () => {
     box.style.height = 'auto';
