@@ -243,7 +243,7 @@ const noSocket = ^uintptr(0)
 
 func readSocket(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Read(fd, p)
+		n, err := receive(fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

@@ -412,7 +412,7 @@ func (c *Conn) stopping() bool {
 // writeSome writes what the socket takes without waiting, and returns the rest.
 func writeSome(fd int, p []byte) ([]byte, error) {
 	for len(p) > 0 {
-		n, err := unix.Write(fd, p)
+		n, err := transmit(fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
