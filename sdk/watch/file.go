@@ -22,7 +22,7 @@ func File(ctx context.Context, path string, look func()) {
 
 // run is File. A folder that nothing is heard of any more is watched anew.
 func (w *fileWatch) run(ctx context.Context, look func()) {
-	defer w.close()
+	defer func() { go w.close() }() // it takes the kernel 5 to 20 ms, in which a service that is released serves nobody
 	w.open()
 	look() // what has changed before
 	tick := time.NewTicker(every)
