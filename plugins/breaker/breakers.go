@@ -158,7 +158,7 @@ func (b *breakers) change(name string, f func(t *circuit.Turn) error) (*circuit.
 	return t, failed
 }
 
-// keep writes what has changed, and tells those who watch.
+// keep writes what has changed, the circuit and its story all or none, and tells those who watch.
 func (b *breakers) keep(name string, before circuit.Circuit, there bool, t *circuit.Turn) error {
 	if len(t.Changes) == 0 && same(before, t.Circuit) {
 		return nil
@@ -166,17 +166,21 @@ func (b *breakers) keep(name string, before circuit.Circuit, there bool, t *circ
 	if !there && b.rows.Len() >= maxBreakers {
 		return errMany
 	}
-	if err := b.rows.PutUntil(name, t.Circuit, end(t.Circuit)); err != nil {
+	var writes state.Batch
+	if err := b.rows.PutIn(&writes, name, t.Circuit, end(t.Circuit)); err != nil {
+		return err
+	}
+	if err := b.story.commit(&writes, name, t.Changes); err != nil {
 		return err
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if moves(t.Circuit) {
 		b.awake[name] = true
 	} else {
 		delete(b.awake, name)
 	}
-	b.mu.Unlock()
-	return b.story.tell(name, t.Changes)
+	return nil
 }
 
 // end is when a circuit is forgotten, unless it is called before; the zero time is never.

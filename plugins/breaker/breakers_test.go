@@ -87,12 +87,15 @@ func TestACooldownEndsOnAFullDisk(t *testing.T) {
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		if c, _ := b.rows.Get("a"); c.State == circuit.HalfOpen {
-			return
+			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the cooldown does not end though there is room")
 		}
 		<-time.After(lookEvery)
+	}
+	if lines, _, _, err := b.story.after(0); err != nil || len(lines) != 2 || lines[1].Event != circuit.CoolDown {
+		t.Errorf("%v, %v: the story does not go with the circuit", lines, err)
 	}
 }
 

@@ -52,20 +52,24 @@ func rowOf(number uint64) string {
 	return string(binary.BigEndian.AppendUint16(nil, uint16(number%maxStory)))
 }
 
-// tell adds changes of one circuit.
-func (s *story) tell(name string, changes []circuit.Change) error {
+// commit commits writes and with them the changes of one circuit.
+func (s *story) commit(writes *state.Batch, name string, changes []circuit.Change) error {
 	if len(changes) == 0 {
-		return nil
+		return writes.Commit()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	last := s.last
 	for _, c := range changes {
-		l := line{s.last + 1, time.Now().UTC(), name, c}
-		if err := s.rows.Put(rowOf(l.Number), l); err != nil {
+		last++
+		if err := s.rows.PutIn(writes, rowOf(last), line{last, time.Now().UTC(), name, c}, time.Time{}); err != nil {
 			return err
 		}
-		s.last++
 	}
+	if err := writes.Commit(); err != nil {
+		return err
+	}
+	s.last = last
 	close(s.more)
 	s.more = make(chan struct{})
 	return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/ratelimit/internal/limit"
+	"github.com/theseusd/theseus/sdk/state"
 )
 
 // charge is one call at one instant, under the locks of its rows.
@@ -40,20 +41,27 @@ func (c *charge) takeOne(a ask) error {
 	if err != nil {
 		return err
 	}
+	next, until, got, err := take(a, before, c.now)
+	if err != nil {
+		return err
+	}
+	c.answers = append(c.answers, got)
+	row.next, row.until = next, until
+	return nil
+}
+
+// take decides about an ask by its row.
+func take(a ask, before []byte, now int64) (next []byte, until int64, got answer, err error) {
 	lease := uint64(0)
 	if a.rule.Algorithm == limit.Concurrency {
 		lease = max(rand.Uint64(), 1)
 	}
-	next, until, d, err := a.rule.Take(nil, before, c.now, a.cost, lease)
-	if err != nil {
-		return err
+	next, until, d, err := a.rule.Take(nil, before, now, a.cost, lease)
+	got = answer{d, a, lease}
+	if !got.charges() {
+		got.lease = 0
 	}
-	if !d.Allowed || a.cost == 0 {
-		lease = 0
-	}
-	c.answers = append(c.answers, answer{d, a, lease})
-	row.next, row.until = next, until
-	return nil
+	return next, until, got, err
 }
 
 // read is the row of an ask: as an ask before it will leave it, or as it lies in the table.
@@ -71,7 +79,7 @@ func (c *charge) read(a ask, row string) ([]byte, error) {
 func (c *charge) lookAgain() error {
 	for i := range c.answers {
 		a := &c.answers[i]
-		if !a.Allowed || a.ask.cost == 0 {
+		if !a.charges() {
 			continue
 		}
 		before, _, err := c.l.tables[a.ask.rule.Algorithm].Lookup(c.rows[i].row)
@@ -87,16 +95,17 @@ func (c *charge) lookAgain() error {
 	return nil
 }
 
-// write puts the rows in the log. If the log takes no more, those before the error stay charged.
+// write puts the rows in the log, all or none.
 func (c *charge) write() error {
+	var b state.Batch
 	for i, p := range c.rows {
-		a := c.answers[i].ask
-		if a.cost == 0 || !c.answers[i].Allowed {
+		if !c.answers[i].charges() {
 			continue
 		}
-		if err := c.l.tables[a.rule.Algorithm].PutUntil(p.row, p.next, time.Unix(0, p.until)); err != nil {
+		table := c.l.tables[c.answers[i].ask.rule.Algorithm]
+		if err := table.PutIn(&b, p.row, p.next, time.Unix(0, p.until)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return b.Commit()
 }

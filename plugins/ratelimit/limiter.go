@@ -53,12 +53,42 @@ func (l *limiter) check(asks []ask, look bool) (verdict, error) {
 			return verdict{}, err
 		}
 	}
-	v, err := l.decide(asks, look)
+	var v verdict
+	var err error
+	if len(asks) == 1 && !look {
+		v, err = l.decideOne(asks[0])
+	} else {
+		v, err = l.decide(asks, look)
+	}
 	if err == nil && !look {
 		l.blocked.note(v)
 	}
 	return v, err
 }
+
+// decideOne is decide for one limit, as most calls name, with one look at the table.
+func (l *limiter) decideOne(a ask) (verdict, error) {
+	row := rowOf(a)
+	mu := l.lockOf(row)
+	mu.Lock()
+	defer mu.Unlock()
+	got := make([]answer, 1)
+	_, err := l.tables[a.rule.Algorithm].UpdateUntil(row, func(before []byte, _ bool) (next []byte, at time.Time, err error) {
+		var until int64
+		next, until, got[0], err = take(a, before, l.clock.Now())
+		if err == nil && !got[0].charges() {
+			err = errNothing
+		}
+		return next, time.Unix(0, until), err
+	})
+	if err == errNothing { //nolint:errorlint // it is never wrapped
+		err = nil
+	}
+	return verdict{!got[0].blocks(), got}, err
+}
+
+// errNothing says that there is nothing to write.
+var errNothing = errors.New("nothing is charged")
 
 func (l *limiter) decide(asks []ask, look bool) (verdict, error) {
 	c := charge{l: l, answers: make([]answer, 0, len(asks)), rows: make([]pending, len(asks))}
@@ -152,15 +182,11 @@ func (l *limiter) change(a ask, f func(row []byte, now int64) (next []byte, unti
 	mu := l.lockOf(row)
 	mu.Lock()
 	defer mu.Unlock()
-	before, _, err := table.Lookup(row)
-	if err != nil {
-		return err
-	}
-	next, until, err := f(before, l.clock.Now())
-	if err != nil {
-		return err
-	}
-	return table.PutUntil(row, next, time.Unix(0, until))
+	_, err := table.UpdateUntil(row, func(before []byte, _ bool) ([]byte, time.Time, error) {
+		next, until, err := f(before, l.clock.Now())
+		return next, time.Unix(0, until), err
+	})
+	return err
 }
 
 // reset forgets what a key has used, and tells whether there was something.

@@ -54,6 +54,9 @@ type answer struct {
 // blocks says whether the answer is a reason to refuse the call.
 func (a answer) blocks() bool { return !a.Allowed && !a.ask.rule.dryRun }
 
+// charges says whether the row of the limit is another one by it.
+func (a answer) charges() bool { return a.Allowed && a.ask.cost > 0 }
+
 // verdict is the answer to a call over all of its limits.
 type verdict struct {
 	allowed bool

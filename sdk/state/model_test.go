@@ -78,7 +78,9 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			must(0, w.table().PutTTL(k, []byte(k), ttl))
 			w.model[k] = entry{value: k, until: w.clock.Add(ttl)}
 		},
-		"update": func(rt *rapid.T) { w.update(modelKey(rt)) },
+		"update":       func(rt *rapid.T) { w.update(modelKey(rt)) },
+		"update until": func(rt *rapid.T) { w.updateUntil(rt, modelKey(rt)) },
+		"batch":        func(rt *rapid.T) { w.batch(rt) },
 		"delete": func(rt *rapid.T) {
 			k := modelKey(rt)
 			if _, want := w.live()[k]; must(w.table().Delete(k)) != want {
@@ -122,12 +124,35 @@ func (w *world) update(k string) {
 	w.model[k] = was
 }
 
+// until is an instant from 5 ms ago, or never.
+func (w *world) until(rt *rapid.T) time.Time {
+	if !rapid.Bool().Draw(rt, "ends") {
+		return time.Time{}
+	}
+	return w.clock.Add(time.Duration(rapid.IntRange(-5, 50).Draw(rt, "ms")) * time.Millisecond)
+}
+
+func (w *world) updateUntil(rt *rapid.T, k string) {
+	until, was := w.until(rt), w.live()[k]
+	must(w.table().UpdateUntil(k, func(v []byte, _ bool) ([]byte, time.Time, error) {
+		return append(v[:len(v):len(v)], '-'), until, nil
+	}))
+	w.model[k] = entry{was.value + "-", until}
+}
+
+func (w *world) batch(rt *rapid.T) {
+	var b Batch
+	for n := range rapid.IntRange(0, 5).Draw(rt, "rows") {
+		k, v, until := modelKey(rt), strconv.Itoa(n), w.until(rt)
+		must(0, w.table().PutIn(&b, k, []byte(v), until))
+		w.model[k] = entry{v, until}
+	}
+	must(0, b.Commit())
+}
+
 func (w *world) expire(rt *rapid.T, k string) {
 	was, there := w.live()[k]
-	until := time.Time{}
-	if rapid.Bool().Draw(rt, "ends") {
-		until = w.clock.Add(time.Duration(rapid.IntRange(-5, 50).Draw(rt, "ms")) * time.Millisecond)
-	}
+	until := w.until(rt)
 	if must(w.table().Expire(k, until)) != there {
 		rt.Fatalf("expire of %s says %v", k, !there)
 	}

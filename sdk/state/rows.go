@@ -122,9 +122,8 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // write commits a row and indexes it. The caller holds the lock of the shard; i is the place of the key now.
 func (t *rows) write(sh *shard, tag uint32, i int, r row) (place, error) {
-	r.table = t.name
-	if len(r.key) > MaxKey || r.size() > MaxRow {
-		return place{}, t.rowError(r.key[:min(len(r.key), 64)], ErrTooLarge)
+	if err := t.fits(r); err != nil {
+		return place{}, err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
@@ -145,6 +144,15 @@ func (t *rows) write(sh *shard, tag uint32, i int, r row) (place, error) {
 		t.drop(sh, i)
 	}
 	return p, nil
+}
+
+// fits returns an error if a row is too large.
+func (t *rows) fits(r row) error {
+	r.table = t.name
+	if len(r.key) > MaxKey || r.size() > MaxRow {
+		return t.rowError(r.key[:min(len(r.key), 64)], ErrTooLarge)
+	}
+	return nil
 }
 
 // refuse remembers the first row that has no way down, for those who watch over a version on probation.

@@ -28,6 +28,11 @@ func (t *rows) hash(key string) (*shard, uint32) {
 	return &t.shards[h>>56], uint32(h>>32) & (tagLimit - 1)
 }
 
+// number is the place of a shard among those of its table.
+func (t *rows) number(sh *shard) uintptr {
+	return (uintptr(unsafe.Pointer(sh)) - uintptr(unsafe.Pointer(&t.shards[0]))) / unsafe.Sizeof(*sh)
+}
+
 // view is b as a string, without a copy: for the length of a call, while b stays as it is.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 

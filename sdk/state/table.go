@@ -153,11 +153,15 @@ func millis(at time.Time) uint64 {
 // Update reads, changes and writes a row while nobody else can write it. f gets ok = false if there is no row; its
 // error ends the update and nothing is written. The row keeps its expiry. f must be quick and must not use the table.
 func (t *Table[V]) Update(key string, f func(v V, ok bool) (V, error)) (V, error) {
-	v, p, err := t.updateLocked(key, f)
+	v, p, err := t.updateLocked(key, func(v V, ok bool, expiry uint64) (V, uint64, error) {
+		v, err := f(v, ok)
+		return v, expiry, err
+	})
 	return v, t.rows.acknowledge(p, err)
 }
 
-func (t *Table[V]) updateLocked(key string, f func(v V, ok bool) (V, error)) (v V, p place, err error) {
+// updateLocked is Update with the expiry of the row, which f may change.
+func (t *Table[V]) updateLocked(key string, f func(v V, ok bool, expiry uint64) (V, uint64, error)) (v V, p place, err error) {
 	sh, tag := t.rows.hash(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -169,7 +173,7 @@ func (t *Table[V]) updateLocked(key string, f func(v V, ok bool) (V, error)) (v 
 			return v, p, err
 		}
 	}
-	if v, err = f(v, r != nil); err != nil {
+	if v, w.expiry, err = f(v, r != nil, w.expiry); err != nil {
 		return v, p, err
 	}
 	if w.value, err = t.encode(key, v); err != nil {

@@ -14,6 +14,18 @@ func (t *Table[V]) PutUntil(key string, v V, at time.Time) error {
 	return err
 }
 
+// UpdateUntil is Update of a row that is gone at the instant that f gives with it, as with PutUntil.
+func (t *Table[V]) UpdateUntil(key string, f func(v V, ok bool) (V, time.Time, error)) (V, error) {
+	v, p, err := t.updateLocked(key, func(v V, ok bool, _ uint64) (V, uint64, error) {
+		v, at, err := f(v, ok)
+		if at.IsZero() {
+			return v, 0, err
+		}
+		return v, millis(at), err
+	})
+	return v, t.rows.acknowledge(p, err)
+}
+
 // LookupUntil is Lookup that tells also when the row is gone, in milliseconds since 1970; 0 is never.
 func (t *Table[V]) LookupUntil(key string) (v V, until int64, ok bool, err error) {
 	m, ok := t.rows.read(key)
