@@ -57,10 +57,10 @@ func (c *Conn) pushesMore(err error) bool {
 	return c.pushing
 }
 
-// Before keeps bytes that the handler has used already and that the next one is to read again, ahead of all others. They
-// are not copied: the handler may add to them, and must leave them as they are.
-func (c *Conn) Before(b []byte) {
+// Before is for bytes that the handler has used already and that the next one is to read again, ahead of all others: used
+// returns them. It is called if the connection travels, while the handler waits in ReadMore or Rest, and must be quick.
+func (c *Conn) Before(used func() []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.before = b
+	c.before = used
 }

@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -22,19 +23,19 @@ type Conn struct {
 
 	wmu sync.Mutex // one write at a time
 	// Guarded by the gate's lock.
-	before   []byte    // what the handler has used and wants to read again elsewhere, ahead of held
-	held     []byte    // what the handler has read and not used, while it waits
-	out      []byte    // written by the handler, not taken by the client yet
-	reading  bool      // in Read: the handler has to be asked what it holds
-	readBy   time.Time // the deadline for reads, as the handler set it
-	kicked   bool      // a park has spoilt it
-	writeBy  time.Time // that for writes
-	hurried  bool      // a park has spoilt it
-	inHand   *request  // Park waits for it, and the connection does not travel before; nil: none
-	closing  bool      // the handler has returned, or all is said
-	offered  bool      // by Handover
-	pushing  bool      // a goroutine sends what Push left in out
-	farewell []byte    // for the client, at the end of this process
+	before   func() []byte // what the handler has used and wants to read again elsewhere, ahead of held; nil: nothing
+	held     []byte        // what the handler has read and not used, while it waits
+	out      []byte        // written by the handler, not taken by the client yet
+	reading  bool          // in Read: the handler has to be asked what it holds
+	readBy   time.Time     // the deadline for reads, as the handler set it
+	kicked   bool          // a park has spoilt it
+	writeBy  time.Time     // that for writes
+	hurried  bool          // a park has spoilt it
+	inHand   *request      // Park waits for it, and the connection does not travel before; nil: none
+	closing  bool          // the handler has returned, or all is said
+	offered  bool          // by Handover
+	pushing  bool          // a goroutine sends what Push left in out
+	farewell []byte        // for the client, at the end of this process
 
 	// Value is the handler's own, for as long as this process serves the connection.
 	Value any
@@ -298,6 +299,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.nc.SetWriteDeadline(t)
 }
 
+// Logger is the group's, for what clients are not told.
+func (c *Conn) Logger() *slog.Logger { return c.g.log }
+
 // SyscallConn is for socket options and peer credentials.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.nc.(syscall.Conn).SyscallConn() }
 
@@ -305,7 +309,10 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.nc.(syscall.Con
 func (c *Conn) Close() error { return c.close() }
 
 func (c *Conn) words() (unread, unsent []byte, ok bool) {
-	return slices.Concat(c.before, c.held, c.in), c.out, true
+	if c.before != nil {
+		unread = c.before()
+	}
+	return slices.Concat(unread, c.held, c.in), c.out, true
 }
 
 // interrupt wakes a handler out of a Read and a write that waits for a slow client; one with a request in hand is told.

@@ -29,6 +29,9 @@ func (c *Conn) Release() {
 // Again is true while a command is run that another process has run, and held, before.
 func (c *Conn) Again() bool { return c.hold.muted }
 
+// held is what was held, for whoever reads it again.
+func (h *hold) held() []byte { return h.raw }
+
 // heldBack keeps the command that was run, if it is held.
 func (c *Conn) heldBack(raw []byte) {
 	if !c.hold.now {
@@ -46,6 +49,7 @@ func (c *Conn) replays() bool { return c.hold.again > 0 }
 func (l *loop) again(args [][]byte, raw []byte) {
 	c := &l.c
 	c.hold.again--
+	c.dirty = true // one less travels, unless it is held once more
 	c.hold.muted, c.hold.mark = true, len(c.out)
 	l.s.Handle(c, args)
 	c.out, c.hold.muted = c.out[:c.hold.mark], false
@@ -72,7 +76,6 @@ func (c *Conn) keep() {
 	}
 	s := binary.AppendUvarint([]byte{head}, uint64(c.hold.n+c.hold.again))
 	_ = c.c.SetSession(append(s, c.session...)) // never too large
-	c.c.Before(c.hold.raw)
 	c.dirty = false
 }
 
@@ -85,5 +88,5 @@ func (c *Conn) recall(s []byte) {
 	c.proto, c.push.on = int(s[0]&^pushBit), s[0]&pushBit != 0
 	n, size := binary.Uvarint(s[1:])
 	c.hold.again, c.session = int(n), s[1+max(size, 0):]
-	c.push.c, c.push.proto = c, c.proto
+	c.push.used, c.push.proto = c.push.on, c.proto
 }

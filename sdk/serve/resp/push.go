@@ -14,25 +14,25 @@ const MaxPush = 8 << 20
 
 // push is what a client gets without asking. Its messages come between replies, never within one.
 type push struct {
-	on bool // the loop's own
+	on   bool // the loop's own
+	used bool // so is this: it was on once, and somebody may still push
 
 	mu    sync.Mutex
-	c     *Conn
 	proto int
 	busy  bool   // the loop answers commands: messages wait for its end
 	queue []byte // those
 }
 
 // Pushing says whether the connection gets messages that are no replies; a connection that does is told to
-// [Server.Resume] and [Server.Closed].
+// [Server.Resume] and [Server.Closed]. What is pushed while it does not is still sent between two replies, if it did once.
 func (c *Conn) Pushing(on bool) {
 	if c.push.on == on {
 		return
 	}
-	c.push.on, c.dirty = on, true
+	c.push.on, c.push.used, c.dirty = on, true, true
 	c.push.mu.Lock()
 	defer c.push.mu.Unlock()
-	c.push.c, c.push.proto, c.push.busy = c, c.proto, on
+	c.push.proto, c.push.busy = c.proto, true // for a command is in hand
 }
 
 // Push sends a message of parts to the client, whole, between two replies, and never waits. A client that leaves more
@@ -76,7 +76,7 @@ func (p *push) speaks(proto int) {
 
 // begin takes note that commands are being answered.
 func (p *push) begin() {
-	if !p.on {
+	if !p.used {
 		return
 	}
 	p.mu.Lock()
@@ -96,7 +96,7 @@ func (p *push) leave(send func([]byte)) {
 func (c *Conn) settle() {
 	c.flush()
 	c.keep()
-	if !c.push.on && c.push.c == nil {
+	if !c.push.used {
 		return
 	}
 	c.push.leave(func(queue []byte) {

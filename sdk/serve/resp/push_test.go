@@ -255,3 +255,48 @@ func TestNoCommandRunsAfterTheEnd(t *testing.T) {
 		t.Error("a command ran after the end")
 	}
 }
+
+// A reply of a client that had queued commands was swallowed after two switches, if its service knew them by its session.
+func TestCommandsThatAreNotHeldOnceMoreAreForgotten(t *testing.T) {
+	s := Server{Handle: func(c *Conn, args [][]byte) {
+		if string(args[0]) == "KEEP" && !c.Again() {
+			c.Hold()
+		}
+		c.WriteBulk(args[0])
+	}}
+	w := newTwoOf(t, s, s)
+	c := dial(t, w.addr)
+	_, _ = io.WriteString(c, "KEEP a\r\nKEEP b\r\n")
+	expect(t, c, "$4\r\nKEEP\r\n$4\r\nKEEP\r\n")
+	for range 3 {
+		w.swap()
+		_, _ = io.WriteString(c, "PING\r\n")
+		expect(t, c, "$4\r\nPING\r\n")
+	}
+}
+
+// A message stood in the middle of a reply, once its client wanted no further ones.
+func TestMessagesOfTheLastInstantStandBetweenReplies(t *testing.T) {
+	half := strings.Repeat("x", flushSize) // is sent at once
+	s := Server{Handle: func(c *Conn, args [][]byte) {
+		switch string(args[0]) {
+		case "JOIN":
+			c.Pushing(true)
+		case "LEAVE":
+			c.Pushing(false)
+		}
+		c.WriteArray(2)
+		c.WriteBulkString(half)
+		if err := c.Push([]byte("late")); err != nil {
+			t.Error(err)
+		}
+		c.WriteBulkString(half)
+	}}
+	w := newTwoOf(t, s, s)
+	c := dial(t, w.addr)
+	bulk := fmt.Sprintf("$%d\r\n%s\r\n", len(half), half)
+	for _, command := range []string{"JOIN", "LEAVE", "MORE"} {
+		_, _ = io.WriteString(c, command+"\r\n")
+		expect(t, c, "*2\r\n"+bulk+bulk+"*1\r\n$4\r\nlate\r\n")
+	}
+}

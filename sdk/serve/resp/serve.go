@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/internal/buf"
 )
 
 // A Handler answers one command. args has at least one element, the command's name as the client wrote it; the bytes
@@ -42,8 +43,9 @@ func (s Server) early(sc *serve.Conn, session []byte) { sc.Value = s.loop(sc, se
 func (s Server) lost(sc *serve.Conn) { s.ended(sc.Value.(*loop)) }
 
 func (s Server) loop(sc *serve.Conn, session []byte) *loop {
-	l := &loop{sc: sc, s: s, c: Conn{c: sc}}
+	l := &loop{sc: sc, s: s, c: Conn{c: sc}, buf: buf.New(keptBuf, nil)}
 	l.c.recall(session)
+	sc.Before(l.c.hold.held)
 	if l.c.push.on && s.Resume != nil {
 		s.Resume(&l.c)
 	}
@@ -67,23 +69,19 @@ func (s Server) ended(l *loop) {
 	}
 }
 
-// A loop serves one connection. The bytes of buf from pos on are read and not used.
+// A loop serves one connection.
 type loop struct {
 	sc     *serve.Conn
 	s      Server
 	c      Conn
 	parser parser
-	buf    []byte
-	pos    int
+	buf    buf.Buffer
 	count  int  // commands that the meter does not know of yet
 	rests  bool // commands are left, for when it is decided who goes on
 }
 
-// Sizes of the read buffer: what an idle connection costs, and what one that was busy may keep.
-const (
-	smallBuf = 512
-	keptBuf  = 16 << 10
-)
+// keptBuf is how many bytes the read buffer of a connection that was busy may keep.
+const keptBuf = 16 << 10
 
 func (l *loop) run() {
 	m := l.sc.Meter()
@@ -100,12 +98,9 @@ func (l *loop) run() {
 func (l *loop) more() error {
 	if l.rests {
 		l.rests = false
-		return l.sc.Rest(l.buf[l.pos:])
+		return l.sc.Rest(l.buf.Unused())
 	}
-	l.makeRoom()
-	n, err := l.sc.ReadMore(l.buf[l.pos:], l.buf[len(l.buf):cap(l.buf)])
-	l.buf = l.buf[:len(l.buf)+n]
-	return err
+	return l.buf.Read(l.sc)
 }
 
 // answered is commands for the meter: those that have arrived together count as begun together, as for their client.
@@ -122,7 +117,7 @@ func (l *loop) answered(m *serve.Meter, began time.Duration) bool {
 // here.
 func (l *loop) commands() bool {
 	for l.c.failed == nil {
-		args, n, err := l.parser.next(l.buf[l.pos:])
+		args, n, err := l.parser.next(l.buf.Unused())
 		if err != nil {
 			l.c.WriteError("ERR " + err.Error())
 			l.c.flush()
@@ -134,8 +129,7 @@ func (l *loop) commands() bool {
 		if l.leaving() {
 			return true
 		}
-		raw := l.buf[l.pos : l.pos+n]
-		l.pos += n
+		raw := l.buf.Use(n)
 		if len(args) > 0 && !l.command(args, raw) {
 			return false
 		}
@@ -171,23 +165,4 @@ func (l *loop) command(args [][]byte, raw []byte) bool {
 		l.c.flush()
 	}
 	return !l.c.closing && l.c.failed == nil
-}
-
-// makeRoom makes free space behind what is not used: more if the last read took all there was, little if nothing is
-// left over from a busy time.
-func (l *loop) makeRoom() {
-	rest, size := l.buf[l.pos:], max(cap(l.buf), smallBuf)
-	switch {
-	case len(l.buf) == cap(l.buf) && (size < keptBuf || len(rest) > size/2):
-		size *= 2
-	case len(rest) == 0 && size > keptBuf:
-		size = smallBuf
-	}
-	switch {
-	case size != cap(l.buf):
-		l.buf = append(make([]byte, 0, size), rest...)
-	case l.pos > 0:
-		l.buf = l.buf[:copy(l.buf[:size], rest)]
-	}
-	l.pos = 0
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,8 +78,12 @@ func (c *Conn) Close(code int, reason string) {
 	c.closeWith(closeFrame(code, reason))
 }
 
+// maxReason is the most bytes a close frame has for a reason.
+const maxReason = 123
+
 func closeFrame(code int, reason string) []byte {
-	body := ws.NewCloseFrameBody(ws.StatusCode(code), reason[:min(len(reason), 123)])
+	reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
+	body := ws.NewCloseFrameBody(ws.StatusCode(code), reason)
 	return appendFrame(nil, ws.OpClose, body)
 }
 

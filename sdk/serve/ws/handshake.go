@@ -14,50 +14,60 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/internal/buf"
 )
 
 // handshake reads a request, and answers it: an upgrade here, any other by net/http. It returns the loop of a connection
 // that is a WebSocket now.
 func (d *door) handshake(sc *serve.Conn) *loop {
 	_ = sc.SetReadDeadline(time.Now().Add(HandshakeLimit))
-	buf, end, err := readHeader(sc)
+	in, end, err := readHeader(sc)
+	if errors.Is(err, errHeader) {
+		refuse(sc, errHeader)
+	}
 	if err != nil {
-		refuse(sc, err)
 		return nil
 	}
 	_ = sc.SetReadDeadline(time.Time{})
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(buf[:end])))
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(in[:end])))
 	switch {
 	case err != nil:
 		refuse(sc, &Refusal{http.StatusBadRequest, "the request cannot be read"})
 		return nil
 	case !wantsUpgrade(r):
-		d.plain(sc, buf)
+		d.plain(sc, in)
 		return nil
 	}
 	r.RemoteAddr = sc.RemoteAddr().String()
-	return d.upgrade(sc, r, buf, end)
+	l := (*loop)(nil)
+	if n := d.open.Add(1); d.MaxConns > 0 && n > int64(d.MaxConns) {
+		refuse(sc, &Refusal{http.StatusServiceUnavailable, "there are too many connections"})
+	} else {
+		l = d.upgrade(sc, r, in, end)
+	}
+	if l == nil {
+		d.open.Add(-1)
+	}
+	return l
 }
 
+var errHeader = &Refusal{http.StatusRequestHeaderFieldsTooLarge, "the header is too large"}
+
 // readHeader reads until a header has ended. A connection that is handed over meanwhile takes along what was read.
-func readHeader(sc *serve.Conn) (buf []byte, end int, err error) {
-	buf = make([]byte, 0, 2*smallBuf)
+func readHeader(sc *serve.Conn) (in []byte, end int, err error) {
+	b, from := buf.New(keptBuf, nil), 0
 	for {
-		if len(buf) == cap(buf) {
-			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
-		}
-		n, err := sc.ReadMore(buf, buf[len(buf):cap(buf)])
-		if err != nil {
+		if err := b.Read(sc); err != nil {
 			return nil, 0, err
 		}
-		from := max(len(buf)-3, 0)
-		buf = buf[:len(buf)+n]
-		if i := bytes.Index(buf[from:], []byte("\r\n\r\n")); i >= 0 {
-			return buf, from + i + 4, nil
+		in = b.Unused()
+		if i := bytes.Index(in[from:], []byte("\r\n\r\n")); i >= 0 {
+			return in, from + i + 4, nil
 		}
-		if len(buf) >= MaxHeader {
-			return nil, 0, &Refusal{http.StatusRequestHeaderFieldsTooLarge, "the header is too large"}
+		if len(in) >= MaxHeader {
+			return nil, 0, errHeader
 		}
+		from = max(len(in)-3, 0)
 	}
 }
 
@@ -66,30 +76,29 @@ func wantsUpgrade(r *http.Request) bool {
 }
 
 // upgrade answers a client that wants to be a WebSocket.
-func (d *door) upgrade(sc *serve.Conn, r *http.Request, buf []byte, end int) *loop {
-	l := &loop{d: d, sc: sc, c: Conn{c: sc, limit: d.MaxQueue}}
+func (d *door) upgrade(sc *serve.Conn, r *http.Request, in []byte, end int) *loop {
+	l := d.newLoop(sc)
 	protocol := d.protocol(r)
 	session, err := d.admit(r, protocol)
+	if err == nil {
+		err = l.c.SetSession(session)
+	}
 	if err != nil {
-		refuse(sc, err)
+		refuse(sc, refusalOf(sc, err))
 		return nil
 	}
 	var answer bytes.Buffer
 	u := ws.Upgrader{ProtocolCustom: func([]byte) (string, bool) { return protocol, true }}
-	_, err = u.Upgrade(readWriter{bytes.NewReader(buf[:end]), &answer})
+	_, err = u.Upgrade(readWriter{bytes.NewReader(in[:end]), &answer})
 	if err != nil {
 		_, _ = sc.Write(answer.Bytes())
-		return nil
-	}
-	if err := l.c.SetSession(session); err != nil {
-		refuse(sc, err)
 		return nil
 	}
 	if err := sc.Push(answer.Bytes(), d.MaxQueue); err != nil {
 		return nil
 	}
 	sc.Farewell(d.farewell)
-	l.buf = bytes.Clone(buf[end:])
+	l.buf = buf.New(keptBuf, bytes.Clone(in[end:]))
 	if d.Open != nil {
 		d.Open(&l.c)
 	}
@@ -133,20 +142,20 @@ func (d *door) known(r *http.Request) bool {
 	return err == nil && u.Host != "" && (strings.EqualFold(u.Host, r.Host) || slices.Contains(d.Origins, u.Host))
 }
 
-// refuse answers a request with an error, if the client is there to hear it.
-func refuse(sc *serve.Conn, err error) {
-	if errors.Is(err, serve.ErrHandover) {
-		return
-	}
-	status := http.StatusForbidden
+// refusalOf is what a client that is not admitted is told. An error that is not meant for clients is the service's to know.
+func refusalOf(sc *serve.Conn, err error) *Refusal {
 	if r := new(Refusal); errors.As(err, &r) {
-		status = r.Status
-	} else if isNetwork(err) {
-		return
+		return r
 	}
-	text := err.Error() + "\n"
+	sc.Logger().Warn("a client is not admitted", "client", sc.RemoteAddr().String(), "error", err)
+	return &Refusal{http.StatusForbidden, "you may not connect"}
+}
+
+// refuse answers a request with an error.
+func refuse(sc *serve.Conn, r *Refusal) {
+	text := r.Text + "\n"
 	answer := http.Response{
-		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true, ContentLength: int64(len(text)),
+		StatusCode: r.Status, ProtoMajor: 1, ProtoMinor: 1, Close: true, ContentLength: int64(len(text)),
 		Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: io.NopCloser(strings.NewReader(text)),
 	}
 	var b bytes.Buffer

@@ -7,32 +7,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/internal/buf"
 )
 
-// A loop serves one connection. The bytes of buf from pos on are read and not used.
+// A loop serves one connection.
 type loop struct {
-	d    *door
-	sc   *serve.Conn
-	c    Conn
-	asm  assembler
-	buf  []byte
-	pos  int
-	told bool // the next process is told of a message in fragments
-	n    int  // messages that the meter does not know of yet
+	d   *door
+	sc  *serve.Conn
+	c   Conn
+	asm assembler
+	buf buf.Buffer
+	n   int // messages that the meter does not know of yet
 }
 
-// Sizes of the read buffer: what an idle connection costs, and what one that was busy may keep.
-const (
-	smallBuf = 512
-	keptBuf  = 8 << 10
-)
+// keptBuf is how many bytes the read buffer of a connection that was busy may keep.
+const keptBuf = 8 << 10
+
+func (d *door) newLoop(sc *serve.Conn) *loop {
+	l := &loop{d: d, sc: sc, c: Conn{c: sc, limit: d.MaxQueue}, asm: assembler{limit: d.MaxMessage}, buf: buf.New(keptBuf, nil)}
+	sc.Before(l.asm.again)
+	return l
+}
 
 // errOver ends a connection in order.
 var errOver = errors.New("ws: the connection is over")
 
 // run serves the connection, and says why it has ended.
 func (l *loop) run() error {
-	l.asm.limit = l.d.MaxMessage
 	m := l.sc.Meter()
 	for {
 		began := m.Now()
@@ -44,31 +45,19 @@ func (l *loop) run() error {
 		if err != nil {
 			return err
 		}
-		l.settle()
-		l.makeRoom()
-		n, err := l.sc.ReadMore(l.buf[l.pos:], l.buf[len(l.buf):cap(l.buf)])
-		if err != nil {
+		if err := l.buf.Read(l.sc); err != nil {
 			return err
 		}
-		l.buf = l.buf[:len(l.buf)+n]
-	}
-}
-
-// settle tells the next process of the fragments that are here.
-func (l *loop) settle() {
-	if l.asm.inside || l.told {
-		l.sc.Before(l.asm.again())
-		l.told = l.asm.inside
 	}
 }
 
 // messages does what has arrived.
 func (l *loop) messages() error {
-	for l.pos < len(l.buf) {
+	for len(l.buf.Unused()) > 0 {
 		if err := l.rest(); err != nil {
 			return err
 		}
-		m, done, n, err := l.asm.next(l.buf[l.pos:])
+		m, done, n, err := l.asm.next(l.buf.Unused())
 		if v := new(violation); errors.As(err, &v) {
 			l.c.Close(v.code, v.text)
 			return l.discard()
@@ -76,7 +65,7 @@ func (l *loop) messages() error {
 		if n == 0 {
 			return nil
 		}
-		l.pos += n
+		l.buf.Use(n)
 		if done {
 			if err := l.message(m); err != nil {
 				return err
@@ -90,8 +79,7 @@ func (l *loop) messages() error {
 func (l *loop) rest() error {
 	select {
 	case <-l.sc.Parking():
-		l.settle()
-		return l.sc.Rest(l.buf[l.pos:])
+		return l.sc.Rest(l.buf.Unused())
 	default:
 		return nil
 	}
@@ -120,29 +108,10 @@ func (l *loop) discard() error {
 	if raw, err := l.sc.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
 	}
-	var sink [smallBuf]byte
+	var sink [512]byte
 	for {
 		if _, err := l.sc.ReadMore(nil, sink[:]); err != nil {
 			return err
 		}
 	}
-}
-
-// makeRoom makes free space behind what is not used: more if the last read took all there was, little if nothing is
-// left over from a busy time.
-func (l *loop) makeRoom() {
-	rest, size := l.buf[l.pos:], max(cap(l.buf), smallBuf)
-	switch {
-	case len(l.buf) == cap(l.buf) && (size < keptBuf || len(rest) > size/2):
-		size *= 2
-	case len(rest) == 0 && size > keptBuf:
-		size = smallBuf
-	}
-	switch {
-	case size != cap(l.buf):
-		l.buf = append(make([]byte, 0, size), rest...)
-	case l.pos > 0:
-		l.buf = l.buf[:copy(l.buf[:size], rest)]
-	}
-	l.pos = 0
 }

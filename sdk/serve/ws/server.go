@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/theseusd/theseus/sdk/serve"
@@ -25,7 +26,7 @@ const MaxSession = serve.MaxSession - 1
 // A Server is what is to be done with connections. Its functions may be nil.
 type Server struct {
 	// Admit looks at the request of a client that wants to be a WebSocket. The session that it returns is the connection's. An
-	// error refuses it: a *Refusal with its own status, any other with 403.
+	// error refuses it: a *Refusal with its own status and text; any other with 403, and it is logged, not told.
 	Admit func(r *http.Request, protocol string) (session []byte, err error)
 	// Open is told of a connection before its first message.
 	Open func(c *Conn)
@@ -48,6 +49,7 @@ type Server struct {
 	Origins    []string // hosts beside the service's own whose pages may connect; "*" is any
 	Farewell   Farewell // for clients of a service that stops
 	Protocols  []string // for Sec-WebSocket-Protocol; the client's first that is here is taken
+	MaxConns   int      // open WebSockets; a client too many is refused with 503. No bound if 0
 	MaxMessage int
 	MaxQueue   int
 }
@@ -96,6 +98,7 @@ type door struct {
 	farewell []byte
 	web      *web // for plain requests
 	once     sync.Once
+	open     atomic.Int64 // WebSockets
 }
 
 // early makes a connection known that came from another process and is open.
@@ -105,7 +108,8 @@ func (d *door) early(sc *serve.Conn, session []byte) { sc.Value = d.resume(sc, s
 func (d *door) lost(sc *serve.Conn) { d.ended(sc.Value.(*loop), net.ErrClosed) }
 
 func (d *door) resume(sc *serve.Conn, session []byte) *loop {
-	l := &loop{d: d, sc: sc, c: Conn{c: sc, limit: d.MaxQueue}}
+	d.open.Add(1) // it travels, however many there are
+	l := d.newLoop(sc)
 	sc.Farewell(d.farewell)
 	l.c.recall(session)
 	if d.Resume != nil {
@@ -125,6 +129,7 @@ func (d *door) serve(sc *serve.Conn) {
 // ended is the end of an open connection in this process, and why.
 func (d *door) ended(l *loop, err error) {
 	l.c.end()
+	d.open.Add(-1)
 	if d.Closed != nil {
 		d.Closed(&l.c, errors.Is(err, serve.ErrHandover))
 	}

@@ -2,8 +2,6 @@ package ws
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -11,10 +9,10 @@ import (
 	"github.com/theseusd/theseus/sdk/serve"
 )
 
-// plain has net/http answer one request; the connection ends with it. buf is what was read of it.
-func (d *door) plain(sc *serve.Conn, buf []byte) {
+// plain has net/http answer one request; the connection ends with it. in is what was read of it.
+func (d *door) plain(sc *serve.Conn, in []byte) {
 	d.once.Do(func() { d.web = d.newWeb() })
-	nc := &webConn{Conn: sc, rest: buf, over: make(chan struct{})}
+	nc := &webConn{Conn: sc, rest: in, over: make(chan struct{})}
 	d.web.conns <- nc
 	<-nc.over
 }
@@ -70,10 +68,4 @@ func (c *webConn) Read(p []byte) (int, error) {
 func (c *webConn) Close() error {
 	c.once.Do(func() { close(c.over) })
 	return nil
-}
-
-// isNetwork is true for errors of a connection whose client hears nothing any more.
-func isNetwork(err error) bool {
-	var n net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &n)
 }

@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -281,8 +281,8 @@ func TestHandshakes(t *testing.T) {
 		switch r.URL.Query().Get("token") {
 		case "forged":
 			return nil, &Refusal{http.StatusUnauthorized, "who are you?"}
-		case "banned":
-			return nil, errors.New("you are banned")
+		case "late":
+			return nil, fmt.Errorf("the secret host of tokens: %w", os.ErrDeadlineExceeded)
 		}
 		return []byte(protocol), nil
 	}
@@ -304,7 +304,7 @@ func TestHandshakes(t *testing.T) {
 		{"of no page at all", upgrade("Origin: null\r\n"), 403, "this origin may not connect\n"},
 		{"a protocol", upgrade("Sec-WebSocket-Protocol: a, c, b\r\n"), 101, "c"},
 		{"a forged token", strings.Replace(upgrade(""), "/ws", "/ws?token=forged", 1), 401, "who are you?\n"},
-		{"somebody who may not", strings.Replace(upgrade(""), "/ws", "/ws?token=banned", 1), 403, "you are banned\n"},
+		{"one that nobody can check", strings.Replace(upgrade(""), "/ws", "/ws?token=late", 1), 403, "you may not connect\n"},
 		{"an older version", strings.Replace(upgrade(""), "13", "8", 1), 426, ""},
 		{"no key", strings.Replace(upgrade(""), "Sec-WebSocket-Key", "X", 1), 400, ""},
 		{"a page", "GET /page HTTP/1.1\r\nHost: x\r\n\r\n", 200, "GET /page 0"},
