@@ -103,13 +103,10 @@ func TestNobodyIsResetWhenAListenerCloses(t *testing.T) {
 			}
 		})
 	}
-	for served.Load() < 50 {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "clients that are served", func() bool { return served.Load() >= 50 })
 	g.Only()
-	for n := tries.Load(); tries.Load() < n+8; { // other processes have it open still, and clients try
-		time.Sleep(time.Millisecond)
-	}
+	n := tries.Load()
+	eventually(t, "clients that try while other processes have it open still", func() bool { return tries.Load() >= n+8 })
 	must(t, before.Close())
 	close(closed)
 	clients.Wait()

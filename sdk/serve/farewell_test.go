@@ -53,6 +53,7 @@ func TestADeafClientDoesNotKeepAServiceFromStopping(t *testing.T) {
 	in := make(chan bool)
 	g.Stream("stream", ln, func(c *Conn) {
 		c.Farewell([]byte("bye"))
+		_ = c.Push(make([]byte, 64<<20), 64<<20) // far more than sockets take
 		in <- true
 		_, _ = c.ReadMore(nil, make([]byte, 1))
 	})
@@ -61,6 +62,7 @@ func TestADeafClientDoesNotKeepAServiceFromStopping(t *testing.T) {
 	must(t, err)
 	defer nc.Close()
 	<-in
+	eventually(t, "that it takes nothing more", func() bool { return isFull(g) })
 	began := time.Now()
 	g.Hangup()
 	if took := time.Since(began); took > 10*time.Second {

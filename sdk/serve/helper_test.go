@@ -2,105 +2,38 @@ package serve
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/theseusd/theseus/sdk/serve/internal/servetest"
 )
 
-// twin listens like ln, with a descriptor of its own, as two processes that inherited one listener do.
-func twin(t testing.TB, ln net.Listener) net.Listener {
-	t.Helper()
-	f, err := ln.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	l, err := net.FileListener(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
+// What servetest has, under shorter names.
+var (
+	twin       = servetest.Twin
+	listenTCP  = servetest.Listen
+	join       = servetest.Join
+	must       = servetest.Must
+	eventually = servetest.Eventually
+)
 
-func listenTCP(t testing.TB) net.Listener {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	return ln
-}
+type two = servetest.Two[*Group]
 
-// two are the groups of two processes that share their listeners; the first one serves, and they are paired.
-type two struct {
-	t         testing.TB
-	now, next *Group
-	build     func(g *Group, name string)
-}
+var patient = Options{Limit: servetest.Limit}
 
-// patient is for machines that do other things as well.
-var patient = Options{Limit: 20 * time.Second}
-
-// newTwo pairs two groups that build has filled.
+// newTwo pairs two groups that build has filled; the first one serves.
 func newTwo(t testing.TB, build func(g *Group, version string)) *two {
 	t.Helper()
-	w := &two{t: t, build: build, now: NewGroup(patient), next: NewGroup(patient)}
-	build(w.now, "v1")
-	build(w.next, "v2")
-	t.Cleanup(func() { w.now.Hangup(); w.now.Unpair(); w.next.Unpair() })
-	must(t, w.now.Arm())
-	join(t, w.now, w.next)
-	return w
-}
-
-func join(t testing.TB, serving, standby *Group) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "pair")
-	must(t, serving.Pair(t.Context(), path, true))
-	must(t, standby.Pair(t.Context(), path, false))
-}
-
-// swap hands everything from one group to the other, and exchanges their names.
-func (w *two) swap() {
-	w.t.Helper()
-	must(w.t, w.now.Park(context.Background(), 5*time.Second))
-	w.handover()
-}
-
-// handover is swap for a group that is parked.
-func (w *two) handover() {
-	w.t.Helper()
-	if _, err := w.now.Finish(); err != nil {
-		w.t.Fatal(err)
-	}
-	must(w.t, w.next.Await(context.Background()))
-	must(w.t, w.next.Arm())
-	w.now, w.next = w.next, w.now
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually waits for something that another goroutine is about to do.
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
+	now, next := NewGroup(patient), NewGroup(patient)
+	build(now, "v1")
+	build(next, "v2")
+	return servetest.Start(t, now, next)
 }
 
 // client is a TCP client that knows nothing of retries.

@@ -19,7 +19,7 @@ func TestConnectionOutlivesManySwaps(t *testing.T) {
 		if got := c.get("/version"); got != want {
 			t.Fatalf("swap %d: answered by %s, want %s", i, got, want)
 		}
-		w.swap()
+		w.Swap()
 	}
 }
 
@@ -34,11 +34,11 @@ func TestSwapAtEveryOffset(t *testing.T) {
 		c.send(stream[:cut])
 		done := make(chan struct{})
 		if inHand(stream, cut) { // a body in hand must come for the park to end
-			go func() { defer close(done); w.swap() }()
+			go func() { defer close(done); w.Swap() }()
 			c.send(stream[cut:])
 			<-done
 		} else {
-			w.swap()
+			w.Swap()
 			c.send(stream[cut:])
 		}
 		for i, s := range want {

@@ -20,6 +20,7 @@ type link struct {
 	since   time.Time // when it became idle here
 
 	session []byte
+	telling bool   // the session is about to be told to the peer
 	unread  []byte // read from the socket by one process, not used yet
 	unsent  []byte // written by a handler, not taken by the client yet
 }

@@ -19,7 +19,7 @@ type op struct {
 	kind    kind
 	id      uint64
 	data    []byte
-	link    *link      // of kindAhead
+	link    *link      // of kindAhead and kindSession
 	written chan error // of kindEnd
 }
 
@@ -238,9 +238,27 @@ func (p *pair) sayAhead(l *link) {
 	l.id = p.last
 	p.byID[l.id] = l
 	p.say(op{kind: kindAhead, id: l.id, link: l})
-	if len(l.session) > 0 {
-		p.say(op{kind: kindSession, id: l.id, data: l.session})
+	if l.telling = false; len(l.session) > 0 {
+		p.saySession(l)
 	}
+}
+
+// saySession tells the peer a session, as it is when it is told: those before it cost nothing, however long a silent peer keeps
+// them waiting. The group's lock is held.
+func (p *pair) saySession(l *link) {
+	if l.telling {
+		return
+	}
+	l.telling = true
+	p.say(op{kind: kindSession, id: l.id, link: l})
+}
+
+// session is what the peer is told now.
+func (p *pair) session(l *link) []byte {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	l.telling = false
+	return l.session
 }
 
 func (p *pair) sayWords(id uint64, unread, unsent []byte) {

@@ -53,11 +53,11 @@ func TestBusyHandlerWaitsOrAborts(t *testing.T) {
 
 	// Half of the budget is the handler's own; it ends within it.
 	ended := make(chan error, 1)
-	go func() { ended <- w.now.Park(t.Context(), 20*time.Second) }()
-	eventually(t, "parking", func() bool { return w.now.is() == parked })
+	go func() { ended <- w.Now.Park(t.Context(), 20*time.Second) }()
+	eventually(t, "parking", func() bool { return w.Now.is() == parked })
 	h.let <- struct{}{}
 	must(t, <-ended)
-	must(t, w.now.Unpark())
+	must(t, w.Now.Unpark())
 	if got := busy.response(); got != "let go" {
 		t.Fatalf("the handler was disturbed: %q", got)
 	}
@@ -65,11 +65,11 @@ func TestBusyHandlerWaitsOrAborts(t *testing.T) {
 	// It does not end, and says why it could.
 	busy.send(getRequest("/slow"))
 	<-h.entered
-	must(t, w.now.Park(t.Context(), 2*time.Second)) // half of it before the handler is told
+	must(t, w.Now.Park(t.Context(), 2*time.Second)) // half of it before the handler is told
 	if got := busy.response(); got != "true" {
 		t.Fatalf("the cause was not ErrParking: %q", got)
 	}
-	w.handover()
+	w.Handover()
 	for _, c := range []*client{idle, busy} {
 		if got := c.get("/"); got != "true" {
 			t.Fatalf("after the swap: %q", got)
@@ -93,7 +93,7 @@ func TestErrBusyChangesNothing(t *testing.T) {
 	idle.get("/")
 	busy.send(getRequest("/stubborn"))
 	<-entered
-	if err := w.now.Park(t.Context(), 10*time.Millisecond); !errors.Is(err, ErrBusy) {
+	if err := w.Now.Park(t.Context(), 10*time.Millisecond); !errors.Is(err, ErrBusy) {
 		t.Fatalf("Park: %v, want ErrBusy", err)
 	}
 	if got := idle.get("/"); got != "true" {
@@ -107,7 +107,7 @@ func TestErrBusyChangesNothing(t *testing.T) {
 	if got := busy.get("/"); got != "true" {
 		t.Fatalf("the next request was born with an ended context")
 	}
-	w.swap()
+	w.Swap()
 	if got := busy.get("/"); got != "true" {
 		t.Fatalf("after the swap: %q", got)
 	}
@@ -132,21 +132,21 @@ func TestStreamsEndEarly(t *testing.T) {
 		})
 		c := dial(t, addr)
 		c.send(getRequest("/"))
-		eventually(t, "a stream", func() bool { return streamAge(w.now) > 0 })
+		eventually(t, "a stream", func() bool { return streamAge(w.Now) > 0 })
 		budget := 5 * time.Second
 		if !aware {
 			budget = 300 * time.Millisecond
-			eventually(t, "a long stream", func() bool { return streamAge(w.now) > budget })
+			eventually(t, "a long stream", func() bool { return streamAge(w.Now) > budget })
 		}
 		began := time.Now()
-		must(t, w.now.Park(t.Context(), budget))
+		must(t, w.Now.Park(t.Context(), budget))
 		if took := time.Since(began); took > budget/3 {
 			t.Errorf("aware %v: parking took %v of %v", aware, took, budget)
 		}
 		if got := c.response(); got != "data: 1\n\n" {
 			t.Errorf("aware %v: %q", aware, got)
 		}
-		w.handover()
+		w.Handover()
 	}
 }
 
@@ -174,7 +174,7 @@ func TestSlowHeader(t *testing.T) {
 		if i%2 == 0 {
 			time.Sleep(time.Millisecond)
 		}
-		w.swap()
+		w.Swap()
 	}
 	if got := c.response(); got != "GET /slow " {
 		t.Fatal(got)
@@ -187,11 +187,11 @@ func TestLargeHeaderAndBody(t *testing.T) {
 	head := "POST /x HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("l", 100_000)
 	for range 3 {
 		c.send(head)
-		w.swap()
+		w.Swap()
 		body := strings.Repeat("b", 3<<20)
 		c.send(fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n", len(body)))
 		done := make(chan struct{})
-		go func() { defer close(done); w.swap() }()
+		go func() { defer close(done); w.Swap() }()
 		c.send(body)
 		if got := c.response(); got != "POST /x "+body {
 			t.Fatalf("%d bytes came back", len(got))
@@ -211,7 +211,7 @@ func TestExpectContinue(t *testing.T) {
 			t.Fatalf("%q %q", line, blank)
 		}
 		done := make(chan struct{})
-		go func() { defer close(done); w.swap() }()
+		go func() { defer close(done); w.Swap() }()
 		c.send("body")
 		if got := c.response(); got != "POST /x body" {
 			t.Fatal(got)
@@ -228,7 +228,7 @@ func TestLineEndsAfterPost(t *testing.T) {
 			c := dial(t, addr)
 			c.send(postRequest("/x", "body") + extra[:cut])
 			c.response()
-			w.swap()
+			w.Swap()
 			c.send(extra[cut:] + getRequest("/y"))
 			if got := c.response(); got != "GET /y " {
 				t.Fatalf("%q cut at %d: %q", extra, cut, got)
@@ -247,7 +247,7 @@ func TestUnusedBodies(t *testing.T) {
 		if a, b := c.response(), c.response(); a != "/a" || b != "/b" {
 			t.Fatal(a, b)
 		}
-		w.swap()
+		w.Swap()
 	}
 }
 
@@ -259,8 +259,8 @@ func TestServerBufferOfNetHTTP(t *testing.T) {
 	for i := range 3 {
 		c.get(fmt.Sprint("/", i))
 	}
-	eventually(t, "an idle connection", func() bool { return len(lostOf(w.now)) == 1 })
-	if lostOf(w.now)[0] {
+	eventually(t, "an idle connection", func() bool { return len(lostOf(w.Now)) == 1 })
+	if lostOf(w.Now)[0] {
 		t.Fatal("net/http's reads are not what framer expects")
 	}
 }
@@ -303,14 +303,14 @@ func TestHijackedConnectionIsHungUp(t *testing.T) {
 		if line, _ := c.r.ReadString('\n'); line != "echo hello\n" {
 			t.Fatalf("%q", line)
 		}
-		must(t, w.now.Park(t.Context(), time.Second))
-		must(t, w.now.Unpark())
+		must(t, w.Now.Park(t.Context(), time.Second))
+		must(t, w.Now.Unpark())
 	}
-	w.swap()
+	w.Swap()
 	if !c.gone() {
 		t.Fatal("a hijacked connection was not hung up")
 	}
-	if s, a := w.now.Connections(); s+a != 0 {
+	if s, a := w.Now.Connections(); s+a != 0 {
 		t.Fatalf("%d served, %d ahead", s, a)
 	}
 }
@@ -354,9 +354,9 @@ func TestHTTP2AndTLSStayBehind(t *testing.T) {
 		if got, want := old.get("/version"), fmt.Sprint("v", i%2+1); got != want {
 			t.Fatalf("HTTP/1.1 beside HTTP/2: %s, want %s", got, want)
 		}
-		w.swap()
+		w.Swap()
 	}
-	if s, _ := w.now.Connections(); s < 1 {
+	if s, _ := w.Now.Connections(); s < 1 {
 		t.Fatalf("%d connections served, want the HTTP/1.1 ones", s)
 	}
 }
@@ -393,31 +393,31 @@ func TestIdleTimeoutAfterSwap(t *testing.T) {
 	})
 	c := dial(t, ln.Addr())
 	c.get("/")
-	w.swap()
+	w.Swap()
 	time.Sleep(150 * time.Millisecond) // longer than ReadHeaderTimeout
 	if got := c.get("/version"); got != "v2" {
 		t.Fatal(got)
 	}
-	w.swap()
+	w.Swap()
 	if !c.gone() {
 		t.Fatal("still there")
 	}
 	eventually(t, "all forgotten", func() bool {
-		s, a := w.now.Connections()
-		n, b := w.next.Connections()
+		s, a := w.Now.Connections()
+		n, b := w.Next.Connections()
 		return s+a+n+b == 0
 	})
 }
 
 func TestListenerMadeBlockingByOthers(t *testing.T) {
 	w, addr := httpTwo(t, echoes)
-	raw, err := w.now.doors["http"].ln.SyscallConn()
+	raw, err := w.Now.doors["http"].ln.SyscallConn()
 	must(t, err)
 	for range 3 {
 		_ = raw.Control(func(fd uintptr) { _ = unix.SetNonblock(int(fd), false) })
 		c := dial(t, addr)
 		c.get("/")
-		w.swap()
+		w.Swap()
 		c.get("/")
 	}
 }
@@ -434,7 +434,7 @@ func TestUnixListener(t *testing.T) {
 		if got, want := c.get("/version"), fmt.Sprint("v", i%2+1); got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
-		w.swap()
+		w.Swap()
 	}
 }
 
@@ -471,9 +471,9 @@ func TestStreamWithRead(t *testing.T) {
 	c := dial(t, ln.Addr())
 	for i := range 10 {
 		c.send("hel")
-		must(t, w.now.Park(t.Context(), time.Second)) // parked, and served on
-		must(t, w.now.Unpark())
-		w.swap()
+		must(t, w.Now.Park(t.Context(), time.Second)) // parked, and served on
+		must(t, w.Now.Unpark())
+		w.Swap()
 		c.send("lo\n")
 		line, err := c.r.ReadString('\n')
 		if want := fmt.Sprintf("v%d hello\n", 2-i%2); line != want {
@@ -503,29 +503,29 @@ func TestConnectionsOutliveThePair(t *testing.T) {
 		name string
 		end  func(w *two)
 	}{
-		{"the standby leaves", func(w *two) { w.next.Unpair() }},
-		{"the serving process leaves", func(w *two) { w.now.Unpair() }},
-		{"the standby loses it", func(w *two) { w.next.pair.fail(ErrProtocol) }},
-		{"the serving process loses it", func(w *two) { w.now.pair.fail(ErrProtocol) }},
+		{"the standby leaves", func(w *two) { w.Next.Unpair() }},
+		{"the serving process leaves", func(w *two) { w.Now.Unpair() }},
+		{"the standby loses it", func(w *two) { w.Next.pair.fail(ErrProtocol) }},
+		{"the serving process loses it", func(w *two) { w.Now.pair.fail(ErrProtocol) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, addr := httpTwo(t, echoes)
 			c := dial(t, addr)
 			c.get("/")
-			w.swap()
+			w.Swap()
 			c.get("/")
 			tt.end(w)
 			eventually(t, "both are alone", func() bool {
-				_, ahead := w.next.Connections()
-				w.now.mu.Lock()
-				defer w.now.mu.Unlock()
-				return ahead == 0 && w.now.pair == nil
+				_, ahead := w.Next.Connections()
+				w.Now.mu.Lock()
+				defer w.Now.mu.Unlock()
+				return ahead == 0 && w.Now.pair == nil
 			})
 			if got := c.get("/version"); got != "v2" {
 				t.Fatal(got)
 			}
-			join(t, w.now, w.next)
-			w.swap()
+			join(t, w.Now, w.Next)
+			w.Swap()
 			if got := c.get("/version"); got != "v1" {
 				t.Fatal(got)
 			}

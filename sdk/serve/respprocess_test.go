@@ -51,7 +51,7 @@ func newBoard(version string) resp.Server {
 
 // subscriber checks the numbers of what each speaker says.
 type subscriber struct {
-	nc    net.Conn
+	net.Conn
 	r     *bufio.Reader
 	heard map[string]int
 }
@@ -63,7 +63,7 @@ func subscribe(t testing.TB, l *listeners) *subscriber {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	_ = nc.SetDeadline(time.Now().Add(talkTime))
 	s := &subscriber{nc, bufio.NewReader(nc), map[string]int{}}
 	_, _ = io.WriteString(nc, "JOIN\r\n")
 	if line, err := s.r.ReadString('\n'); line != "+OK\r\n" {
@@ -80,7 +80,7 @@ func (s *subscriber) say(name string, n int) error {
 	for i := range burst {
 		fmt.Fprintf(&b, "SAY %s %d\r\n", name, n+i)
 	}
-	_, err := io.WriteString(s.nc, b.String())
+	_, err := io.WriteString(s.Conn, b.String())
 	return err
 }
 
@@ -106,8 +106,8 @@ func (s *subscriber) hear() (name string, n int, err error) {
 	return name, n, nil
 }
 
-// run speaks, if it has a name, and listens until each speaker has said its last messages, under its name with a mark.
-func (s *subscriber) run(name string, speakers int, said, stop *atomic.Int64) error {
+// run ends when each speaker has said its last messages, under its name with a mark.
+func (s *subscriber) run(name string, said, stop *atomic.Int64) error {
 	if name != "" {
 		if err := s.say(name, 1); err != nil {
 			return err
@@ -137,50 +137,5 @@ func (s *subscriber) run(name string, speakers int, said, stop *atomic.Int64) er
 
 // A message that was said while a version was about to hand over did not reach those who had work left at that moment.
 func TestSubscribersOverTwentyHandoversBetweenProcesses(t *testing.T) {
-	const speakers, silent = 4, 60
-	swaps := 20
-	if testing.Short() {
-		swaps = 3
-	}
-	l := listen(t)
-	old := start(t, l, "v0")
-	old.do("arm")
-	var said, stop atomic.Int64
-	var wg sync.WaitGroup
-	var first sync.Once
-	var all []*subscriber // before anybody speaks
-	for range speakers + silent {
-		all = append(all, subscribe(t, l))
-	}
-	for id, s := range all {
-		name := ""
-		if id < speakers {
-			name = fmt.Sprint("speaker", id)
-		}
-		wg.Go(func() {
-			if err := s.run(name, speakers, &said, &stop); err != nil {
-				first.Do(func() { t.Errorf("subscriber %d: %v", id, err) })
-				for _, s := range all {
-					s.nc.Close() // nobody waits for what does not come
-				}
-			}
-		})
-	}
-	for i := range swaps {
-		next := start(t, l, fmt.Sprintf("v%d", i+1))
-		pairUp(t, old, next)
-		for before := said.Load(); said.Load() < before+5*burst && !t.Failed(); { // until messages flow
-			time.Sleep(time.Millisecond)
-		}
-		t.Logf("handover %d: %v", i, swap(old, next))
-		next.do("unpair")
-		old.kill()
-		old = next
-	}
-	stop.Store(1)
-	wg.Wait()
-	if _, n := old.do("count"); n != fmt.Sprint(speakers+silent, " 0") {
-		t.Errorf("connections served, ahead: %s", n)
-	}
-	t.Logf("%d messages to %d subscribers", said.Load(), speakers+silent)
+	talkOverTwentyHandovers(t, 5*burst, func(l *listeners) talker { return subscribe(t, l) })
 }

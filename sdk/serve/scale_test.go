@@ -47,19 +47,19 @@ func TestComingAndGoing(t *testing.T) {
 		})
 	}
 	for range 60 {
-		w.swap()
+		w.Swap()
 		time.Sleep(3 * time.Millisecond)
 		if rand.IntN(5) == 0 {
-			must(t, w.now.Park(context.Background(), 5*time.Second))
-			must(t, w.now.Unpark())
+			must(t, w.Now.Park(context.Background(), 5*time.Second))
+			must(t, w.Now.Unpark())
 		}
 	}
 	close(stop)
 	wg.Wait()
 	t.Logf("%d requests", asked.Load())
 	eventually(t, "all connections forgotten", func() bool {
-		s, a := w.now.Connections()
-		n, b := w.next.Connections()
+		s, a := w.Now.Connections()
+		n, b := w.Next.Connections()
 		return s+a+n+b == 0
 	})
 }
@@ -195,13 +195,13 @@ func benchmarkSwap(b *testing.B, n int, between func([]net.Conn)) {
 	w := newTwo(b, func(g *Group, version string) { g.Stream("lines", twin(b, ln), echoLines) })
 	conns := crowd(b, ln.Addr(), n)
 	sayAll(b, conns)
-	w.swap()
+	w.Swap()
 	var all []time.Duration
 	for b.Loop() {
 		between(conns)
-		w.next.waitLeaving()
+		w.Next.waitLeaving()
 		began := time.Now()
-		w.swap()
+		w.Swap()
 		all = append(all, time.Since(began))
 	}
 	slices.Sort(all)

@@ -249,7 +249,7 @@ func (c *Conn) SetSession(b []byte) error {
 	}
 	c.l.session = bytes.Clone(b)
 	if c.g.pair != nil && c.l.id != 0 {
-		c.g.pair.say(op{kind: kindSession, id: c.l.id, data: c.l.session})
+		c.g.pair.saySession(c.l)
 	}
 	return nil
 }

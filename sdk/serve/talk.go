@@ -92,8 +92,10 @@ func (p *pair) tellOne(o op, buf *[]byte) error {
 	switch o.kind {
 	case kindUnread, kindUnsent:
 		*buf = appendChunks(*buf, o.kind, o.id, o.data)
-	case kindGone, kindSession:
-		*buf = appendFrame(*buf, o.kind, idBytes(o.id), o.data)
+	case kindGone:
+		*buf = appendFrame(*buf, o.kind, idBytes(o.id))
+	case kindSession:
+		*buf = appendFrame(*buf, o.kind, idBytes(o.id), p.session(o.link))
 	case kindEnd:
 		return p.tellEnd(o, buf)
 	default:

@@ -52,7 +52,7 @@ func newWall() ws.Server {
 
 // listener is a client that checks the numbers of what each speaker says.
 type listener struct {
-	nc    net.Conn
+	net.Conn
 	r     *bufio.Reader
 	heard map[string]int
 }
@@ -69,7 +69,7 @@ func dialWS(t testing.TB, l *listeners) *listener {
 		r = bufio.NewReader(nc)
 	}
 	t.Cleanup(func() { nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	_ = nc.SetDeadline(time.Now().Add(talkTime))
 	if err := wsutil.WriteClientText(nc, []byte("am I in?")); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func dialWS(t testing.TB, l *listeners) *listener {
 }
 
 func (l *listener) say(name string, n int) error {
-	return wsutil.WriteClientText(l.nc, fmt.Appendf(nil, "%s %d %s", name, n, strings.Repeat("x", n%300)))
+	return wsutil.WriteClientText(l.Conn, fmt.Appendf(nil, "%s %d %s", name, n, strings.Repeat("x", n%300)))
 }
 
 // hear reads one message: the next one of its speaker, whole.
@@ -104,52 +104,11 @@ func (l *listener) hear() (name string, n int, err error) {
 
 // Every client, most of which never speak, hears every message of every speaker once and in order, over twenty processes.
 func TestWebSocketsOverTwentyHandoversBetweenProcesses(t *testing.T) {
-	const speakers, silent = 4, 60
-	swaps := 20
-	if testing.Short() {
-		swaps = 3
-	}
-	l := listen(t)
-	old := start(t, l, "v0")
-	old.do("arm")
-	var said, stop atomic.Int64
-	var wg sync.WaitGroup
-	var all []*listener // before anybody speaks
-	for range speakers + silent {
-		all = append(all, dialWS(t, l))
-	}
-	for id, c := range all {
-		name := ""
-		if id < speakers {
-			name = fmt.Sprint("speaker", id)
-		}
-		wg.Go(func() {
-			if err := c.run(name, speakers, &said, &stop); err != nil {
-				t.Errorf("client %d: %v", id, err)
-			}
-		})
-	}
-	for i := range swaps {
-		next := start(t, l, fmt.Sprintf("v%d", i+1))
-		pairUp(t, old, next)
-		for before := said.Load(); said.Load() < before+50 && !t.Failed(); { // until messages flow
-			time.Sleep(time.Millisecond)
-		}
-		t.Logf("handover %d: %v", i, swap(old, next))
-		next.do("unpair")
-		old.kill()
-		old = next
-	}
-	stop.Store(1)
-	wg.Wait()
-	if _, n := old.do("count"); n != fmt.Sprint(speakers+silent, " 0") {
-		t.Errorf("connections served, ahead: %s", n)
-	}
-	t.Logf("%d messages to %d clients", said.Load(), speakers+silent)
+	talkOverTwentyHandovers(t, 50, func(l *listeners) talker { return dialWS(t, l) })
 }
 
-// run speaks, if it has a name, and listens until each speaker has said its last message, under its name with a mark.
-func (l *listener) run(name string, speakers int, said, stop *atomic.Int64) error {
+// run ends when each speaker has said its last message, under its name with a mark.
+func (l *listener) run(name string, said, stop *atomic.Int64) error {
 	n, ended := 1, 0
 	if name != "" {
 		if err := l.say(name, n); err != nil {

@@ -69,7 +69,7 @@ func newBoard() Server {
 // A subscriber that never speaks hears what is said right after a switch, and what was said right before it.
 func TestASilentSubscriberLosesNothingInASwitch(t *testing.T) {
 	w := newTwoOf(t, newBoard(), newBoard())
-	silent, speaker := dial(t, w.addr), dial(t, w.addr)
+	silent, speaker := dial(t, w.Addr), dial(t, w.Addr)
 	_, _ = io.WriteString(silent, "JOIN\r\n")
 	expect(t, silent, "+OK\r\n")
 	n := 0
@@ -83,7 +83,7 @@ func TestASilentSubscriberLosesNothingInASwitch(t *testing.T) {
 	for range 10 {
 		say()
 		say()
-		w.swap()
+		w.Swap()
 	}
 	say()
 	for i := range n {
@@ -96,7 +96,7 @@ func TestASilentSubscriberLosesNothingInASwitch(t *testing.T) {
 // Messages were lost, or stood in the middle of replies, while many were said under swaps.
 func TestMessagesStandBetweenReplies(t *testing.T) {
 	w := newTwoOf(t, newBoard(), newBoard())
-	reader, speaker := dial(t, w.addr), dial(t, w.addr)
+	reader, speaker := dial(t, w.Addr), dial(t, w.Addr)
 	_, _ = io.WriteString(reader, "JOIN\r\n")
 	expect(t, reader, "+OK\r\n")
 	const rounds = 40
@@ -114,7 +114,7 @@ func TestMessagesStandBetweenReplies(t *testing.T) {
 	})
 	wait.Go(func() {
 		for range 5 {
-			w.swap()
+			w.Swap()
 		}
 	})
 	list := "*20000\r\n" + strings.Repeat("$10\r\nxxxxxxxxxx\r\n", 20_000)
@@ -138,7 +138,7 @@ func TestMessagesStandBetweenReplies(t *testing.T) {
 // A subscriber that does not read cost memory without an end.
 func TestASubscriberThatDoesNotReadIsHungUp(t *testing.T) {
 	w := newTwoOf(t, newBoard(), newBoard())
-	deaf, speaker := dial(t, w.addr), dial(t, w.addr)
+	deaf, speaker := dial(t, w.Addr), dial(t, w.Addr)
 	_, _ = io.WriteString(deaf, "JOIN\r\n")
 	expect(t, deaf, "+OK\r\n")
 	text := strings.Repeat("x", 1<<20)
@@ -185,23 +185,23 @@ func newQueue(ran *int) Server {
 func TestHeldCommandsTravel(t *testing.T) {
 	ran := 0
 	w := newTwoOf(t, newQueue(&ran), newQueue(&ran))
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	say := func(line, want string) {
 		t.Helper()
 		_, _ = io.WriteString(c, line)
 		expect(t, c, want)
 	}
 	say("KEEP a\r\nCOUNT\r\nKEEP b\r\n", "+KEPT\r\n:1\r\n+KEPT\r\n")
-	w.swap()
-	w.swap()
+	w.Swap()
+	w.Swap()
 	say("KEEP c\r\n", "+KEPT\r\n")
-	w.swap()
+	w.Swap()
 	say("COUNT\r\nEND\r\nEND\r\n", ":2\r\n$5\r\na b c\r\n$0\r\n\r\n")
-	w.swap()
+	w.Swap()
 	say("END\r\n", "$0\r\n\r\n")
 	big := strings.Repeat("v", 100<<10) // more than a session may hold
 	say("*2\r\n$4\r\nKEEP\r\n$102400\r\n"+big+"\r\n", "+KEPT\r\n")
-	w.swap()
+	w.Swap()
 	say("END\r\n", "$102400\r\n"+big+"\r\n")
 }
 
@@ -209,7 +209,7 @@ func TestHeldCommandsTravel(t *testing.T) {
 func TestHeldPipelinesUnderSwaps(t *testing.T) {
 	ran := 0
 	w := newTwoOf(t, newQueue(&ran), newQueue(&ran))
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	var send, words, want strings.Builder
 	for i := range 20_000 {
 		fmt.Fprintf(&send, "KEEP %05d\r\n", i)
@@ -221,7 +221,7 @@ func TestHeldPipelinesUnderSwaps(t *testing.T) {
 	wait.Go(func() { _, _ = io.WriteString(c, send.String()+"END\r\n") })
 	wait.Go(func() {
 		for range 10 {
-			w.swap()
+			w.Swap()
 		}
 	})
 	expect(t, c, want.String())
@@ -265,11 +265,11 @@ func TestCommandsThatAreNotHeldOnceMoreAreForgotten(t *testing.T) {
 		c.WriteBulk(args[0])
 	}}
 	w := newTwoOf(t, s, s)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	_, _ = io.WriteString(c, "KEEP a\r\nKEEP b\r\n")
 	expect(t, c, "$4\r\nKEEP\r\n$4\r\nKEEP\r\n")
 	for range 3 {
-		w.swap()
+		w.Swap()
 		_, _ = io.WriteString(c, "PING\r\n")
 		expect(t, c, "$4\r\nPING\r\n")
 	}
@@ -293,7 +293,7 @@ func TestMessagesOfTheLastInstantStandBetweenReplies(t *testing.T) {
 		c.WriteBulkString(half)
 	}}
 	w := newTwoOf(t, s, s)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	bulk := fmt.Sprintf("$%d\r\n%s\r\n", len(half), half)
 	for _, command := range []string{"JOIN", "LEAVE", "MORE"} {
 		_, _ = io.WriteString(c, command+"\r\n")

@@ -2,18 +2,19 @@ package resp
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/internal/servetest"
 )
 
 // testHandler answers a few commands.
@@ -54,15 +55,9 @@ func testHandler(version string) Handler {
 	}
 }
 
-// two are two groups on one listener.
-type two struct {
-	t         testing.TB
-	now, next *serve.Group
-	addr      net.Addr
-}
+type two = servetest.Two[*serve.Group]
 
-// patient is for machines that do other things as well.
-var patient = serve.Options{Limit: 20 * time.Second}
+var must = servetest.Must
 
 func newTwo(t testing.TB) *two {
 	return newTwoOf(t, Server{Handle: testHandler("v1")}, Server{Handle: testHandler("v2")})
@@ -70,39 +65,14 @@ func newTwo(t testing.TB) *two {
 
 func newTwoOf(t testing.TB, now, next Server) *two {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	w := &two{t: t, addr: ln.Addr(), now: serve.NewGroup(patient), next: serve.NewGroup(patient)}
-	f, err := ln.(*net.TCPListener).File()
-	must(t, err)
-	twin, err := net.FileListener(f)
-	must(t, err)
-	f.Close()
-	now.Stream(w.now, "resp", ln)
-	next.Stream(w.next, "resp", twin)
-	must(t, w.now.Arm())
-	path := filepath.Join(t.TempDir(), "pair")
-	must(t, w.now.Pair(t.Context(), path, true))
-	must(t, w.next.Pair(t.Context(), path, false))
-	t.Cleanup(func() { w.now.Hangup(); w.now.Unpair(); w.next.Unpair(); ln.Close(); twin.Close() })
-	return w
-}
-
-func (w *two) swap() {
-	w.t.Helper()
-	must(w.t, w.now.Park(context.Background(), 5*time.Second))
-	_, err := w.now.Finish()
-	must(w.t, err)
-	must(w.t, w.next.Await(context.Background()))
-	must(w.t, w.next.Arm())
-	w.now, w.next = w.next, w.now
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+	group := func(s Server) func(net.Listener) *serve.Group {
+		return func(ln net.Listener) *serve.Group {
+			g := serve.NewGroup(serve.Options{Limit: servetest.Limit})
+			s.Stream(g, "resp", ln)
+			return g
+		}
 	}
+	return servetest.NewTwo(t, group(now), group(next))
 }
 
 func dial(t testing.TB, addr net.Addr) net.Conn {
@@ -146,7 +116,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newTwo(t)
-			c := dial(t, w.addr)
+			c := dial(t, w.Addr)
 			go io.WriteString(c, tt.send)
 			expect(t, c, tt.want)
 			if strings.Contains(tt.want, "Protocol") || tt.name == "quit" {
@@ -162,10 +132,10 @@ func TestSwapAtEveryOffset(t *testing.T) {
 	stream := "*2\r\n$4\r\nECHO\r\n$5\r\nhello\r\nPING\r\n*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$2\r\n\r\n\r\n"
 	want := "$5\r\nhello\r\n+PONG\r\n+PONG\r\n$2\r\n\r\n\r\n"
 	w := newTwo(t)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	for cut := range len(stream) + 1 {
 		_, _ = io.WriteString(c, stream[:cut])
-		w.swap()
+		w.Swap()
 		_, _ = io.WriteString(c, stream[cut:])
 		expect(t, c, want)
 	}
@@ -173,11 +143,11 @@ func TestSwapAtEveryOffset(t *testing.T) {
 
 func TestProtocolAndSessionTravel(t *testing.T) {
 	w := newTwo(t)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	_, _ = io.WriteString(c, "PROTO\r\nPROTO 3\r\nNAME ada\r\n")
 	expect(t, c, "*2\r\n$5\r\nproto\r\n:2\r\n%1\r\n$5\r\nproto\r\n:3\r\n$3\r\nada\r\n")
 	for range 3 {
-		w.swap()
+		w.Swap()
 		_, _ = io.WriteString(c, "PROTO\r\nNAME\r\n")
 		expect(t, c, "%1\r\n$5\r\nproto\r\n:3\r\n$3\r\nada\r\n")
 	}
@@ -186,23 +156,32 @@ func TestProtocolAndSessionTravel(t *testing.T) {
 // A client that does not read its replies does not hold up a swap, and gets every byte in the end.
 func TestSlowReader(t *testing.T) {
 	w := newTwo(t)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	_, _ = io.WriteString(c, "BIG\r\nBIG\r\nPING\r\n")
-	time.Sleep(20 * time.Millisecond)
+	servetest.Eventually(t, "a reply of more bytes than sockets take", func() bool { n, err := waiting(c); return n > 0 || err != nil })
 	for range 3 {
-		w.swap()
+		w.Swap()
 	}
 	big := fmt.Sprintf("$%d\r\n%s\r\n", 8<<20, strings.Repeat("x", 8<<20))
 	expect(t, c, big+big+"+PONG\r\n")
 }
 
+// waiting is how many bytes have come that the client has not read.
+func waiting(c net.Conn) (n int, err error) {
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	}
+	return n, err
+}
+
 // A large argument that is half here travels.
 func TestLargeUnreadArgument(t *testing.T) {
 	w := newTwo(t)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	v := strings.Repeat("v", 6<<20)
 	_, _ = fmt.Fprintf(c, "*2\r\n$4\r\nECHO\r\n$%d\r\n%s", len(v), v[:len(v)-10])
-	w.swap()
+	w.Swap()
 	_, _ = io.WriteString(c, v[len(v)-10:]+"\r\n")
 	expect(t, c, fmt.Sprintf("$%d\r\n%s\r\n", len(v), v))
 }
@@ -213,7 +192,7 @@ func TestPipelinesUnderSwaps(t *testing.T) {
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	for id := range 10 {
-		c := dial(t, w.addr)
+		c := dial(t, w.Addr)
 		wg.Go(func() {
 			for i := 0; ; i++ {
 				select {
@@ -237,7 +216,7 @@ func TestPipelinesUnderSwaps(t *testing.T) {
 		})
 	}
 	for range 50 {
-		w.swap()
+		w.Swap()
 		time.Sleep(5 * time.Millisecond)
 	}
 	close(stop)

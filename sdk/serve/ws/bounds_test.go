@@ -2,13 +2,19 @@ package ws
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+
+	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/internal/servetest"
+	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
 // Each further fragment of a message cost as much as all of it that was there: a client with a few bytes a second had the
@@ -18,7 +24,7 @@ func TestAFragmentCostsNoMoreThanItself(t *testing.T) {
 	s := newWall().server
 	s.MaxMessage = 64 << 10
 	w := newTwo(t, s, s)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	c.send(frame(ws.OpBinary, false, strings.Repeat("x", size)))
 	alive := frame(ws.OpPing, true, "")
 	c.send(alive)
@@ -33,7 +39,7 @@ func TestAFragmentCostsNoMoreThanItself(t *testing.T) {
 	if n := (after.TotalAlloc - before.TotalAlloc) / fragments; n > size/4 {
 		t.Errorf("a fragment without bytes costs %d bytes", n)
 	}
-	w.swap()
+	w.Swap()
 	c.send(frame(ws.OpContinuation, true, "y"))
 	c.expect(ws.OpBinary, strings.Repeat("x", size)+"y")
 }
@@ -48,6 +54,39 @@ func TestLongReasonsAreCutBetweenLetters(t *testing.T) {
 	}
 }
 
+// A client that does not read gets a bounded queue, its close frame in the end, and holds up nobody.
+func TestASlowClient(t *testing.T) {
+	here := newWall()
+	w := newTwo(t, here.server, newWall().server)
+	slow, quick := dial(t, w.Addr), dial(t, w.Addr)
+	must(t, slow.nc.(*net.TCPConn).SetReadBuffer(4096))
+	slow.send(text("fill"))
+	filled := servetest.Next(t, here.filled)
+	began := time.Now()
+	if filled.err != serve.ErrSlow || filled.n > 32<<10 {
+		t.Errorf("%d messages were taken, then: %v", filled.n, filled.err)
+	}
+	quick.send(text("hello"))
+	quick.expect(ws.OpText, "hello")
+	w.Swap()
+	quick.send(text("hello"))
+	quick.expect(ws.OpText, "hello")
+	for i := 0; ; i++ {
+		f, err := wstest.ReadFrame(slow.r)
+		switch {
+		case err != nil && time.Since(began) > CloseLimit:
+			return // it was too slow for its close frame as well
+		case err != nil:
+			t.Fatalf("after %d messages of %d: %v", i, filled.n, err)
+		case f.Header.OpCode == ws.OpClose:
+			if code, _ := ws.ParseCloseFrameData(f.Payload); code != 3008 || i != filled.n {
+				t.Errorf("after %d messages of %d it is closed with %d", i, filled.n, code)
+			}
+			return
+		}
+	}
+}
+
 // Clients too many are refused, and a switch neither refuses nor forgets anybody.
 func TestConnectionsAreBounded(t *testing.T) {
 	s := newWall().server
@@ -55,18 +94,18 @@ func TestConnectionsAreBounded(t *testing.T) {
 	w := newTwo(t, s, s)
 	status := func() int {
 		t.Helper()
-		c := connect(t, w.addr)
+		c := connect(t, w.Addr)
 		c.send(upgrade(""))
 		resp, err := http.ReadResponse(c.r, nil)
 		must(t, err)
 		return resp.StatusCode
 	}
-	first, second := dial(t, w.addr), dial(t, w.addr)
+	first, second := dial(t, w.Addr), dial(t, w.Addr)
 	for range 3 {
 		if got := status(); got != http.StatusServiceUnavailable {
 			t.Errorf("the third one is answered with %d", got)
 		}
-		w.swap()
+		w.Swap()
 		second.send(text("still here"))
 		second.expect(ws.OpText, "still here")
 	}

@@ -20,15 +20,15 @@ func TestFarewell(t *testing.T) {
 			s := newWall().server
 			s.Farewell = tt.farewell
 			w := newTwo(t, s, s)
-			moved, closing := dial(t, w.addr), dial(t, w.addr)
+			moved, closing := dial(t, w.Addr), dial(t, w.Addr)
 			moved.send(text("in"))
 			moved.expect(1, "in")
-			w.swap()
+			w.Swap()
 			closing.send(text("close"))
 			closing.expect(8, "\x0b\xb9shutdown")
-			here := dial(t, w.addr)
+			here := dial(t, w.Addr)
 			ended := make(chan struct{})
-			go func() { w.now.Hangup(); close(ended) }()
+			go func() { w.Now.Hangup(); close(ended) }()
 			for _, c := range []*client{moved, here} {
 				c.expectClose(tt.code)
 				c.nc.Close()

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
+
+	"github.com/theseusd/theseus/sdk/serve/internal/servetest"
 )
 
 // inTime fails if f hangs.
@@ -16,7 +18,7 @@ func inTime(t *testing.T, f func()) {
 	go func() { defer close(ended); f() }()
 	select {
 	case <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(servetest.Limit):
 		t.Fatal("it hangs, and so does the whole group")
 	}
 }
@@ -52,13 +54,13 @@ func TestResumeMayUseAllConnections(t *testing.T) {
 		there.enter(c)
 	}
 	w := newTwo(t, newWall().server, there.server)
-	two := []*client{dial(t, w.addr), dial(t, w.addr)}
+	two := []*client{dial(t, w.Addr), dial(t, w.Addr)}
 	for _, c := range two {
 		c.send(text("session=ada"))
 		c.send(text("session"))
 		c.expect(ws.OpText, "ada")
 	}
-	inTime(t, w.swap)
+	inTime(t, w.Swap)
 	closed, served := make(chan bool, 2), make(chan bool, 2)
 	for _, c := range two {
 		go func() {
@@ -97,10 +99,10 @@ func TestAClientThatCannotBeServedIsSaidToHaveLeft(t *testing.T) {
 		left <- moved
 	}
 	w := newTwo(t, newWall().server, there.server)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	c.send(text("a"))
 	c.expect(ws.OpText, "a")
-	w.swap()
+	w.Swap()
 	inTime(t, func() {
 		if <-left {
 			t.Error("it is said to have moved")

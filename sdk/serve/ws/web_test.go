@@ -31,9 +31,9 @@ func (c *client) answer() string {
 }
 
 // begin hands over, and returns what it has come to.
-func (w *two) begin(budget time.Duration) <-chan error {
+func begin(w *two, budget time.Duration) <-chan error {
 	ended := make(chan error, 1)
-	go func() { ended <- w.now.Park(context.Background(), budget) }()
+	go func() { ended <- w.Now.Park(context.Background(), budget) }()
 	return ended
 }
 
@@ -55,9 +55,9 @@ func TestPlainRequestsInHandAreFinishedInASwitch(t *testing.T) {
 		budget time.Duration
 	}{{"a switch", 20 * time.Second}, {"one that is called off", 100 * time.Millisecond}} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := connect(t, w.addr)
+			c := connect(t, w.Addr)
 			c.send(head + "half")
-			ended := w.begin(tt.budget)
+			ended := begin(w, tt.budget)
 			<-parking
 			want := "half,all <nil> <nil>"
 			if tt.budget < time.Second {
@@ -72,7 +72,7 @@ func TestPlainRequestsInHandAreFinishedInASwitch(t *testing.T) {
 			}
 			if tt.budget > time.Second {
 				must(t, <-ended)
-				must(t, w.now.Unpark())
+				must(t, w.Now.Unpark())
 			}
 		})
 	}
@@ -86,19 +86,19 @@ func TestPlainRequestsThatTakeLongAreTold(t *testing.T) {
 		<-r.Context().Done()
 		fmt.Fprint(w, context.Cause(r.Context()))
 	})
-	c := connect(t, w.addr)
+	c := connect(t, w.Addr)
 	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-entered
 	began := time.Now()
 	const budget = time.Second
-	must(t, <-w.begin(budget))
+	must(t, <-begin(w, budget))
 	if took := time.Since(began); took < budget/2 {
 		t.Errorf("told after %v of %v", took, budget)
 	}
 	if got := c.answer(); got != serve.ErrParking.Error() {
 		t.Errorf("the cause is %q", got)
 	}
-	must(t, w.now.Unpark())
+	must(t, w.Now.Unpark())
 }
 
 // What a client does not take of an answer fills no memory while a switch waits for it, and has an end.
@@ -117,14 +117,14 @@ func TestPlainAnswersThatNobodyReads(t *testing.T) {
 		failed <- err
 	})
 	w := newTwo(t, s, s)
-	c := connect(t, w.addr)
+	c := connect(t, w.Addr)
 	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-entered
-	must(t, <-w.begin(20*time.Second))
+	must(t, <-begin(w, 20*time.Second))
 	if err := <-failed; !strings.Contains(err.Error(), "timeout") {
 		t.Error(err)
 	}
-	must(t, w.now.Unpark())
+	must(t, w.Now.Unpark())
 }
 
 type zeros struct{}
@@ -143,14 +143,14 @@ func TestTakenConnectionsAreHungUpInASwitch(t *testing.T) {
 		_, _ = io.WriteString(nc, "mine\n")
 		_, _ = rw.ReadString('\n')
 	})
-	c := connect(t, w.addr)
+	c := connect(t, w.Addr)
 	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if line, err := c.r.ReadString('\n'); line != "mine\n" {
 		t.Fatalf("%q, %v", line, err)
 	}
-	must(t, <-w.begin(20*time.Second))
-	must(t, w.now.Unpark())
-	w.swap()
+	must(t, <-begin(w, 20*time.Second))
+	must(t, w.Now.Unpark())
+	w.Swap()
 	if b, err := io.ReadAll(c.r); len(b) > 0 || err != nil && !isReset(err) {
 		t.Errorf("it goes on: %q, %v", b, err)
 	}

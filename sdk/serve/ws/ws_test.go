@@ -3,13 +3,11 @@ package ws
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +17,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/internal/servetest"
 	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
@@ -28,11 +27,18 @@ type wall struct {
 	all    map[*Conn]bool
 	lost   int // connections that ended
 	moved  int // connections that were handed over
+	filled chan filling
 	server Server
 }
 
+// filling is how many messages a client was sent until it was too slow.
+type filling struct {
+	n   int
+	err error
+}
+
 func newWall() *wall {
-	w := &wall{all: map[*Conn]bool{}}
+	w := &wall{all: map[*Conn]bool{}, filled: make(chan filling, 1)}
 	w.server = Server{Open: w.enter, Resume: w.enter, Closed: w.leave, Message: w.say, MaxMessage: 4096, MaxQueue: 64 << 10}
 	return w
 }
@@ -63,9 +69,12 @@ func (w *wall) say(c *Conn, text bool, b []byte) {
 	case bytes.HasPrefix(b, []byte("session=")):
 		_ = c.SetSession(b[8:])
 	case string(b) == "fill":
-		for c.Send(false, make([]byte, 1000)) == nil {
+		n, err := 0, error(nil)
+		for ; err == nil; n++ {
+			err = c.Send(false, make([]byte, 1000))
 		}
 		c.Close(3008, "slow")
+		w.filled <- filling{n - 1, err}
 	case bytes.HasPrefix(b, []byte("all:")):
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -77,51 +86,20 @@ func (w *wall) say(c *Conn, text bool, b []byte) {
 	}
 }
 
-// two are two groups on one listener.
-type two struct {
-	t         testing.TB
-	now, next *serve.Group
-	addr      net.Addr
-}
+type two = servetest.Two[*serve.Group]
 
-// patient is for machines that do other things as well.
-var patient = serve.Options{Limit: 20 * time.Second}
+var must = servetest.Must
 
 func newTwo(t testing.TB, now, next Server) *two {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	w := &two{t: t, addr: ln.Addr(), now: serve.NewGroup(patient), next: serve.NewGroup(patient)}
-	f, err := ln.(*net.TCPListener).File()
-	must(t, err)
-	twin, err := net.FileListener(f)
-	must(t, err)
-	f.Close()
-	now.Stream(w.now, "ws", ln)
-	next.Stream(w.next, "ws", twin)
-	must(t, w.now.Arm())
-	path := filepath.Join(t.TempDir(), "pair")
-	must(t, w.now.Pair(t.Context(), path, true))
-	must(t, w.next.Pair(t.Context(), path, false))
-	t.Cleanup(func() { w.now.Hangup(); w.now.Unpair(); w.next.Unpair(); ln.Close(); twin.Close() })
-	return w
-}
-
-func (w *two) swap() {
-	w.t.Helper()
-	must(w.t, w.now.Park(context.Background(), 5*time.Second))
-	_, err := w.now.Finish()
-	must(w.t, err)
-	must(w.t, w.next.Await(context.Background()))
-	must(w.t, w.next.Arm())
-	w.now, w.next = w.next, w.now
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+	group := func(s Server) func(net.Listener) *serve.Group {
+		return func(ln net.Listener) *serve.Group {
+			g := serve.NewGroup(serve.Options{Limit: servetest.Limit})
+			s.Stream(g, "ws", ln)
+			return g
+		}
 	}
+	return servetest.NewTwo(t, group(now), group(next))
 }
 
 // client is a WebSocket client that notices every wrong byte.
@@ -228,7 +206,7 @@ func TestMessages(t *testing.T) {
 		{"a pong nobody asked for", frame(ws.OpPong, true, "x") + text("a"), ws.OpText, []string{"a"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := dial(t, newTwo(t, newWall().server, newWall().server).addr)
+			c := dial(t, newTwo(t, newWall().server, newWall().server).Addr)
 			c.send(tt.send)
 			for _, want := range tt.want {
 				c.expect(tt.op, want)
@@ -266,7 +244,7 @@ func TestBrokenFramesEndTheConnectionWithTheirCode(t *testing.T) {
 		{"a close with a reason that is no UTF-8", frame(ws.OpClose, true, "\x03\xe8\xff"), CloseProtocol},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := dial(t, newTwo(t, newWall().server, newWall().server).addr)
+			c := dial(t, newTwo(t, newWall().server, newWall().server).Addr)
 			c.send(text("before") + tt.send + text("after"))
 			c.expect(ws.OpText, "before")
 			c.expectClose(tt.code)
@@ -313,7 +291,7 @@ func TestHandshakes(t *testing.T) {
 		{"a header without an end", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", MaxHeader), 431, "the header is too large\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := connect(t, w.addr)
+			c := connect(t, w.Addr)
 			c.send(tt.send)
 			resp, err := http.ReadResponse(c.r, nil)
 			must(t, err)
@@ -343,10 +321,10 @@ func TestSwapAtEveryOffset(t *testing.T) {
 	stream := text("one") + frame(ws.OpText, false, "he") + frame(ws.OpPing, true, "p") + frame(ws.OpContinuation, false, "l") +
 		frame(ws.OpContinuation, true, "lo") + frame(ws.OpBinary, true, "\xff") + text(strings.Repeat("x", 200))
 	w := newTwo(t, newWall().server, newWall().server)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	for cut := range len(stream) + 1 {
 		c.send(stream[:cut])
-		w.swap()
+		w.Swap()
 		c.send(stream[cut:])
 		c.expect(ws.OpText, "one")
 		c.expect(ws.OpPong, "p")
@@ -356,9 +334,9 @@ func TestSwapAtEveryOffset(t *testing.T) {
 	}
 	hello := upgrade("")
 	for cut := 0; cut < len(hello); cut += 7 {
-		c := connect(t, w.addr)
+		c := connect(t, w.Addr)
 		c.send(hello[:cut])
-		w.swap()
+		w.Swap()
 		c.send(hello[cut:] + text("hello"))
 		_, err := http.ReadResponse(c.r, nil)
 		must(t, err)
@@ -370,7 +348,7 @@ func TestSwapAtEveryOffset(t *testing.T) {
 func TestASilentClientMissesNothingInASwitch(t *testing.T) {
 	here, there := newWall(), newWall()
 	w := newTwo(t, here.server, there.server)
-	silent, speaker := dial(t, w.addr), dial(t, w.addr)
+	silent, speaker := dial(t, w.Addr), dial(t, w.Addr)
 	silent.send(text("session=ada"))
 	silent.send(text("x"))
 	silent.expect(ws.OpText, "x")
@@ -384,7 +362,7 @@ func TestASilentClientMissesNothingInASwitch(t *testing.T) {
 	for range 10 {
 		say()
 		say()
-		w.swap()
+		w.Swap()
 	}
 	say()
 	for i := range n {
@@ -401,39 +379,17 @@ func TestASilentClientMissesNothingInASwitch(t *testing.T) {
 	}
 }
 
-// A client that does not read gets a bounded queue, its close frame in the end, and holds up nobody.
-func TestASlowClient(t *testing.T) {
-	w := newTwo(t, newWall().server, newWall().server)
-	slow, quick := dial(t, w.addr), dial(t, w.addr)
-	must(t, slow.nc.(*net.TCPConn).SetReadBuffer(4096))
-	slow.send(text("fill"))
-	quick.send(text("hello"))
-	quick.expect(ws.OpText, "hello")
-	w.swap()
-	quick.send(text("hello"))
-	quick.expect(ws.OpText, "hello")
-	for {
-		f, err := wstest.ReadFrame(slow.r)
-		if err != nil {
-			break // it was hung up before it had read everything: that is allowed
-		}
-		if code, _ := ws.ParseCloseFrameData(f.Payload); f.Header.OpCode == ws.OpClose && code != 3008 {
-			t.Fatalf("closed with %d", code)
-		}
-	}
-}
-
 // A connection that is being closed is closed by the next version too, if its client does not answer.
 func TestACloseSurvivesASwitch(t *testing.T) {
 	w := newTwo(t, newWall().server, newWall().server)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	c.send(text("close"))
 	f, err := wstest.ReadFrame(c.r)
 	must(t, err)
 	if code, _ := ws.ParseCloseFrameData(f.Payload); code != 3001 {
 		t.Fatalf("closed with %d", code)
 	}
-	w.swap()
+	w.Swap()
 	c.send(text("are you there?"))
 	if b, err := c.r.ReadByte(); err == nil {
 		t.Fatalf("the connection goes on: %x", b)
@@ -449,14 +405,14 @@ func TestMessagesAreMetered(t *testing.T) {
 		_ = c.Send(true, b)
 	}
 	w := newTwo(t, s, s)
-	c := dial(t, w.addr)
+	c := dial(t, w.Addr)
 	for _, m := range []string{"a", "fail", "b"} {
 		c.send(text(m))
 		c.expect(ws.OpText, m)
 	}
 	c.send(frame(ws.OpClose, true, ""))
 	_, _ = io.ReadAll(c.r)
-	if got := w.now.Meter().Traffic(); got.Requests != 3 || got.Failures != 1 {
+	if got := w.Now.Meter().Traffic(); got.Requests != 3 || got.Failures != 1 {
 		t.Errorf("got %+v", got)
 	}
 }
