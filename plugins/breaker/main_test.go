@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
 	"github.com/theseusd/theseus/sdk/web"
@@ -244,36 +242,4 @@ func TestAFloodOfNames(t *testing.T) {
 	}
 	i.Verb("report", "n1", "--ok")
 	i.Verb("permit", "more")
-}
-
-// Counts, cooldowns, forced states and probes under way are the same before and after a restart, whatever came before.
-func TestCircuitsOutliveARestart(t *testing.T) {
-	i := sdktest.Start(t, service, sdktest.Options{Config: configText})
-	all := func() (list []view) {
-		if err := json.Unmarshal([]byte(i.Verb("list", "--json")), &list); err != nil {
-			t.Fatal(err)
-		}
-		return list
-	}
-	rapid.Check(t, func(r *rapid.T) {
-		name := fmt.Sprintf("s%d", rapid.IntRange(0, 5).Draw(r, "name"))
-		line := rapid.SampledFrom([]string{
-			"report --ok", "report --fail", "report --fail", "report --fail", "force-open", "force-close", "reset", "permit", "set --probes 2",
-		}).Draw(r, "line")
-		words := strings.Fields(line)
-		_ = i.VerbError(words[0], append([]string{name}, words[1:]...)...) // permit may be refused
-		if rapid.IntRange(0, 9).Draw(r, "restart") > 0 {
-			return
-		}
-		before := all()
-		i.Stop()
-		i = sdktest.Start(t, service, sdktest.Options{StateDir: i.StateDir(), Config: configText})
-		for n, after := range all() {
-			left := before[n].Cooldown - after.Cooldown // some time has passed
-			before[n].Cooldown, after.Cooldown = 0, 0
-			if before[n] != after || left < 0 || left > 5 {
-				r.Fatalf("%+v became %+v", before[n], after)
-			}
-		}
-	})
 }
