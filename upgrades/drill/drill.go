@@ -43,6 +43,7 @@ type Packages struct {
 	Visits1, Visits2, VisitsBad string    // 1.0.0, 2.0.0 and 2.0.1-bad
 	Processes1, Processes2      string    // visits 1.0.0 and 2.0.0 with a process for each user
 	Cache1, Cache2              string    // two versions that differ in nothing else
+	Chat1, Chat2                string    // likewise
 	Key                         trust.Key // that has signed them
 }
 
@@ -79,6 +80,7 @@ var scenarios = []scenario{
 	{"pause", pauses},
 	{"processes", processes},
 	{"keys", keys},
+	{"chat", chat},
 	{"rows", rows},
 	{"bad", bad},
 	{"kill-service", killService},
@@ -141,9 +143,10 @@ func (o Options) wants(name string) bool {
 	return len(o.Only) == 0
 }
 
-// fresh starts an instance with visits 1.0.0 and the cache, in a folder of its own.
-func (d *drill) fresh(ctx context.Context, name string) (*instance, error) {
-	in, err := startInstance(ctx, d.Theseusd, filepath.Join(d.dir, name), d.Packages.Key, d.Packages.Visits1, d.Packages.Cache1)
+// fresh starts an instance with visits 1.0.0, the cache and what else is wanted, in a folder of its own.
+func (d *drill) fresh(ctx context.Context, name string, more ...string) (*instance, error) {
+	packages := append([]string{d.Packages.Visits1, d.Packages.Cache1}, more...)
+	in, err := startInstance(ctx, d.Theseusd, filepath.Join(d.dir, name), d.Packages.Key, packages...)
 	if err == nil {
 		d.all = append(d.all, in)
 	}

@@ -18,12 +18,12 @@ import (
 // instance is a running theseusd with its services, in a folder of its own.
 type instance struct {
 	*control.Client
-	dir        string
-	http, resp string // where visits and the cache serve
-	cmd        *exec.Cmd
-	log        *tail
-	gone       chan struct{}
-	stop       func() error // ends theseusd and its services; once
+	dir              string
+	http, resp, chat string // where visits, the cache and the chat serve
+	cmd              *exec.Cmd
+	log              *tail
+	gone             chan struct{}
+	stop             func() error // ends theseusd and its services; once
 }
 
 const (
@@ -74,6 +74,9 @@ listen.http = "127.0.0.1:0"
 
 [service.cache]
 listen.resp = "127.0.0.1:0"
+
+[service.chat]
+listen.clients = "127.0.0.1:0"
 `
 
 func copyFile(from, to string) error {
@@ -100,6 +103,8 @@ func (in *instance) booted(ctx context.Context, n int) error {
 			in.http = service.Listeners["http"]
 		case "cache":
 			in.resp = service.Listeners["resp"]
+		case "chat":
+			in.chat = service.Listeners["clients"]
 		}
 	}
 	if in.http == "" || in.resp == "" {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/theseusd/theseus/upgrades/appup"
@@ -183,6 +184,7 @@ func drillPackages(ctx context.Context, dir string, by release.Signer) (p drill.
 		{"visits 2.0.0", true, &p.Visits2},
 		{"visits 2.0.1-bad", false, &p.VisitsBad},
 		{"cache 1.1.0", true, &p.Cache1},
+		{"chat 1.0.0", true, &p.Chat1},
 	} {
 		s, ok := byName[want.name]
 		if !ok {
@@ -192,7 +194,9 @@ func drillPackages(ctx context.Context, dir string, by release.Signer) (p drill.
 			return p, err
 		}
 	}
-	p.Cache2, err = secondCache(ctx, byName["cache 1.1.0"], dir, by)
+	if p.Cache2, err = second(ctx, byName["cache 1.1.0"], dir, by); err == nil {
+		p.Chat2, err = second(ctx, byName["chat 1.0.0"], dir, by)
+	}
 	return p, err
 }
 
@@ -225,24 +229,25 @@ func drillPackage(ctx context.Context, s source, dir string, hurry bool, by rele
 	return pack(ctx, s, dir, by)
 }
 
-// secondCacheVersion is the cache under another version and otherwise the same.
-const secondCacheVersion = "1.1.1"
-
-const secondCacheWays = `
+const secondWays = `
 [[up]]
-from      = "~1.1"
+from      = "%[1]s"
 do        = "load"
 probation = "1s"
 [[down]]
-to        = "~1.1"
+to        = "%[1]s"
 do        = "load"
 probation = "1s"
 `
 
-// secondCache builds the cache with another version in its source, by an overlay: the checkout stays as it is.
-func secondCache(ctx context.Context, s source, dir string, by release.Signer) (string, error) {
+// second builds a service with the next patch version in its source, by an overlay: the checkout stays as it is.
+func second(ctx context.Context, s source, dir string, by release.Signer) (string, error) {
+	v, err := semver.StrictNewVersion(s.manifest.Version)
+	if err != nil {
+		return "", err
+	}
 	other := func(text []byte) []byte {
-		return []byte(strings.Replace(string(text), `"`+s.manifest.Version+`"`, `"`+secondCacheVersion+`"`, 1))
+		return []byte(strings.Replace(string(text), `"`+v.String()+`"`, `"`+v.IncPatch().String()+`"`, 1))
 	}
 	main, err := filepath.Abs(filepath.Join(s.dir, "main.go"))
 	if err != nil {
@@ -252,7 +257,7 @@ func secondCache(ctx context.Context, s source, dir string, by release.Signer) (
 	if err != nil {
 		return "", err
 	}
-	s.text = append(other(s.text), secondCacheWays...)
+	s.text = append(other(s.text), fmt.Sprintf(secondWays, v)...)
 	if s.manifest, err = appup.Parse("the drill's "+manifestName, s.text); err != nil {
 		return "", err
 	}
