@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/theseusd/theseus/sdk/control"
@@ -38,20 +39,24 @@ func chat(ctx context.Context, d *drill) (err error) {
 		return err
 	}
 	quiet := c.during(func() error { return pass(ctx, 5*settled) })
+	var pauses []time.Duration
 	upgraded := c.during(func() error {
 		for i := range d.Upgrades {
-			if err := chatBackAndForth(ctx, in, to); err != nil {
+			up, down, err := chatBackAndForth(ctx, in, to)
+			if err != nil {
 				return fmt.Errorf("upgrade %d: %w", i+1, err)
 			}
+			pauses = append(pauses, up, down)
 		}
 		return nil
 	})
+	slices.Sort(pauses)
 	crashed := c.during(func() error { return crashRooms(ctx, verbs) })
 	sum := c.end()
 	if err := errors.Join(quiet.err, upgraded.err, crashed.err); err != nil {
 		return err
 	}
-	d.tellChat(sum, int(c.joins.Load())-joins, quiet, upgraded, crashed)
+	d.tellChat(sum, int(c.joins.Load())-joins, pauses, quiet, upgraded, crashed)
 	return nil
 }
 
@@ -83,16 +88,16 @@ const joins = chatClients - chatRooms
 func roomName(n int) string { return fmt.Sprintf("room-%d", n) }
 
 // chatBackAndForth is an upgrade, and its rollback in the probation.
-func chatBackAndForth(ctx context.Context, in *instance, to string) error {
-	up := in.upgrade(ctx, to)
-	if err := up.reached(ctx, string(upgrades.Probation)); err != nil {
-		return err
+func chatBackAndForth(ctx context.Context, in *instance, to string) (up, down time.Duration, err error) {
+	u := in.upgrade(ctx, to)
+	if err := u.reached(ctx, string(upgrades.Probation)); err != nil {
+		return 0, 0, err
 	}
 	if err := in.rollback(ctx).end(ctx); err != nil {
-		return fmt.Errorf("rollback: %w", err)
+		return 0, 0, fmt.Errorf("rollback: %w", err)
 	}
-	_ = up.end(ctx) // it tells that it was rolled back, which is what was asked for
-	return nil
+	_ = u.end(ctx) // it tells that it was rolled back, which is what was asked for
+	return u.pause("serving"), u.pause(string(upgrades.RolledBack)), nil
 }
 
 func crashRooms(ctx context.Context, verbs *control.Service) error {
@@ -107,7 +112,7 @@ func crashRooms(ctx context.Context, verbs *control.Service) error {
 	return nil
 }
 
-func (d *drill) tellChat(sum tally, joined int, quiet, upgraded, crashed *delays) {
+func (d *drill) tellChat(sum tally, joined int, pauses []time.Duration, quiet, upgraded, crashed *delays) {
 	line := Line{
 		Name: fmt.Sprintf("%d upgrades of the chat and as many rollbacks, then %d crashes of rooms, under %d clients in %d rooms",
 			d.Upgrades, chatCrashes, chatClients, chatRooms),
@@ -117,8 +122,9 @@ func (d *drill) tellChat(sum tally, joined int, quiet, upgraded, crashed *delays
 			"left": float64(sum.left), "heard": float64(sum.heard),
 		},
 	}
-	line.Text = fmt.Sprintf("%d messages heard, %d lost, %d twice or out of order, %d closed, %d seen to join and %d to leave; late by p99 and p99.9",
-		sum.heard, sum.lost, sum.twice, sum.closed, joined, sum.left)
+	line.Figures["pause_ms"], line.Figures["longest_pause_ms"] = median(pauses), ms(pauses[len(pauses)-1])
+	line.Text = fmt.Sprintf("%d messages heard, %d lost, %d twice or out of order, %d closed, %d seen to join and %d to leave; pause %.1f ms, longest %.1f ms; late by p99 and p99.9",
+		sum.heard, sum.lost, sum.twice, sum.closed, joined, sum.left, median(pauses), ms(pauses[len(pauses)-1]))
 	for _, w := range []struct {
 		name string
 		*delays
