@@ -13,8 +13,6 @@ import (
 
 const (
 	chatRooms     = 200
-	chatClients   = 10_000
-	chatCrashes   = 1000
 	crashEvery    = 40 * time.Millisecond // so that no room crashes more often than its supervisor takes
 	chatDelayGoal = 250 * time.Millisecond
 )
@@ -51,12 +49,12 @@ func chat(ctx context.Context, d *drill) (err error) {
 		return nil
 	})
 	slices.Sort(pauses)
-	crashed := c.during(func() error { return crashRooms(ctx, verbs) })
+	crashed := c.during(func() error { return crashRooms(ctx, verbs, d.Clients/10) })
 	sum := c.end()
 	if err := errors.Join(quiet.err, upgraded.err, crashed.err); err != nil {
 		return err
 	}
-	d.tellChat(sum, int(c.joins.Load())-joins, pauses, quiet, upgraded, crashed)
+	d.tellChat(sum, int(c.joins.Load()-d.joins()), pauses, quiet, upgraded, crashed)
 	return nil
 }
 
@@ -68,13 +66,13 @@ func (d *drill) gather(ctx context.Context, addr string, verbs *control.Service)
 		}
 	}
 	c := newCrowd()
-	for n := range chatClients {
+	for n := range d.Clients {
 		if err := c.enter(ctx, addr, roomName(n%chatRooms), n < chatRooms); err != nil {
 			_ = c.end()
 			return nil, fmt.Errorf("client %d: %w", n, err)
 		}
 	}
-	for c.joins.Load() < joins {
+	for c.joins.Load() < d.joins() {
 		if err := pass(ctx, settled/10); err != nil {
 			return nil, errors.Join(err, c.end().first)
 		}
@@ -83,7 +81,7 @@ func (d *drill) gather(ctx context.Context, addr string, verbs *control.Service)
 }
 
 // joins is how many the speakers see join, each those who come after it.
-const joins = chatClients - chatRooms
+func (d *drill) joins() int64 { return int64(max(d.Clients-chatRooms, 0)) }
 
 func roomName(n int) string { return fmt.Sprintf("room-%d", n) }
 
@@ -100,10 +98,10 @@ func chatBackAndForth(ctx context.Context, in *instance, to string) (up, down ti
 	return u.pause("serving"), u.pause(string(upgrades.RolledBack)), nil
 }
 
-func crashRooms(ctx context.Context, verbs *control.Service) error {
+func crashRooms(ctx context.Context, verbs *control.Service, times int) error {
 	tick := time.NewTicker(crashEvery)
 	defer tick.Stop()
-	for n := range chatCrashes {
+	for n := range times {
 		if _, err := verbs.Call(ctx, "crash", "room", roomName(n*7%chatRooms)); err != nil {
 			return fmt.Errorf("crash %d: %w", n+1, err)
 		}
@@ -115,7 +113,7 @@ func crashRooms(ctx context.Context, verbs *control.Service) error {
 func (d *drill) tellChat(sum tally, joined int, pauses []time.Duration, quiet, upgraded, crashed *delays) {
 	line := Line{
 		Name: fmt.Sprintf("%d upgrades of the chat and as many rollbacks, then %d crashes of rooms, under %d clients in %d rooms",
-			d.Upgrades, chatCrashes, chatClients, chatRooms),
+			d.Upgrades, d.Clients/10, d.Clients, chatRooms),
 		Goal: fmt.Sprintf("0 closed, lost, twice or out of order; a message is late by at most %.0f ms p99.9", ms(chatDelayGoal)),
 		Figures: map[string]float64{
 			"closed": float64(sum.closed), "lost": float64(sum.lost), "twice": float64(sum.twice), "joined": float64(joined),

@@ -34,6 +34,7 @@ type Options struct {
 	Quick    bool         // compare with one window without an upgrade at each size, not with one for each upgrade
 	Rate     int          // rows written a second beside the probe; 50,000 if 0
 	Upgrades int          // under open connections; 20 if 0
+	Clients  int          // of the chat; 1,000 if 0. For every ten of them a room crashes.
 	Only     []string     // names of scenarios; all if empty
 	Say      func(string) // is told what goes on; may be nil
 }
@@ -55,6 +56,7 @@ func (o Options) withDefaults() Options {
 	o.Reps = or(o.Reps, 5)
 	o.Rate = or(o.Rate, 50_000)
 	o.Upgrades = or(o.Upgrades, 20)
+	o.Clients = or(o.Clients, 1000)
 	if o.Say == nil {
 		o.Say = func(string) {}
 	}

@@ -27,6 +27,7 @@ type drillFlags struct {
 	only     []string
 	rows     []int
 	upgrades int
+	clients  int
 	markdown string
 }
 
@@ -49,6 +50,7 @@ The scenarios are: ` + strings.Join(drill.Scenarios(), ", ") + `.`,
 	flags.IntVar(&f.reps, "reps", 0, "upgrades and rollbacks at each size (default 3, with --full 5)")
 	flags.IntSliceVar(&f.rows, "rows", nil, "sizes of the state (default 1000,100000,1000000; --full adds 4000000)")
 	flags.IntVar(&f.upgrades, "upgrades", 0, "upgrades under open connections (default 20)")
+	flags.IntVar(&f.clients, "clients", 0, "clients of the chat (default 1000, with --full 10000)")
 	flags.StringSliceVar(&f.only, "only", nil, "run these scenarios only")
 	flags.StringVar(&f.markdown, "markdown", "", "also write the figures to this file, as Markdown")
 	return c
@@ -100,6 +102,9 @@ func (f drillFlags) check() error {
 			return &usageError{text: fmt.Sprintf("there is no scenario %q, only %s", name, strings.Join(drill.Scenarios(), ", "))}
 		}
 	}
+	if f.clients < 0 || f.clients > 15_000 {
+		return &usageError{text: fmt.Sprintf("--clients %d: want up to 15000, each with a descriptor of its own in one process", f.clients)}
+	}
 	for _, n := range f.rows {
 		if n < 1 || n > 9_999_999 {
 			return &usageError{text: fmt.Sprintf("--rows %d: want 1 to 9999999 rows", n)}
@@ -110,7 +115,11 @@ func (f drillFlags) check() error {
 
 func (f drillFlags) options(theseusd string, p drill.Packages, say func(string)) drill.Options {
 	o := drill.Options{
-		Theseusd: theseusd, Packages: p, Sizes: f.rows, Reps: f.reps, Upgrades: f.upgrades, Only: f.only, Quick: !f.full, Say: say,
+		Theseusd: theseusd, Packages: p, Sizes: f.rows, Reps: f.reps, Upgrades: f.upgrades, Clients: f.clients, Only: f.only,
+		Quick: !f.full, Say: say,
+	}
+	if f.full && o.Clients == 0 {
+		o.Clients = 10_000
 	}
 	if f.full && len(o.Sizes) == 0 {
 		o.Sizes = []int{1000, 100_000, 1_000_000, 4_000_000}
