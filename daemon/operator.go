@@ -196,6 +196,14 @@ func (d *Daemon) failure() []string {
 		f.Release, f.Time.Local().Format(time.DateTime), f.Reason)}
 }
 
+// unwritable is what reltool status says of a journal that takes nothing more.
+func (d *Daemon) unwritable() []string {
+	if err := d.journal.Err(); err != nil {
+		return []string{fmt.Sprintf("nothing is built or upgraded until another daemon opens the journal, once the disk is well: reltool daemon upgrade --again %s: %s", os.Args[0], err)}
+	}
+	return nil
+}
+
 // notes are what reltool status says of theseus.toml.
 func (d *Daemon) notes() []string {
 	drift, built, err := d.engine.Drift()

@@ -66,12 +66,13 @@ func (e *Engine) Taken(p release.Package) *release.RejectError {
 	return no
 }
 
-// Discard takes packages that no release has from the store: a build that was refused leaves nothing behind.
+// Discard takes packages from the store that came for nothing: a build that was refused leaves nothing behind. What was there before
+// stays, as somebody else may be about to build with it, and what a release has.
 func (e *Engine) Discard(pkgs []release.Package) {
 	e.shelf.Lock()
 	defer e.shelf.Unlock()
 	for _, p := range pkgs {
-		if e.holds(p) {
+		if !p.Fresh || e.holds(p) {
 			continue
 		}
 		if err := e.store.Remove(p.Digest); err != nil {

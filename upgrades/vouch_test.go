@@ -138,10 +138,13 @@ func TestAnUpgradeRequestIsGoodForOneUpgrade(t *testing.T) {
 // A build that was refused for a missing section, mended, is not "a version that never changes".
 func TestARefusedBuildUsesUpNoVersion(t *testing.T) {
 	story(t, func(t *testing.T, w *world, d *daemon) {
-		_, err := d.e.Build(t.Context(), []release.Package{w.pack("visits", "1.2.0", "")}, "test")
-		wantCode(t, err, "no_appup", "no way up from 1.0.0 to 1.2.0")
-		if _, there := w.store["visits@1.2.0"]; there {
-			t.Error("what was refused is in the store")
+		bad := w.pack("visits", "1.2.0", "")
+		for _, bad.Fresh = range []bool{false, true} { // first as one that somebody else has brought
+			_, err := d.e.Build(t.Context(), []release.Package{bad}, "test")
+			wantCode(t, err, "no_appup", "no way up from 1.0.0 to 1.2.0")
+			if _, there := w.store["visits@1.2.0"]; there == bad.Fresh {
+				t.Errorf("fresh %t: in the store %t", bad.Fresh, there)
+			}
 		}
 		mended := w.pack("visits", "1.2.0", upFrom1)
 		mended.Digest = "mended"
@@ -154,7 +157,7 @@ func TestARefusedBuildUsesUpNoVersion(t *testing.T) {
 		if no == nil || !strings.Contains(no.Reason, "1.2.0 is in v3 with other content") || !strings.Contains(no.Hint, "reltool remove v3") {
 			t.Fatalf("%v", no)
 		}
-		_, err = d.e.Build(t.Context(), []release.Package{again}, "test")
+		_, err := d.e.Build(t.Context(), []release.Package{again}, "test")
 		wantCode(t, err, "bad_package", "a version never changes")
 		must(t, second(remove(t, d, "v3")))
 		if no := d.e.Taken(again); no != nil {

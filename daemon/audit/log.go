@@ -14,8 +14,8 @@ import (
 const (
 	Crashed       = "crashed"        // a service died
 	Restarted     = "restarted"      // it serves again
-	Stopped       = "stopped"        // it was ended because another one has failed
-	Failed        = "failed"         // too many restarts did not help
+	Stopped       = "stopped"        // it was ended for the sake of another one, or its supervisor has with a significant child
+	Failed        = "failed"         // its supervisor has given up: too many restarts did not help, or it did not come up
 	DaemonStarted = "daemon_started" // a first one, or one in the place of another
 	DaemonStopped = "daemon_stopped" // in order
 	Lost          = "lost"           // lines are missing here

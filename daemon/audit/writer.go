@@ -76,8 +76,8 @@ func (w *writer) pending() (journaled, own []control.Event, lost uint64) {
 	return journaled[:min(len(journaled), maxBatch)], own, w.lost
 }
 
-// gap is a line for records that the journal has dropped before they were written here. The base that stands for them has the number
-// of the last one.
+// gap is a line for records that the journal has dropped and that no file here has: they were never written, or somebody has taken the
+// files away. The base that stands for them has the number of the last one.
 func (w *writer) gap(journaled []control.Event) []control.Event {
 	from := w.file.seq + 1
 	if len(journaled) == 0 || journaled[0].Seq <= from {
@@ -85,7 +85,7 @@ func (w *writer) gap(journaled []control.Event) []control.Event {
 	}
 	return []control.Event{{
 		Time: journaled[0].Time, Kind: Lost,
-		Text: fmt.Sprintf("records %d to %d have no line: the journal has dropped them, and the disk had not taken them", from, journaled[0].Seq),
+		Text: fmt.Sprintf("records %d to %d have no line: the journal has dropped them, and no file of the audit log has them", from, journaled[0].Seq),
 	}}
 }
 

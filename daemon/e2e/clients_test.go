@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -36,6 +37,7 @@ type chatter struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  sync.Mutex // one write at a time
+	rest [][]byte   // lines of the last frame that were not read yet
 	seen
 }
 
@@ -149,24 +151,40 @@ func (ch *chatter) answer() error {
 	}
 }
 
+// read returns the next line, of which a frame may have several. Pings are answered on the way.
 func (ch *chatter) read() (r reply, err error) {
-	f, err := wstest.ReadFrame(ch.in)
-	if err != nil {
-		return r, err
-	}
-	if f.Header.OpCode == ws.OpClose {
-		code, reason := ws.ParseCloseFrameData(f.Payload)
-		return r, fmt.Errorf("closed: %d %s", code, reason)
-	}
-	for line := range bytes.SplitSeq(f.Payload, []byte("\n")) {
+	for {
+		line, err := ch.line()
+		if err != nil {
+			return r, err
+		}
 		if bytes.Equal(line, []byte("{}")) {
-			return r, ch.send("{}") // a ping
+			if err := ch.send("{}"); err != nil {
+				return r, err
+			}
+			continue
 		}
 		if err := json.Unmarshal(line, &r); err != nil {
-			return r, fmt.Errorf("a torn frame: %q: %w", f.Payload, err)
+			return r, fmt.Errorf("a torn frame: %q: %w", line, err)
 		}
+		return r, nil
 	}
-	return r, nil
+}
+
+func (ch *chatter) line() (line []byte, err error) {
+	if len(ch.rest) == 0 {
+		f, err := wstest.ReadFrame(ch.in)
+		if err != nil {
+			return nil, err
+		}
+		if f.Header.OpCode == ws.OpClose {
+			code, reason := ws.ParseCloseFrameData(f.Payload)
+			return nil, fmt.Errorf("closed: %d %s", code, reason)
+		}
+		ch.rest = bytes.Split(f.Payload, []byte("\n"))
+	}
+	line, ch.rest = ch.rest[0], ch.rest[1:]
+	return line, nil
 }
 
 // lastWord ends a crowd.
@@ -225,4 +243,25 @@ func (c *crowd) end(ts *testscript.TestScript) string {
 	}
 	ts.Logf("the clients have said %d messages", c.said.Load())
 	return fmt.Sprintf("clients=%d closed=%d lost=%d twice=%d joins=%d leaves=%d", len(c.all), sum.closed, sum.lost, sum.twice, sum.joined, sum.parted)
+}
+
+// A frame may have several lines, a ping among them: each counts, and the ping is answered.
+func TestChatterReadsEveryLineOfAFrame(t *testing.T) {
+	server, client := net.Pipe()
+	defer server.Close()
+	defer client.Close()
+	ch := &chatter{conn: client, in: bufio.NewReader(client)}
+	said := []byte(`{"push":{"pub":{"offset":1}}}` + "\n{}\n" + `{"push":{"pub":{"offset":2}}}` + "\n" + `{"push":{"pub":{"offset":2,"data":` + lastWord + `}}}`)
+	var wg sync.WaitGroup
+	wg.Go(ch.listen)
+	if err := wsutil.WriteServerText(server, said); err != nil {
+		t.Fatal(err)
+	}
+	if pong, err := wsutil.ReadClientText(server); err != nil || string(pong) != "{}" {
+		t.Errorf("the ping is answered with %q, %v", pong, err)
+	}
+	wg.Wait()
+	if ch.last != 2 || ch.lost != 0 || ch.twice != 1 || ch.closed != 0 {
+		t.Errorf("last %d, lost %d, twice %d, closed %d", ch.last, ch.lost, ch.twice, ch.closed)
+	}
 }

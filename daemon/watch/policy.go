@@ -31,6 +31,7 @@ type Engine interface {
 	Upgrade(ctx context.Context, r control.UpgradeRequest, emit func(control.Event)) error
 	Releases() []control.Release
 	Removed(service, version string) bool
+	Discard(pkgs []release.Package) // those that have come for nothing
 	Seq(service string) int64 // the highest that has been permanent
 }
 
@@ -71,6 +72,7 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 	rules := p.rules()
 	refused := map[string]error{}
 	best := map[string]arrival{}
+	var spare []release.Package
 	for _, path := range paths {
 		if name, version, ok := split(filepath.Base(path)); ok && p.Engine.Removed(name, version.Original()) {
 			p.log().Info("package belongs to a release that was removed", "package", filepath.Base(path))
@@ -85,10 +87,17 @@ func (p *Policy) Handle(ctx context.Context, paths []string) map[string]error {
 			refused[path] = err
 			continue
 		}
-		if old, ok := best[pkg.Name]; !ok || better(pkg.Version, old.pkg.Version) {
-			best[pkg.Name] = arrival{path, pkg}
+		old, ok := best[pkg.Name]
+		if ok && !better(pkg.Version, old.pkg.Version) {
+			spare = append(spare, pkg)
+			continue
 		}
+		if ok {
+			spare = append(spare, old.pkg)
+		}
+		best[pkg.Name] = arrival{path, pkg}
 	}
+	p.Engine.Discard(spare)
 	p.release(ctx, rules, p.unknown(best), refused)
 	return refused
 }

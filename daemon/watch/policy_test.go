@@ -21,6 +21,7 @@ type shop struct {
 	buildErr error
 	seq      map[string]int64
 	did      []string
+	spare    []string // was discarded
 }
 
 func (s *shop) Add(_ context.Context, path string) (release.Package, error) {
@@ -39,6 +40,12 @@ func (s *shop) Build(_ context.Context, pkgs []release.Package, by string, _ ...
 	slices.Sort(list)
 	s.did = append(s.did, "build "+strings.Join(list, ", ")+" by "+by)
 	return s.built, s.buildErr
+}
+
+func (s *shop) Discard(pkgs []release.Package) {
+	for _, p := range pkgs {
+		s.spare = append(s.spare, p.Name+" "+p.Version)
+	}
 }
 
 func (s *shop) Seq(service string) int64 { return s.seq[service] }
@@ -212,5 +219,18 @@ func TestPolicyTellsRefusedForGoodFromTryAgain(t *testing.T) {
 				t.Errorf("got %v", got)
 			}
 		})
+	}
+}
+
+// Of what comes together only the best of each service is kept.
+func TestLowerVersionsOfABatchDoNotStay(t *testing.T) {
+	s := &shop{built: control.Built{From: "v1", To: "v2"}}
+	p := &Policy{Store: s, Engine: s}
+	if refused := p.Handle(t.Context(), []string{"visits-1.0.0.tpk", "visits-3.0.0.tpk", "cache-1.0.0.tpk", "visits-2.0.0.tpk"}); len(refused) > 0 {
+		t.Errorf("refused %v", refused)
+	}
+	slices.Sort(s.spare)
+	if want := []string{"visits 1.0.0", "visits 2.0.0"}; !slices.Equal(s.spare, want) {
+		t.Errorf("discarded %q, want %q", s.spare, want)
 	}
 }

@@ -31,7 +31,7 @@ func (j *Journal) Compact(shorten func(all []Record) (base []byte, from uint64, 
 	if err := j.flush(j.seq); err != nil {
 		return err
 	}
-	if err := j.usable(); err != nil {
+	if err := j.Err(); err != nil {
 		return err
 	}
 	text, err := j.shorter(shorten)

@@ -21,5 +21,5 @@
 //   - One process has the file: a second Open fails with [ErrLocked].
 //   - A full disk refuses the record with [ErrNoSpace] and leaves the file as it was; the journal goes on once there is
 //     space. After any other error of a write or an fsync nobody knows what is on disk: the journal is poisoned,
-//     every later call fails with [ErrPoisoned] and what caused it, until the file is opened anew.
+//     every later call fails with [ErrPoisoned] and what caused it, until the file is opened anew. Open writes what it reads again.
 package journal

@@ -65,7 +65,7 @@ func (j *Journal) Write(payload []byte) (seq uint64, sync func() error, err erro
 	if err := j.flush(j.seq); err != nil {
 		return 0, nil, err
 	}
-	if err := j.usable(); err != nil {
+	if err := j.Err(); err != nil {
 		return 0, nil, err
 	}
 	if err := j.put(encode(nil, Record{Seq: j.seq + 1, Payload: payload})); err != nil {
@@ -98,7 +98,7 @@ func (j *Journal) flush(seq uint64) error {
 	if j.synced >= seq {
 		return nil
 	}
-	if err := j.usable(); err != nil {
+	if err := j.Err(); err != nil {
 		return err
 	}
 	if err := j.file.Sync(); err != nil {
@@ -118,8 +118,8 @@ func (j *Journal) fail(why error) error {
 	return j.broken
 }
 
-// usable returns why the journal can no longer be used, nil if it can.
-func (j *Journal) usable() error {
+// Err is why the journal can no longer be used, nil if it can.
+func (j *Journal) Err() error {
 	j.fate.Lock()
 	defer j.fate.Unlock()
 	return j.broken

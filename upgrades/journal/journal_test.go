@@ -330,6 +330,21 @@ func TestAFailedSyncPoisons(t *testing.T) {
 	}
 }
 
+// What an earlier process could not put on disk the kernel may take for clean: it goes there with the next Open all the same.
+func TestOpenPutsOnDiskWhatAFailedSyncHasLeft(t *testing.T) {
+	d := &disk{text: []byte("whole torn")}
+	if err := settle(d, filepath.Join(t.TempDir(), "journal"), []byte("whole torn"), 5); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(d.log); got != "[truncate write sync]" {
+		t.Error(got)
+	}
+	full := &disk{write: unix.ENOSPC} // copying on write needs space
+	if err := settle(full, filepath.Join(t.TempDir(), "journal"), []byte("whole"), 5); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFailedSyncOfWritePoisonsItToo(t *testing.T) {
 	d := &disk{sync: unix.EIO}
 	j := &Journal{file: d}

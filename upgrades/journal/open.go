@@ -38,7 +38,7 @@ func open(f *os.File, path string) (*Journal, []Record, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := settle(f, path, end, int64(len(text))); err != nil {
+	if err := settle(f, path, text, end); err != nil {
 		return nil, nil, fmt.Errorf("journal: %w", err)
 	}
 	seq := last(records)
@@ -74,12 +74,16 @@ func lock(f *os.File) error {
 }
 
 // settle cuts the torn tail off and puts on disk what a process may have left in the kernel: the file, and, since it may
-// just have been created, its name.
-func settle(f *os.File, path string, end, size int64) error {
-	if end < size {
+// just have been created, its name. After an fsync that failed the kernel has the text, the disk may not, and the pages pass for
+// clean: so they are written again. Where that needs space and there is none, the text is as good as before.
+func settle(f file, path string, text []byte, end int64) error {
+	if end < int64(len(text)) {
 		if err := f.Truncate(end); err != nil {
 			return fmt.Errorf("cut the torn tail: %w", err)
 		}
+	}
+	if _, err := f.WriteAt(text[:end], 0); err != nil && !noSpace(err) {
+		return fmt.Errorf("write it again: %w", err)
 	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync: %w", err)

@@ -16,8 +16,8 @@ import (
 	"github.com/theseusd/theseus/upgrades/trust"
 )
 
-// Add checks the package file at path and keeps it. A package that is there already is returned as it is; one that is
-// there but damaged is replaced. The file itself stays where it is. A package that is refused is a *RejectError; any
+// Add checks the package file at path and keeps it. A package that is there already is returned as it is, and is not Fresh; one that
+// is there but damaged is replaced. The file itself stays where it is. A package that is refused is a *RejectError; any
 // other error says nothing about the package.
 func (s *Store) Add(ctx context.Context, path string) (Package, error) {
 	p, err := s.add(ctx, path)
@@ -188,13 +188,10 @@ func (c *candidate) again(p Package) (Package, error) {
 	}
 	c.store.admit.Lock()
 	defer c.store.admit.Unlock()
-	for _, name := range contents[:2] {
-		if err := os.Rename(filepath.Join(c.dir, name), filepath.Join(p.Dir, name)); err != nil {
+	for _, step := range []func(dir string) error{exchange, c.prepare, exchange} { // an earlier one may not have come to its end
+		if err := step(p.Dir); err != nil {
 			return Package{}, err
 		}
-	}
-	if err := durable.SyncDir(p.Dir); err != nil {
-		return Package{}, err
 	}
 	return c.store.Get(p.Digest)
 }
@@ -329,13 +326,16 @@ func (c *candidate) keep() (Package, error) {
 		return Package{}, err
 	}
 	err := os.Rename(c.dir, to)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
+	there := errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY)
+	if there {
 		err = c.replace(to)
 	}
 	if err := errors.Join(err, durable.SyncDir(c.store.dir)); err != nil {
 		return Package{}, err
 	}
-	return c.store.Get(c.pack.Digest)
+	p, err := c.store.Get(c.pack.Digest)
+	p.Fresh = err == nil && !there
+	return p, err
 }
 
 // replace puts the package where one with this digest is: another Add was faster, or what is there is damaged.

@@ -142,6 +142,50 @@ func TestASecondSignatureHealsARevokedOne(t *testing.T) {
 	}
 }
 
+// package.json and its signature belong together, wherever the process ends that exchanges them.
+func TestSecondSignatureThatWasCutShort(t *testing.T) {
+	for cut := range 3 {
+		s, own := keyed(t)
+		first, err := drop(t, s, "any", whole("visits", "1.0.0").resigned(own).bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, _ := keyed(t)
+		if _, err := s.keys.Generate(); err != nil {
+			t.Fatal(err)
+		}
+		next, err := s.keys.Local()
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.keys = s.keys
+		late, err := drop(t, other, "any", whole("visits", "1.0.0").resigned(next).bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := candidate{store: s, dir: late.Dir}
+		if err := c.prepare(first.Dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range contents[:cut] { // so far it came
+			if err := os.Rename(filepath.Join(first.Dir, nextDir, name), filepath.Join(first.Dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err = OpenStore(s.dir, s.keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Get(first.Digest)
+		if err != nil || s.Vouch(p) != nil || p.Key != next.Public().ID {
+			t.Errorf("after %d files: %v, %v, signed by %s", cut, err, s.Vouch(p), p.Key)
+		}
+		if _, err := os.Lstat(filepath.Join(first.Dir, nextDir)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("after %d files: something is left: %v", cut, err)
+		}
+	}
+}
+
 func TestAttackWithoutAnyKeyNothingIsTakenAndNothingRefused(t *testing.T) {
 	s, err := OpenStore(filepath.Join(t.TempDir(), "store"), trust.Of(t.TempDir()))
 	if err != nil {

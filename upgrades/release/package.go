@@ -45,6 +45,7 @@ type Package struct {
 	Describe describe.Service
 	Before   []*appup.Manifest // of lower versions, as far as its author had them: the way may lead through these
 	Settings Settings          // of the release that it is part of; not from the store
+	Fresh    bool              // this Add has brought it: it was not in the store
 }
 
 // Binary is the path of the service's binary. Only this file is ever executed.

@@ -67,7 +67,7 @@ func OpenStore(dir string, keys trust.Dir) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s := &Store{dir: dir, keys: keys, limits: defaultLimits, now: time.Now}
-	if err := s.sweep(); err != nil {
+	if err := errors.Join(s.sweep(), s.finish()); err != nil {
 		return nil, fmt.Errorf("store: sweep: %w", err)
 	}
 	return s, nil

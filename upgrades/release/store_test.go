@@ -369,3 +369,14 @@ func TestStatusesAreOTPsWords(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Who added a package may take it away again, nobody else.
+func TestOnlyTheFirstAddBringsAPackage(t *testing.T) {
+	s, own := keyed(t)
+	for i := range 3 {
+		p, err := drop(t, s, "any", whole("visits", "1.0.0").resigned(own).bytes())
+		if err != nil || p.Fresh != (i == 0) {
+			t.Errorf("%d: fresh %t, %v", i, p.Fresh, err)
+		}
+	}
+}
