@@ -252,7 +252,9 @@ func (d *Daemon) controlListener(ctx context.Context) (net.Listener, error) {
 
 func (d *Daemon) server() *control.Server {
 	return control.New(control.Options{
-		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: func() []string { return slices.Concat(d.failure(), d.unwritable(), d.engine.Notes(), d.notes(), d.warnings()) },
+		Engine: d.engine, Past: d.audit, Services: d.host, Store: d.store, Notes: func() []string {
+			return slices.Concat(d.failure(), d.unwritable(), d.engine.Notes(), d.notes(), d.warnings())
+		},
 		Replacer: &replacer{d, d.letGo}, Safe: d.safe,
 		Logger: slogger(d.log.Named("control")),
 		Daemon: api.Status{

@@ -32,7 +32,7 @@ type Engine interface {
 	Releases() []control.Release
 	Removed(service, version string) bool
 	Discard(pkgs []release.Package) // those that have come for nothing
-	Seq(service string) int64 // the highest that has been permanent
+	Seq(service string) int64       // the highest that has been permanent
 }
 
 // Rule is what theseus.toml says of one service.

@@ -224,6 +224,11 @@ func (in *instance) quiet(ctx context.Context) error {
 	if !rests(st) {
 		return fmt.Errorf("the status is %+v", st)
 	}
+	for _, note := range st.Notes {
+		if strings.Contains(note, "as in a probation") { // and is to hear that it is over
+			return errors.New(note)
+		}
+	}
 	if list, err = in.records(); err != nil {
 		return err
 	}
