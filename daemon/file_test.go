@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/theseusd/theseus/daemon/watch"
 	"github.com/theseusd/theseus/upgrades/appup"
+	"github.com/theseusd/theseus/upgrades/journal"
 	"github.com/theseusd/theseus/upgrades/release"
 )
 
@@ -276,5 +278,23 @@ func TestNamesThatNobodyKnows(t *testing.T) {
 		if (err == nil) != (c.refuses == "") || (err != nil && !strings.HasPrefix(err.Error(), c.refuses)) {
 			t.Errorf("%q:\n%v\nwant\n%s", c.text, err, c.refuses)
 		}
+	}
+}
+
+// An operator sees why nothing is upgraded any more, and what to do.
+func TestStatusTellsOfAJournalThatTakesNothingMore(t *testing.T) {
+	j, _, err := journal.Open(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Daemon{journal: j}
+	if notes := d.unwritable(); len(notes) > 0 {
+		t.Errorf("of a journal that is well: %q", notes)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if notes := d.unwritable(); len(notes) != 1 || !strings.Contains(notes[0], fmt.Sprintf("kill %d", os.Getpid())) {
+		t.Errorf("%q", notes)
 	}
 }

@@ -199,7 +199,7 @@ func (d *Daemon) failure() []string {
 // unwritable is what reltool status says of a journal that takes nothing more.
 func (d *Daemon) unwritable() []string {
 	if err := d.journal.Err(); err != nil {
-		return []string{fmt.Sprintf("nothing is built or upgraded until another daemon opens the journal, once the disk is well: reltool daemon upgrade --again %s: %s", os.Args[0], err)}
+		return []string{fmt.Sprintf("nothing is built or upgraded until another daemon opens the journal: once the disk is well, kill %d, and services go on: %s", os.Getpid(), err)}
 	}
 	return nil
 }
