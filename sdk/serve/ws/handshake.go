@@ -123,7 +123,7 @@ func (d *door) protocol(r *http.Request) string {
 }
 
 func (d *door) admit(r *http.Request, protocol string) ([]byte, error) {
-	if !d.known(r) {
+	if !d.Known(r) {
 		return nil, &Refusal{http.StatusForbidden, "this origin may not connect"}
 	}
 	if d.Admit == nil {
@@ -132,14 +132,14 @@ func (d *door) admit(r *http.Request, protocol string) ([]byte, error) {
 	return d.Admit(r, protocol)
 }
 
-// known is true for a page of the service's own host, or of one that was named; and for clients that are no pages.
-func (d *door) known(r *http.Request) bool {
+// Known is true for a request of a page of the service's own host, or of one of Origins; and for clients that are no pages.
+func (s Server) Known(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	if origin == "" || slices.Contains(d.Origins, "*") {
+	if origin == "" || slices.Contains(s.Origins, "*") {
 		return true
 	}
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && (strings.EqualFold(u.Host, r.Host) || slices.Contains(d.Origins, u.Host))
+	return err == nil && u.Host != "" && (strings.EqualFold(u.Host, r.Host) || slices.Contains(s.Origins, u.Host))
 }
 
 // refusalOf is what a client that is not admitted is told. An error that is not meant for clients is the service's to know.

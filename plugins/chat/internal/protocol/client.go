@@ -48,9 +48,11 @@ var _ conn = (*ws.Conn)(nil)
 type client struct {
 	s       *Server
 	conn    conn
+	key     string // by which it says something, if its connection is a stream
 	keeping sync.Mutex
 	bye     atomic.Pointer[farewell]
 	turn    sync.Mutex // of those who bring it into rooms and out of them; rooms themselves must not wait for it
+	gone    bool       // it is not here any more, and comes into no room; guarded by turn
 
 	mu      sync.Mutex
 	session           // the connection's own goroutine reads it without the lock, since it alone writes it; but Rooms and Over
@@ -199,8 +201,11 @@ func (c *client) tend(now time.Time) {
 
 // trySettle settles unless what the client has said is being done: then somebody will soon.
 func (c *client) trySettle() {
-	if c.turn.TryLock() {
-		defer c.turn.Unlock()
+	if !c.turn.TryLock() {
+		return
+	}
+	defer c.turn.Unlock()
+	if !c.gone {
 		c.settle()
 	}
 }

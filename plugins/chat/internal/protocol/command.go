@@ -19,6 +19,9 @@ import (
 func (c *client) commands(frame []byte) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
+	if c.gone {
+		return
+	}
 	c.settle()
 	d := protocol.GetCommandDecoder(c.Form.kind(), frame)
 	defer protocol.PutCommandDecoder(c.Form.kind(), d)
@@ -159,7 +162,11 @@ func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, e
 	c.s.rooms.Add(c)
 	ping := uint32(c.s.o.Ping / time.Second)
 	expires, ttl := remaining(p.expires)
-	return &protocol.ConnectResult{Client: c.ID, Version: "theseus", Expires: expires, Ttl: ttl, Ping: ping, Pong: true}, nil
+	r := &protocol.ConnectResult{Client: c.ID, Version: "theseus", Expires: expires, Ttl: ttl, Ping: ping, Pong: true}
+	if c.key != "" {
+		r.Session, r.Node = c.key, node
+	}
+	return r, nil
 }
 
 // remaining is how long a token is good, in the words of the protocol.

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"bytes"
+
 	"github.com/centrifugal/protocol"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
@@ -13,6 +15,8 @@ type form int
 const (
 	formJSON form = iota
 	formProtobuf
+	formSSE   // JSON, as events of an EventSource
+	formLines // JSON, a line each
 )
 
 func (f form) kind() protocol.Type {
@@ -22,7 +26,7 @@ func (f form) kind() protocol.Type {
 	return protocol.TypeJSON
 }
 
-// frame puts replies into one frame of a WebSocket.
+// frame puts replies into one frame of a WebSocket, or into what stands for one in a stream.
 func (f form) frame(replies ...*protocol.Reply) ([]byte, error) {
 	e := protocol.GetDataEncoder(f.kind())
 	defer protocol.PutDataEncoder(f.kind(), e)
@@ -35,7 +39,18 @@ func (f form) frame(replies ...*protocol.Reply) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return ws.Frame(f == formJSON, e.FinishNoCopy()), nil
+	return f.wrap(e.FinishNoCopy()), nil
+}
+
+func (f form) wrap(replies []byte) []byte {
+	switch f {
+	case formSSE: // a line is an event: each is one reply, without an end of a line within
+		b := append([]byte("data: "), bytes.ReplaceAll(replies, []byte("\n"), []byte("\n\ndata: "))...)
+		return append(b, "\n\n"...)
+	case formLines:
+		return append(bytes.Clone(replies), '\n')
+	}
+	return ws.Frame(f == formJSON, replies)
 }
 
 // event is the frame of what happens in a room; nil if it cannot be said.

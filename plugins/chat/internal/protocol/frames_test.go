@@ -157,3 +157,25 @@ func TestAClientThatLagsIsToldByTheNextVersion(t *testing.T) {
 		t.Errorf("the session is %s", next.session)
 	}
 }
+
+// A client of a stream that does not take what is said is told 3008 as the last word, whatever waits before it.
+func TestASlowStreamEndsWithItsReason(t *testing.T) {
+	rooms := startRooms(t)
+	s := New(rooms, Options{Queue: 2000})
+	out := newStream(formSSE, s.o.Queue)
+	c := s.enter(out)
+	c.commands(hello(t, formSSE))
+	c.commands([]byte(subscribe))
+	for range 4 {
+		post(t, rooms, strings.Repeat("x", 600))
+	}
+	b, last := out.take()
+	if events := strings.Split(strings.TrimSpace(string(b)), "\n\n"); !last || len(b) > 3000 || !strings.Contains(events[len(events)-1], `"code":3008`) {
+		t.Errorf("got %s", b)
+	}
+	s.exit(c, false)
+	c.commands([]byte(subscribe))
+	if rooms.Busy() != 0 || rooms.Members() != 0 {
+		t.Error("a client that has gone comes into a room")
+	}
+}

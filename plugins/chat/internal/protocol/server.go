@@ -13,7 +13,7 @@ import (
 	"github.com/theseusd/theseus/sdk/serve/ws"
 )
 
-// Path is where the WebSocket is.
+// Path is where the WebSocket is. Streams are beside it: see stream.go.
 const Path = "/connection/websocket"
 
 // Limits of a client.
@@ -44,6 +44,8 @@ type Server struct {
 	rooms *room.Rooms
 	o     Options
 
+	sessions sync.Map // clients whose connections are streams, by their keys
+
 	mu      sync.Mutex
 	clients map[*client]struct{}
 	closed  map[int]uint64 // connections, by code
@@ -72,7 +74,7 @@ func (s *Server) WebSocket() ws.Server {
 	return ws.Server{
 		Admit: admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.ended,
 		Farewell: ws.Farewell{Code: byeStop.code, Reason: byeStop.reason},
-		HTTP:     s.o.HTTP, Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
+		HTTP:     s.http(), Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
 	}
 }
 
@@ -127,6 +129,9 @@ func (s *Server) exit(cl *client, moved bool) {
 	s.mu.Lock()
 	delete(s.clients, cl)
 	s.mu.Unlock()
+	cl.turn.Lock()
+	defer cl.turn.Unlock()
+	cl.gone = true
 	for _, name := range cl.in() {
 		s.rooms.Leave(name, cl, moved)
 	}

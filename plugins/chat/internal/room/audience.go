@@ -61,10 +61,10 @@ type Event struct {
 	Entry
 	Who Who
 
-	frames [2]atomic.Pointer[[]byte]
+	frames [4]atomic.Pointer[[]byte]
 }
 
-// Frame is the event in one of two forms, made by the first who wants it so.
+// Frame is the event in one of four forms, made by the first who wants it so.
 func (e *Event) Frame(form int, encode func(*Event) []byte) []byte {
 	if b := e.frames[form].Load(); b != nil {
 		return *b

@@ -181,7 +181,11 @@ func (r *Rooms) Stand(room string) (Standing, error) {
 		return Standing{}, err
 	}
 	s := Standing{Name: room, Members: r.Size(room), Room: row}
-	switch pid, down := r.tree.at(room); {
+	pid, down := r.tree.at(room)
+	if pid == 0 {
+		pid = otp.WhereIs(r.node, nameIn(room)) // it has come from another version, and was not opened here yet
+	}
+	switch {
 	case down != nil:
 		s.Down = down.Error()
 	case pid != 0:

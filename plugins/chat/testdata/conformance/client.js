@@ -1,4 +1,5 @@
 // The official client, in its normal use, against a chat: node client.js URL FORM
+// FORM is json or protobuf over a WebSocket, or sse or http_stream, where that is not to be had.
 // It says "ok" when all was as it should be, and what was not otherwise.
 import { Centrifuge } from 'centrifuge/build/protobuf';
 import { Centrifuge as JSONCentrifuge } from 'centrifuge';
@@ -41,13 +42,18 @@ class Seen {
   }
 }
 
-function client(user) {
-  return new Client(url, { websocket: WebSocket, token: `token-of-${user}`, minReconnectDelay: 10, maxReconnectDelay: 50 });
+const streams = ['sse', 'http_stream'].includes(form);
+const endpoint = streams ? [{ transport: form, endpoint: `${url}/connection/${form}` }] : url;
+
+function client(token) {
+  return new Client(endpoint, {
+    websocket: WebSocket, emulationEndpoint: `${url}/emulation`, token, minReconnectDelay: 10, maxReconnectDelay: 50,
+  });
 }
 
 async function main() {
-  const ada = client('ada');
-  const bob = client('bob');
+  const ada = client('token-of-ada');
+  const bob = client('token-of-bob');
   for (const c of [ada, bob]) {
     const connected = event(c, 'connected');
     c.connect();
@@ -113,7 +119,7 @@ async function main() {
   nowhere.subscribe();
   check('an unknown channel', (await refused).code, 102);
 
-  const eve = new Client(url, { websocket: WebSocket, token: 'forged' });
+  const eve = client('forged');
   const out = event(eve, 'disconnected');
   eve.connect();
   check('a forged token', (await out).code, 3500);
