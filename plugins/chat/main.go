@@ -10,6 +10,7 @@ package main
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/api"
 	"github.com/theseusd/theseus/plugins/chat/internal/page"
@@ -29,7 +30,7 @@ func setup(s *sdk.Setup) error {
 	}
 	rooms := room.New(s)
 	o.HTTP = web(rooms, o.Auth.Open(), key)
-	c := &chat{rooms, protocol.New(rooms, o)}
+	c := &chat{rooms: rooms, clients: protocol.New(rooms, o)}
 	s.WebSocket("clients", c.clients.WebSocket())
 	s.Go(c.clients.Run)
 	for _, v := range c.verbs() {
@@ -42,6 +43,8 @@ func setup(s *sdk.Setup) error {
 type chat struct {
 	rooms   *room.Rooms
 	clients *protocol.Server
+
+	benching sync.Mutex
 }
 
 // web is what the chat says to HTTP: programs, and browsers.

@@ -49,6 +49,7 @@ func (c *chat) verbs() []sdk.Verb {
 		{Name: "bans", Args: "ROOM", Short: "List who is banned or muted in a room", Flags: plain, Do: c.sanctions},
 		{Name: "slow", Args: "ROOM DURATION", Short: "Let each user say one thing in that time; 0 ends it", Flags: plain, Do: c.slow},
 		{Name: "export", Args: "ROOM", Short: "Print or write all messages of a room, a line of JSON each", Flags: []sdk.Flag{toFlag}, Do: c.export},
+		c.benchVerb(),
 		{Name: "stats", Short: "Count rooms, members and crashes", Flags: plain, Do: c.stats},
 	}
 }

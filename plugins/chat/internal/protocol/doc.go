@@ -13,6 +13,12 @@
 //
 // rpc has the methods edit {room, offset, data}, delete {room, offset} and rooms.
 //
-// What holds over a handover: the client, its user, its subscriptions, and what waits for it, travel with the connection; no
+// A subscription ends in the client's session first, which travels, then in the room; then the client is told: 2500 if it did
+// not keep up, and comes back for what it has missed; 2000 if the room was removed, or its user kicked or banned.
+//
+// Clients without a WebSocket hear one answer that does not end, an EventSource or lines of JSON, and say each thing in a
+// request of its own. Such a stream ends with the version that serves it, and its client comes back.
+//
+// What holds over a handover of a WebSocket: the client, its user, its subscriptions, and what waits for it, travel with the connection; no
 // join and no leave is told. Over a crash of the service the client connects again by itself, with its epochs and offsets.
 package protocol

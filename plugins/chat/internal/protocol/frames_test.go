@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ func post(t *testing.T, rooms *room.Rooms, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rooms.Alter(t.Context(), "general", room.Alter{Offset: 1 << 60}); !errors.Is(err, room.ErrNoEntry) {
+	if err := rooms.Settled(t.Context(), "general"); err != nil {
 		t.Fatal(err)
 	}
 }

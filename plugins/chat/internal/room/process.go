@@ -53,6 +53,9 @@ type Enter struct {
 	Offset  uint64
 }
 
+// Settle is answered when all has been told that was said before.
+type Settle struct{ otp.Reply[struct{}] }
+
 // Crash makes the process fail.
 type Crash struct {
 	otp.Reply[struct{}]
@@ -92,6 +95,7 @@ func behaviour(l *Log, a *Audience) *otp.Behaviour[process] {
 	otp.OnCall(b, k.enter)
 	otp.OnCall(b, k.judge)
 	otp.OnCall(b, k.slow)
+	otp.OnCall(b, func(*otp.Ctx, *process, Settle) (none struct{}, err error) { return none, nil })
 	otp.OnCall(b, func(_ *otp.Ctx, _ *process, c Crash) (struct{}, error) { panic(c.Reason) })
 	return b
 }

@@ -121,6 +121,12 @@ func (r *Rooms) Slow(ctx context.Context, room string, pace time.Duration) error
 	return err
 }
 
+// Settled returns when the members have been told all that was said in a room before.
+func (r *Rooms) Settled(ctx context.Context, room string) error {
+	_, err := ask(ctx, r, room, Settle{})
+	return err
+}
+
 // ask asks a room's process. One that is about to start again is waited for.
 func ask[R any](ctx context.Context, r *Rooms, room string, m otp.Request[R]) (answer R, err error) {
 	if !r.Has(room) {
