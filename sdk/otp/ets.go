@@ -24,10 +24,11 @@ type Table[K comparable, V any] struct {
 const tableShards = 256
 
 type tableShard[K comparable, V any] struct {
-	mu   sync.RWMutex
-	rows map[K]V
-	turn V        // of Update, which would have to allocate it
-	_    [32]byte // a shard for itself in its cache line
+	mu     sync.Mutex
+	rows   rows[K, V]
+	before V        // what Update changes, as it was
+	broken bool     // Update has begun and has not ended
+	_      [32]byte // a shard for itself in its cache line
 }
 
 // Transferred tells the heir of a table that its owner has ended.
@@ -40,75 +41,97 @@ type Transferred struct {
 func NewTable[K comparable, V any](rows int) *Table[K, V] {
 	t := &Table[K, V]{seed: maphash.MakeSeed()}
 	for i := range t.shards {
-		t.shards[i].rows = make(map[K]V, rows/tableShards)
+		t.shards[i].rows = newRows[K, V](t.seed, rows/tableShards)
 	}
 	return t
 }
 
-func (t *Table[K, V]) shard(key K) *tableShard[K, V] {
-	return &t.shards[maphash.Comparable(t.seed, key)%tableShards]
+// shard is where a key is, by its hash.
+func (t *Table[K, V]) shard(key K) (s *tableShard[K, V], h uint64) {
+	h = hash(t.seed, key)
+	return &t.shards[h%tableShards], h
 }
 
 // Get returns a row.
 func (t *Table[K, V]) Get(key K) (row V, ok bool) {
-	s := t.shard(key)
-	s.mu.RLock()
-	row, ok = s.rows[key]
-	s.mu.RUnlock()
+	s, h := t.shard(key)
+	s.mu.Lock()
+	at := &s.rows.slots[s.rows.find(h, key)]
+	row, ok = at.row, at.used
+	s.mu.Unlock()
 	return row, ok
 }
 
 // Put writes a row, whether it is there or not.
 func (t *Table[K, V]) Put(key K, row V) {
-	s := t.shard(key)
+	s, h := t.shard(key)
 	s.mu.Lock()
-	s.rows[key] = row
+	s.rows.set(s.rows.find(h, key), h, key, row)
 	s.mu.Unlock()
 }
 
 // Add writes a row unless there is one, as ets:insert_new, and tells whether it has.
 func (t *Table[K, V]) Add(key K, row V) bool {
-	s := t.shard(key)
+	s, h := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, there := s.rows[key]; there {
+	i := s.rows.find(h, key)
+	if s.rows.slots[i].used {
 		return false
 	}
-	s.rows[key] = row
+	s.rows.set(i, h, key, row)
 	return true
 }
 
 // Update changes a row in place, at one instant for all others, as ets:update_counter; a row that is not there is the zero
-// V before. f must be short and must not use the table.
+// V before. f must be short and must not use the table. If f panics the row stays as it was.
 func (t *Table[K, V]) Update(key K, f func(row *V)) V {
-	s := t.shard(key)
+	s, h := t.shard(key)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.turn = s.rows[key]
-	f(&s.turn)
-	row := s.turn
-	s.rows[key] = row
-	return row
+	i := s.rows.find(h, key)
+	at := &s.rows.slots[i]
+	if !at.used {
+		defer s.mu.Unlock()
+		row := new(V)
+		f(row)
+		s.rows.set(i, h, key, *row)
+		return *row
+	}
+	s.before, s.broken = at.row, true
+	defer s.updated(&at.row)
+	f(&at.row)
+	s.broken = false
+	return at.row
+}
+
+// updated ends an Update of a row that was there.
+func (s *tableShard[K, V]) updated(row *V) {
+	if s.broken {
+		*row, s.broken = s.before, false
+	}
+	s.mu.Unlock()
 }
 
 // Delete removes a row and returns it, as ets:take.
 func (t *Table[K, V]) Delete(key K) (row V, ok bool) {
-	s := t.shard(key)
+	s, h := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if row, ok = s.rows[key]; ok {
-		delete(s.rows, key)
+	i := s.rows.find(h, key)
+	if at := s.rows.slots[i]; at.used {
+		s.rows.remove(i)
+		return at.row, true
 	}
-	return row, ok
+	return row, false
 }
 
 // Len is the number of rows.
 func (t *Table[K, V]) Len() (n int) {
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.mu.RLock()
-		n += len(s.rows)
-		s.mu.RUnlock()
+		s.mu.Lock()
+		n += s.rows.count
+		s.mu.Unlock()
 	}
 	return n
 }
@@ -129,11 +152,13 @@ func (t *Table[K, V]) All() iter.Seq2[K, V] {
 }
 
 func (s *tableShard[K, V]) copied() (keys []K, rows []V) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	keys, rows = make([]K, 0, len(s.rows)), make([]V, 0, len(s.rows))
-	for k, v := range s.rows {
-		keys, rows = append(keys, k), append(rows, v)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys, rows = make([]K, 0, s.rows.count), make([]V, 0, s.rows.count)
+	for _, at := range s.rows.slots {
+		if at.used {
+			keys, rows = append(keys, at.key), append(rows, at.row)
+		}
 	}
 	return keys, rows
 }
@@ -143,7 +168,7 @@ func (t *Table[K, V]) Clear() {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		clear(s.rows)
+		s.rows.clear()
 		s.mu.Unlock()
 	}
 }

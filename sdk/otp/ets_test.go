@@ -2,6 +2,7 @@ package otp
 
 import (
 	"maps"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -49,6 +50,43 @@ func TestTableAddPutDelete(t *testing.T) {
 	}
 	if rest := maps.Collect(tab.All()); len(rest) != 0 {
 		t.Errorf("left: %v", rest)
+	}
+}
+
+// What a table says is what a map says, however keys come, go and lie beside each other.
+func TestTableIsAMap(t *testing.T) {
+	tab, want := NewTable[uint64, uint64](0), map[uint64]uint64{}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for n := range uint64(300_000) {
+		key := rnd.Uint64N(1 + n/10) // grows, and is found more and more seldom
+		switch rnd.IntN(4) {
+		case 0:
+			tab.Put(key, n)
+			want[key] = n
+		case 1:
+			if got := tab.Update(key, func(row *uint64) { *row += n }); got != want[key]+n {
+				t.Fatalf("%d is %d, want %d", key, got, want[key]+n)
+			}
+			want[key] += n
+		case 2:
+			was, there := want[key]
+			if row, ok := tab.Delete(key); row != was || ok != there {
+				t.Fatalf("%d was %d %v, want %d %v", key, row, ok, was, there)
+			}
+			delete(want, key)
+		default:
+			was, there := want[key]
+			if row, ok := tab.Get(key); row != was || ok != there {
+				t.Fatalf("%d is %d %v, want %d %v", key, row, ok, was, there)
+			}
+		}
+	}
+	if got := maps.Collect(tab.All()); tab.Len() != len(want) || !maps.Equal(got, want) {
+		t.Errorf("%d rows, want %d", tab.Len(), len(want))
+	}
+	tab.Clear()
+	if _, ok := tab.Get(1); ok || tab.Len() != 0 || !tab.Add(1, 1) {
+		t.Error("it is not empty")
 	}
 }
 
