@@ -10,6 +10,8 @@ import (
 // A row is a copy: V should hold no pointers into what others change. Rows do not outlive the program and do not go on in
 // its next version; those that must are of a state.Table.
 //
+// There is memory for 1.3 to 2.7 times the rows. It grows by the shard: whoever writes then moves a 256th of the table.
+//
 // A table made by [NewTable] has no owner and stays as long as somebody holds it. One that a process owns is emptied when
 // the process ends, unless it has an heir: see [Table.Own].
 type Table[K comparable, V any] struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/theseusd/theseus/sdk/serve"
+	"github.com/theseusd/theseus/sdk/serve/internal/servetest"
 )
 
 // lab is a service that says which version it is; a call for "wait" tells that it runs, and waits.
@@ -40,77 +40,44 @@ func lab(version string, runs, goOn chan bool) *Server {
 
 // two are two versions on one listener; the first one serves.
 type two struct {
-	t          *testing.T
-	now, next  *serve.Group
-	addr       string
+	*servetest.Two[*serve.Group]
 	runs, goOn chan bool
 	conn       atomic.Pointer[serve.Conn] // the last one
 }
 
 func newTwo(t *testing.T) *two {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	f, err := ln.(*net.TCPListener).File()
-	must(t, err)
-	twin, err := net.FileListener(f)
-	must(t, errors.Join(err, f.Close()))
-	o := serve.Options{Limit: 20 * time.Second}
-	w := &two{t: t, addr: ln.Addr().String(), now: serve.NewGroup(o), next: serve.NewGroup(o), runs: make(chan bool), goOn: make(chan bool)}
-	w.now.Stream("grpc", ln, w.serving(lab("v1", w.runs, w.goOn)))
-	w.next.Stream("grpc", twin, w.serving(lab("v2", w.runs, w.goOn)))
-	must(t, w.now.Arm())
-	path := filepath.Join(t.TempDir(), "pair")
-	must(t, w.now.Pair(t.Context(), path, true))
-	must(t, w.next.Pair(t.Context(), path, false))
-	t.Cleanup(func() { w.now.Hangup(); w.now.Unpair(); w.next.Unpair(); _ = ln.Close(); _ = twin.Close() })
+	w := &two{runs: make(chan bool), goOn: make(chan bool)}
+	group := func(version string) func(ln net.Listener) *serve.Group {
+		return func(ln net.Listener) *serve.Group {
+			g, s := serve.NewGroup(serve.Options{Limit: servetest.Limit}), lab(version, w.runs, w.goOn)
+			g.Stream("grpc", ln, func(c *serve.Conn) {
+				w.conn.Store(c)
+				s.Serve(c)
+			})
+			return g
+		}
+	}
+	w.Two = servetest.NewTwo(t, group("v1"), group("v2"))
 	return w
 }
 
-func (w *two) serving(s *Server) func(*serve.Conn) {
-	return func(c *serve.Conn) {
-		w.conn.Store(c)
-		s.Serve(c)
-	}
-}
-
-func (w *two) swap() {
-	w.t.Helper()
-	must(w.t, w.now.Park(w.t.Context(), 5*time.Second))
-	w.handOver()
-}
-
-// handOver is swap for a group that is parked.
-func (w *two) handOver() {
-	w.t.Helper()
-	_, err := w.now.Finish()
-	must(w.t, err)
-	must(w.t, w.next.Await(w.t.Context()))
-	must(w.t, w.next.Arm())
-	w.now, w.next = w.next, w.now
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = servetest.Must
 
 // caller is a client that says what it is told, byte by byte.
 type caller struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	frames *http2.Framer
 }
 
 func (w *two) dial() *caller {
-	w.t.Helper()
-	c, err := net.Dial("tcp", w.addr)
-	must(w.t, err)
-	w.t.Cleanup(func() { _ = c.Close() })
+	w.T.Helper()
+	c, err := net.Dial("tcp", w.Addr.String())
+	must(w.T, err)
+	w.T.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	return &caller{w.t, c, http2.NewFramer(nil, c)}
+	return &caller{w.T, c, http2.NewFramer(nil, c)}
 }
 
 func (c *caller) send(b []byte) {
@@ -189,10 +156,10 @@ func TestSwapAtEveryOffset(t *testing.T) {
 			c := w.dial()
 			c.send(sent[:cut])
 			if cut%3 == 0 {
-				must(t, w.now.Park(t.Context(), 5*time.Second))
-				must(t, w.now.Unpark())
+				must(t, w.Now.Park(t.Context(), 5*time.Second))
+				must(t, w.Now.Unpark())
 			} else {
-				w.swap()
+				w.Swap()
 			}
 			c.send(sent[cut:])
 			if got := c.answers(2, withoutVersion); got != "a,b" {
@@ -212,16 +179,16 @@ func TestCallsBehindTheOneInHandGoToWhoeverServes(t *testing.T) {
 		c.send(append(greeting(true), asking(1, "wait", "b", "c")...))
 		<-w.runs
 		parked := make(chan error)
-		go func() { parked <- w.now.Park(context.Background(), 10*time.Second) }()
+		go func() { parked <- w.Now.Park(context.Background(), 10*time.Second) }()
 		<-w.conn.Load().Parking()
 		w.goOn <- true
 		must(t, <-parked)
 		want := "v1 wait,v2 b,v2 c,v2 d"
 		if stays {
 			want = "v1 wait,v1 b,v1 c,v1 d"
-			must(t, w.now.Unpark())
+			must(t, w.Now.Unpark())
 		} else {
-			w.handOver()
+			w.Handover()
 		}
 		c.send(asking(7, "d"))
 		if got := c.answers(4, whole); got != want {
@@ -236,7 +203,7 @@ func TestAParkThatIsCalledOffCostsNoCall(t *testing.T) {
 	c := w.dial()
 	c.send(append(greeting(true), asking(1, "wait", "b")...))
 	<-w.runs
-	if err := w.now.Park(t.Context(), 10*time.Millisecond); !errors.Is(err, serve.ErrBusy) {
+	if err := w.Now.Park(t.Context(), 10*time.Millisecond); !errors.Is(err, serve.ErrBusy) {
 		t.Fatal(err)
 	}
 	w.goOn <- true
@@ -244,7 +211,7 @@ func TestAParkThatIsCalledOffCostsNoCall(t *testing.T) {
 	if got := c.answers(3, whole); got != "v1 wait,v1 b,v1 c" {
 		t.Errorf("got %s", got)
 	}
-	w.swap()
+	w.Swap()
 	c.send(asking(7, "d"))
 	if got := c.next(); got != "v2 d" {
 		t.Errorf("got %s", got)
