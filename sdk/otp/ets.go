@@ -26,11 +26,10 @@ type Table[K comparable, V any] struct {
 const tableShards = 256
 
 type tableShard[K comparable, V any] struct {
-	mu     sync.Mutex
-	rows   rows[K, V]
-	before V        // what Update changes, as it was
-	broken bool     // Update has begun and has not ended
-	_      [32]byte // a shard for itself in its cache line
+	mu   sync.Mutex
+	rows rows[K, V]
+	turn V        // of Update, which would have to allocate it
+	_    [32]byte // a shard for itself in its cache line
 }
 
 // Transferred tells the heir of a table that its owner has ended.
@@ -90,28 +89,13 @@ func (t *Table[K, V]) Add(key K, row V) bool {
 func (t *Table[K, V]) Update(key K, f func(row *V)) V {
 	s, h := t.shard(key)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	i := s.rows.find(h, key)
-	at := &s.rows.slots[i]
-	if !at.used {
-		defer s.mu.Unlock()
-		row := new(V)
-		f(row)
-		s.rows.set(i, h, key, *row)
-		return *row
-	}
-	s.before, s.broken = at.row, true
-	defer s.updated(&at.row)
-	f(&at.row)
-	s.broken = false
-	return at.row
-}
-
-// updated ends an Update of a row that was there.
-func (s *tableShard[K, V]) updated(row *V) {
-	if s.broken {
-		*row, s.broken = s.before, false
-	}
-	s.mu.Unlock()
+	s.turn = s.rows.slots[i].row
+	f(&s.turn)
+	row := s.turn
+	s.rows.set(i, h, key, row)
+	return row
 }
 
 // Delete removes a row and returns it, as ets:take.
