@@ -163,7 +163,7 @@ func (ss *spaces) canKeep(name string, keep Keep) error {
 		return nil
 	}
 	mine := &space{name: name, rows: before.rows}
-	if n, _ := mine.count(mine.has); n > 0 {
+	if n := mine.keys(); n > 0 {
 		return failure(fmt.Sprintf("ERR namespace '%s' has %d keys that are kept %s; flush it first", name, n, before.Keep))
 	}
 	return nil
@@ -213,7 +213,7 @@ func (ss *spaces) drop(name string) (bool, error) {
 		return false, nil
 	}
 	if s.Keep != Volatile {
-		if n, _ := s.count(s.has); n > 0 {
+		if n := s.keys(); n > 0 {
 			return false, failure(fmt.Sprintf("ERR namespace '%s' has %d keys; flush it first", name, n))
 		}
 	}
@@ -222,6 +222,20 @@ func (ss *spaces) drop(name string) (bool, error) {
 		ss.swap(name, nil)
 	}
 	return true, err
+}
+
+// keys counts those of s in its table, without a look at what is there: everybody may be waiting.
+func (s *space) keys() (n int) {
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		var some []string
+		some, cursor = s.rows.Scan(cursor, maxScan)
+		for _, key := range some {
+			if s.has(key) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // has tells whether a key of the table belongs to s.
