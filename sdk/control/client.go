@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -214,7 +215,7 @@ func unwrapped(ctx context.Context, err error) error {
 func over(dir, socket string) *http.Client {
 	path := filepath.Join(RunDir(dir), socket)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		conn, err := reach(ctx, dir, path)
 		if err != nil && ctx.Err() == nil {
 			return nil, &DialError{Dir: dir, Socket: path, Err: err}
 		}
@@ -224,4 +225,33 @@ func over(dir, socket string) *http.Client {
 		return conn, nil
 	}
 	return &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 2, IdleConnTimeout: time.Minute}}
+}
+
+// bootTime is how long a service is waited for that the daemon brings up.
+const bootTime = 10 * time.Second
+
+// reach connects to a socket. One that refuses has outlived whoever held it; if the daemon is there, it is about to bring the
+// service up.
+func reach(ctx context.Context, dir, path string) (net.Conn, error) {
+	for end := time.Now().Add(bootTime); ; {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(end) || filepath.Base(path) == SocketName || !Listening(dir) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Listening is true if somebody holds the control socket of the instance.
+func Listening(dir string) bool {
+	conn, err := net.DialTimeout("unix", filepath.Join(RunDir(dir), SocketName), time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
 }

@@ -103,3 +103,46 @@ func TestSocketsListsCommands(t *testing.T) {
 		t.Fatalf("got %v, %v", got, err)
 	}
 }
+
+// After a crash of the keel the socket of a service was there and refused, while the daemon was bringing it up: its command
+// said that no daemon is running.
+func TestServiceThatIsBeingBroughtUpIsWaitedFor(t *testing.T) {
+	dir := instance(t, "", nil)
+	daemon, err := net.Listen("unix", filepath.Join(RunDir(dir), SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer daemon.Close() //nolint:errcheck // of a test
+	path := filepath.Join(RunDir(dir), "visits.sock")
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	_ = stale.Close()
+	s, err := DialService(dir, "visits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })}
+	t.Cleanup(func() { _ = up.Close() })
+	go func() {
+		_, err := daemon.Accept() // it has been refused, and looks whether the daemon is there
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ln, err := net.Listen("unix", path+".next")
+		if err == nil {
+			err = os.Rename(path+".next", path)
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = up.Serve(ln)
+	}()
+	if _, _, err := s.Verbs(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

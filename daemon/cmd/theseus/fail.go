@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"path/filepath"
 	"strings"
-	"time"
+	"syscall"
 
 	"github.com/theseusd/theseus/sdk/control"
 )
@@ -87,7 +85,13 @@ func (c *call) wrongVerb(e *control.UsageError) int {
 
 // notThere tells an instance without this service from one that does not run.
 func (c *call) notThere(e *control.DialError) int {
-	if !errors.Is(e.Err, fs.ErrNotExist) || !listening(e.Dir) {
+	there := control.Listening(e.Dir)
+	switch {
+	case there && errors.Is(e.Err, syscall.ECONNREFUSED):
+		c.say(c.command + " is not up")
+		c.say("see: reltool status")
+		return unreachable
+	case !there || !errors.Is(e.Err, fs.ErrNotExist):
 		c.say(e.Error())
 		c.say(e.Hint())
 		return unreachable
@@ -97,16 +101,6 @@ func (c *call) notThere(e *control.DialError) int {
 		c.say("there are: " + strings.Join(names, " "))
 	}
 	return wrongUsage
-}
-
-// listening is true if somebody holds the control socket of the instance.
-func listening(dir string) bool {
-	conn, err := net.DialTimeout("unix", filepath.Join(control.RunDir(dir), control.SocketName), time.Second)
-	if err != nil {
-		return false
-	}
-	_ = conn.Close()
-	return true
 }
 
 func (c *call) usage(wrong string) int {

@@ -26,6 +26,9 @@ const (
 	pongWithin   = 10 * time.Second
 	connectTime  = 10 * time.Second // for the first command
 	refreshGrace = 25 * time.Second // after a token's end
+	requestTime  = 10 * time.Second // for a request over HTTP to arrive
+	answerTime   = 10 * time.Second // for its answer, or what was said last in one that does not end, to be taken
+	maxClients   = 15_000           // over WebSockets; files and the other version's clients need descriptors too
 )
 
 // Options of a Server. The zero value works.
@@ -74,7 +77,8 @@ func (s *Server) WebSocket() ws.Server {
 	return ws.Server{
 		Admit: admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.ended,
 		Farewell: ws.Farewell{Code: byeStop.code, Reason: byeStop.reason},
-		HTTP:     s.http(), Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
+		HTTP:     s.http(), ReadTimeout: requestTime, WriteTimeout: answerTime, MaxConns: maxClients,
+		Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/centrifugal/protocol"
 
@@ -158,6 +159,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f form, kind str
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
 	c.commands(connect)
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{}) // it has arrived
 	for {
 		select {
 		case <-out.more:
@@ -167,7 +170,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f form, kind str
 			return
 		}
 		b, last := out.take()
-		if _, err := w.Write(b); err != nil || last || http.NewResponseController(w).Flush() != nil {
+		_ = rc.SetWriteDeadline(time.Now().Add(answerTime))
+		if _, err := w.Write(b); err != nil || last || rc.Flush() != nil {
 			return
 		}
 	}
