@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -37,6 +38,14 @@ func browsers(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("usage: browsers open ROOM USER..., browsers say USER TEXT, browsers type USER TEXT, browsers look")
 	}
+}
+
+// canBrowse is true if there is a Chromium here that runs, which not every container lets it.
+func canBrowse() bool {
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	text, err := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--dump-dom", "data:text/html,<p>yes").Output()
+	return err == nil && strings.Contains(string(text), "<p>yes")
 }
 
 // box is where people type.

@@ -60,6 +60,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// condition is what a script may ask for in brackets.
+func condition(cond string) (bool, error) {
+	switch cond {
+	case "smalldisk":
+		return canMount()
+	case "chromium":
+		return canBrowse(), nil
+	}
+	return false, fmt.Errorf("unknown condition %q", cond)
+}
+
 // shortTemp is a folder whose name leaves room for the paths of sockets.
 func shortTemp(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "th")
