@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ var processSizes = []int{1000, 100_000}
 // processes is pauses for a service whose state is in processes, each with a name. Every count is looked at afterwards.
 func processes(ctx context.Context, d *drill) error {
 	own := *d
+	own.dir = filepath.Join(d.dir, "processes") // its packages have the names of others
 	own.Packages.Visits1, own.Packages.Visits2 = d.Packages.Processes1, d.Packages.Processes2
 	own.Sizes, own.report, own.big, own.Rows, own.verify = processSizes, &Report{}, nil, 0, true
 	own.Rate = min(d.Rate, processRate)
