@@ -49,6 +49,7 @@ func chat(ctx context.Context, d *drill) (err error) {
 		return nil
 	})
 	slices.Sort(pauses)
+	upgraded.err = errors.Join(upgraded.err, pass(ctx, 5*settled)) // what was said meanwhile has been heard
 	crashed := c.during(func() error { return crashRooms(ctx, verbs, d.Clients/10) })
 	sum := c.end()
 	if err := errors.Join(quiet.err, upgraded.err, crashed.err); err != nil {
