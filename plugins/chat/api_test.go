@@ -23,6 +23,8 @@ func TestProgramsPublishOverHTTP(t *testing.T) {
 		{"no key", "", "publish", `{"channel":"general","data":1}`, 401, `"code":101`},
 		{"an unknown room", "key", "publish", `{"channel":"nowhere","data":1}`, 200, `"code":102`},
 		{"no data", "key", "publish", `{"channel":"general"}`, 200, `"code":107`},
+		{"a forged deletion", "key", "publish", `{"channel":"general","data":{"type":"delete","offset":1}}`, 200, `"code":107`},
+		{"a forged notice", "key", "publish", `{"channel":"general","data":{"type":"notice","text":"x"}}`, 200, `"code":107`},
 		{"no JSON", "key", "publish", `{`, 200, `"code":107`},
 		{"too much", "key", "publish", `{"data":"` + strings.Repeat("x", 70_000), 200, `"code":107`},
 		{"another epoch", "key", "history", `{"channel":"general","since":{"epoch":"x"}}`, 200, `"code":112`},

@@ -162,6 +162,11 @@ func TestEditAndDelete(t *testing.T) {
 	if got := i.Verb("export", "general"); strings.Contains(got, "secret") || !strings.Contains(got, `"type":"delete"`) {
 		t.Errorf("got %s", got)
 	}
+	for _, at := range []string{"2", "4"} { // what is deleted, and what tells of it
+		if err := i.VerbError("edit", "general", at, "secret"); err == nil {
+			t.Errorf("message %s was edited", at)
+		}
+	}
 }
 
 // What an edit had said was kept in the message that told of it, and stayed when the message was deleted.

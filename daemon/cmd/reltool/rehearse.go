@@ -19,7 +19,7 @@ serves, has it take every live row up and down again, and ends it. On the way do
 without writing. Nothing is switched, and the rehearsal ends when reltool does.`,
 		Example: `  reltool rehearse            # would the newest release take every row?
   reltool rehearse v1         # and is there a way back to v1?`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOneRelease,
 		ValidArgsFunction: t.completeReleases,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.rehearse(cmd.Context(), first(args))

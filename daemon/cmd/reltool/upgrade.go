@@ -29,7 +29,7 @@ back by itself any more.`,
 		Example: `  reltool upgrade                     # the plan
   reltool upgrade --apply             # do it
   reltool upgrade --apply --hold      # ... and wait for: reltool commit, or reltool rollback`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOneRelease,
 		ValidArgsFunction: t.completeReleases,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if how.Hold && how.NoProbation {
@@ -111,7 +111,7 @@ func (t *tool) rollbackCommand() *cobra.Command {
 and takes over at once; later it is an upgrade downwards. No write is lost either way. What it does, in steps, is shown
 with --plan.`,
 		Example:           "  reltool rollback --plan     # what it would do\n  reltool rollback",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOneRelease,
 		ValidArgsFunction: t.completeReleases,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.rollback(cmd.Context(), first(args), plan)
@@ -193,4 +193,12 @@ func (t *tool) completeReleases(cmd *cobra.Command, args []string, _ string) ([]
 		names = append(names, fmt.Sprintf("%s\t%s, %s", r.Name, r.Status, listeners(r.Services)))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// atMostOneRelease refuses an empty name as well: a script whose variable is not set does not mean the newest release.
+func atMostOneRelease(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && args[0] == "" {
+		return &usageError{text: "RELEASE is empty: want a name, such as v2, or none"}
+	}
+	return cobra.MaximumNArgs(1)(cmd, args)
 }

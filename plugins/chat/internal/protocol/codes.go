@@ -54,8 +54,8 @@ func codeOf(err error) (r refused, failed bool) {
 		return refused{errPermission.code, err.Error(), false}, false
 	case errors.As(err, &pace):
 		return refused{errTooMany.code, err.Error(), true}, false
-	case errors.Is(err, room.ErrNoEntry):
-		return errBad, false
+	case errors.Is(err, room.ErrNoEntry), errors.Is(err, room.ErrDeleted), errors.Is(err, room.ErrReserved):
+		return refused{errBad.code, err.Error(), false}, false
 	case errors.Is(err, otp.ErrOverloaded):
 		return errTooMany, false
 	case errors.As(err, &down):

@@ -65,6 +65,8 @@ type Crash struct {
 // Errors of what is asked of a room.
 var (
 	ErrNotYours = errors.New("that message is somebody else's")
+	ErrDeleted  = errors.New("that message is deleted")
+	ErrReserved = errors.New("edit, delete and notice are types of what the room itself says")
 	ErrNoMember = errors.New("the member is gone")
 	ErrCrash    = errors.New("crashed on request")
 )
@@ -151,6 +153,9 @@ func orderly(reason error) bool {
 // post writes a message, acknowledges it, and tells it to the members.
 func (k *kind) post(_ *otp.Ctx, p *process, a Post, from otp.From[Posted]) error {
 	m := a.message()
+	if reserved(a.Data) {
+		return ErrReserved
+	}
 	if a.Passing {
 		if err := k.maySpeak(p, m.User); err != nil {
 			return err
@@ -188,8 +193,13 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 		return err
 	}
 	_, err := k.log.Change(p.Name, a.Offset, func(m *Message) error {
-		if m.User != a.User && !a.Any {
+		switch {
+		case m.User != a.User && !a.Any:
 			return ErrNotYours
+		case m.Deleted:
+			return ErrDeleted
+		case reserved(m.Data):
+			return ErrNoEntry // it tells of a change
 		}
 		m.Edited, m.Data = now(), a.Data
 		if m.Deleted = a.Data == nil; m.Deleted {
@@ -201,6 +211,14 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 		return err
 	}
 	return k.say(p, Message{User: a.User, Data: a.said(nil), At: now()}, a.said(a.Data), from)
+}
+
+// reserved is true for data of a type that only the room itself says.
+func reserved(data []byte) bool {
+	var said struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(data, &said) == nil && (said.Type == "edit" || said.Type == "delete" || said.Type == "notice")
 }
 
 // said is what is said of a change, with the new data or without.
