@@ -73,6 +73,8 @@ func (d *drill) gather(ctx context.Context, addr string, verbs *control.Service)
 			return nil, fmt.Errorf("client %d: %w", n, err)
 		}
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the speakers do not see everybody join"))
+	defer cancel()
 	for c.joins.Load() < d.joins() {
 		if err := pass(ctx, settled/10); err != nil {
 			return nil, errors.Join(err, c.end().first)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"github.com/theseusd/theseus/sdk/serve/ws/wstest"
 )
 
 const sayEvery = time.Second // in each room
@@ -26,6 +27,7 @@ type crowd struct {
 	listeners, speakers sync.WaitGroup
 	late                atomic.Pointer[delays]
 	joins               atomic.Int64
+	conns               []net.Conn
 
 	mu  sync.Mutex
 	sum tally
@@ -78,6 +80,7 @@ func (c *crowd) enter(ctx context.Context, addr, room string, speaks bool) error
 		m.last = r[0].Subscribe.Offset
 	}
 	_ = conn.SetReadDeadline(time.Time{})
+	c.conns = append(c.conns, conn)
 	c.listeners.Go(func() { c.listen(m) })
 	if speaks {
 		c.speakers.Go(func() { c.speak(m) })
@@ -115,26 +118,22 @@ type words struct {
 
 // hear reads a frame, and answers a ping.
 func (m *member) hear() (list []said, err error) {
-	h, err := ws.ReadHeader(m.in)
+	f, err := wstest.ReadFrame(m.in)
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, min(h.Length, 1<<20))
-	if _, err := io.ReadFull(m.in, b); err != nil {
-		return nil, err
-	}
-	if h.OpCode == ws.OpClose {
-		code, reason := ws.ParseCloseFrameData(b)
+	if f.Header.OpCode == ws.OpClose {
+		code, reason := ws.ParseCloseFrameData(f.Payload)
 		return nil, fmt.Errorf("closed with %d %s", code, reason)
 	}
-	for line := range bytes.SplitSeq(b, []byte("\n")) {
+	for line := range bytes.SplitSeq(f.Payload, []byte("\n")) {
 		if string(line) == "{}" {
 			err = m.say("{}")
 			continue
 		}
 		var s said
 		if e := json.Unmarshal(line, &s); e != nil {
-			return list, fmt.Errorf("a torn frame: %.100q: %w", b, e)
+			return list, fmt.Errorf("a torn frame: %.100q: %w", f.Payload, e)
 		}
 		list = append(list, s)
 	}
@@ -218,6 +217,9 @@ func (c *crowd) during(do func() error) *delays {
 func (c *crowd) end() tally {
 	c.speaking()
 	c.speakers.Wait()
+	for _, conn := range c.conns {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+	}
 	c.listeners.Wait()
 	return c.sum
 }
