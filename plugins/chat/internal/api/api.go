@@ -106,7 +106,7 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.As(err, &f):
 	case errors.Is(err, room.ErrNoRoom):
 		f = errUnknown
-	case errors.Is(err, room.ErrReserved):
+	case errors.Is(err, room.ErrReserved), errors.Is(err, room.ErrData):
 		f = &failure{107, err.Error(), http.StatusOK}
 	case errors.Is(err, room.ErrBanned), errors.Is(err, room.ErrMuted):
 		f = &failure{103, err.Error(), http.StatusOK}

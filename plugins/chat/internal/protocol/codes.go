@@ -54,7 +54,7 @@ func codeOf(err error) (r refused, failed bool) {
 		return refused{errPermission.code, err.Error(), false}, false
 	case errors.As(err, &pace):
 		return refused{errTooMany.code, err.Error(), true}, false
-	case errors.Is(err, room.ErrNoEntry), errors.Is(err, room.ErrDeleted), errors.Is(err, room.ErrReserved):
+	case errors.Is(err, room.ErrNoEntry), errors.Is(err, room.ErrDeleted), errors.Is(err, room.ErrReserved), errors.Is(err, room.ErrData):
 		return refused{errBad.code, err.Error(), false}, false
 	case errors.Is(err, otp.ErrOverloaded):
 		return errTooMany, false

@@ -66,7 +66,6 @@ type Crash struct {
 var (
 	ErrNotYours = errors.New("that message is somebody else's")
 	ErrDeleted  = errors.New("that message is deleted")
-	ErrReserved = errors.New("edit, delete and notice are types of what the room itself says")
 	ErrNoMember = errors.New("the member is gone")
 	ErrCrash    = errors.New("crashed on request")
 )
@@ -153,9 +152,6 @@ func orderly(reason error) bool {
 // post writes a message, acknowledges it, and tells it to the members.
 func (k *kind) post(_ *otp.Ctx, p *process, a Post, from otp.From[Posted]) error {
 	m := a.message()
-	if reserved(a.Data) {
-		return ErrReserved
-	}
 	if a.Passing {
 		if err := k.maySpeak(p, m.User); err != nil {
 			return err
@@ -211,14 +207,6 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 		return err
 	}
 	return k.say(p, Message{User: a.User, Data: a.said(nil), At: now()}, a.said(a.Data), from)
-}
-
-// reserved is true for data of a type that only the room itself says.
-func reserved(data []byte) bool {
-	var said struct {
-		Type string `json:"type"`
-	}
-	return json.Unmarshal(data, &said) == nil && (said.Type == "edit" || said.Type == "delete" || said.Type == "notice")
 }
 
 // said is what is said of a change, with the new data or without.

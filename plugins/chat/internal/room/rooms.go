@@ -94,12 +94,21 @@ func (r *Rooms) tidy(ctx context.Context) error {
 }
 
 // Post says something in a room.
-func (r *Rooms) Post(ctx context.Context, room string, p Post) (Posted, error) {
+func (r *Rooms) Post(ctx context.Context, room string, p Post) (posted Posted, err error) {
+	if p.Data, err = tidied(p.Data); err != nil {
+		return posted, err
+	}
 	return ask(ctx, r, room, p)
 }
 
 // Alter changes or deletes a message.
-func (r *Rooms) Alter(ctx context.Context, room string, a Alter) (Posted, error) {
+func (r *Rooms) Alter(ctx context.Context, room string, a Alter) (altered Posted, err error) {
+	if a.Data != nil {
+		a.Data, err = tidied(a.Data)
+	}
+	if err != nil {
+		return altered, err
+	}
 	return ask(ctx, r, room, a)
 }
 
