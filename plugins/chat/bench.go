@@ -46,9 +46,9 @@ type listener struct {
 	lost, twice int
 }
 
-func (l *listener) Who() room.Who             { return l.who }
-func (l *listener) Enter(in room.Entered)     { l.last = in.Offset }
-func (l *listener) Out(_ string, _ room.Exit) {}
+func (l *listener) Who() room.Who              { return l.who }
+func (l *listener) Enter(in room.Entered) bool { l.last = in.Offset; return true }
+func (l *listener) Out(_ string, _ room.Exit)  {}
 
 func (l *listener) Hear(e *room.Event) bool {
 	if e.Kind != room.Said || e.Offset == 0 {

@@ -57,8 +57,16 @@ func newTerminal(rooms *room.Rooms, call *sdk.Call) (*terminal, error) {
 	return t, nil
 }
 
-func (t *terminal) Who() room.Who         { return t.who }
-func (t *terminal) Enter(in room.Entered) { t.in = in }
+func (t *terminal) Who() room.Who { return t.who }
+
+// Enter is refused by a terminal that was left meanwhile.
+func (t *terminal) Enter(in room.Entered) bool {
+	if t.out.Err() != nil {
+		return false
+	}
+	t.in = in
+	return true
+}
 
 // Hear keeps an event until it is printed.
 func (t *terminal) Hear(e *room.Event) bool {
@@ -95,6 +103,8 @@ func (c *chat) join(ctx context.Context, call *sdk.Call) error {
 	defer c.rooms.Audience.Remove(t)
 	goesOn := t.at.epoch != ""
 	if err := c.rooms.Enter(ctx, t.room, room.Enter{Member: t.who.Client, Quiet: goesOn}); err != nil {
+		t.leave(err)
+		c.rooms.Leave(t.room, t, true)
 		return failed(t.room, err)
 	}
 	err = t.watch(ctx, last)

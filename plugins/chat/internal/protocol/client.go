@@ -29,7 +29,8 @@ type session struct {
 
 // subscription is a room that a client is in.
 type subscription struct {
-	JoinLeave bool `json:"join_leave,omitempty"` // it wants to know who comes and goes
+	JoinLeave bool   `json:"join_leave,omitempty"` // it wants to know who comes and goes
+	awaits    uint32 // the command that the room has not answered yet; its frame is in hand, so this need not travel
 }
 
 // conn is what a client is to its server.
@@ -121,12 +122,29 @@ func (c *client) close(f *farewell) {
 }
 
 // Enter answers a subscription, ahead of the room's next message.
-func (c *client) Enter(in room.Entered) {
+func (c *client) Enter(in room.Entered) bool {
+	if !c.claim(in.Room, in.Call) {
+		return false
+	}
 	r := &protocol.SubscribeResult{
 		Recoverable: true, Positioned: true, Epoch: in.Epoch, Offset: in.Offset,
 		WasRecovering: in.Recovering, Recovered: in.Recovered, Publications: publications(in.Missed),
 	}
 	c.say(&protocol.Reply{Id: in.Call, Subscribe: r})
+	return true
+}
+
+// claim is true for the first who answers a subscription: the room, or whoever has waited for it for too long.
+func (c *client) claim(name string, call uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sub, in := c.Rooms[name]
+	if !in || sub.awaits != call {
+		return false
+	}
+	sub.awaits = 0
+	c.Rooms[name] = sub
+	return true
 }
 
 // Hear passes on what happens in a room.
@@ -169,10 +187,11 @@ func (c *client) Out(name string, why room.Exit) {
 func (c *client) wants(e *room.Event) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, over := c.Over[e.Room]; over {
+	sub := c.Rooms[e.Room]
+	if _, over := c.Over[e.Room]; over || sub.awaits != 0 {
 		return false
 	}
-	return e.Kind == room.Said || c.Rooms[e.Room].JoinLeave && e.Who.Client != c.ID
+	return e.Kind == room.Said || sub.JoinLeave && e.Who.Client != c.ID
 }
 
 // tend does what is to be done for a client about once a second.

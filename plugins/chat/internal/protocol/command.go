@@ -209,16 +209,17 @@ func (c *client) subscribe(ctx context.Context, call uint32, q *protocol.Subscri
 		return errUnknown
 	}
 	c.mu.Lock()
-	c.Rooms[name] = subscription{JoinLeave: q.JoinLeave}
+	c.Rooms[name] = subscription{q.JoinLeave, call}
 	delete(c.Over, name)
 	c.mu.Unlock()
 	c.keep()
 	err := c.s.rooms.Enter(ctx, name, room.Enter{
 		Member: c.ID, Call: call, Recover: q.Recover, Epoch: strings.Clone(q.Epoch), Offset: q.Offset, Bytes: c.page(),
 	})
-	if err != nil {
-		c.leave(name, true)
+	if err == nil || !c.claim(name, call) {
+		return nil // the room has answered, even if it could not say so
 	}
+	c.leave(name, true)
 	return err
 }
 

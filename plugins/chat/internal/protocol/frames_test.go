@@ -1,11 +1,15 @@
 package protocol
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/centrifugal/protocol"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 )
@@ -176,5 +180,34 @@ func TestASlowStreamEndsWithItsReason(t *testing.T) {
 	c.commands([]byte(subscribe))
 	if rooms.Busy() != 0 || rooms.Members() != 0 {
 		t.Error("a client that has gone comes into a room")
+	}
+}
+
+// A client that had waited for a room for too long was told so and came in all the same: it was in the room for ever, heard it, and
+// could not be banned.
+func TestAClientThatHasWaitedForTooLongIsInARoomOrNot(t *testing.T) {
+	rooms := startRooms(t)
+	c, w := open(t, New(rooms, Options{}), formJSON)
+	ctx, stop := context.WithCancel(t.Context())
+	returned := make(chan struct{})
+	w.sent = func() { w.sent = nil; stop(); <-returned } // the room answers in the instant in which the patience ends
+	err := c.subscribe(ctx, 2, &protocol.SubscribeRequest{Channel: "general"})
+	close(returned)
+	settled(t, rooms)
+	if err != nil || !c.isIn("general") || rooms.Size("general") != 1 {
+		t.Errorf("%v; %d are in the room, and the client thinks %v", err, rooms.Size("general"), c.isIn("general"))
+	}
+	c.leave("general", false)
+	err = rooms.Enter(t.Context(), "general", room.Enter{Member: c.ID, Call: 2}) // the room answers too late
+	if !errors.Is(err, room.ErrNoMember) || rooms.Size("general") != 0 || strings.Count(string(w.out), `"subscribe"`) != 1 {
+		t.Errorf("%v; %d are in the room; %s", err, rooms.Size("general"), w.out)
+	}
+}
+
+// settled returns when all members have been told.
+func settled(t *testing.T, rooms *room.Rooms) {
+	t.Helper()
+	if err := rooms.Settled(t.Context(), "general"); err != nil {
+		t.Fatal(err)
 	}
 }

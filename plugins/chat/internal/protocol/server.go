@@ -117,7 +117,7 @@ func (s *Server) enter(c conn) *client {
 		s.rooms.Add(cl)
 	}
 	for name := range cl.Rooms {
-		s.rooms.Join(name, cl, true)
+		s.rooms.Join(name, cl)
 	}
 	return cl
 }

@@ -10,7 +10,7 @@ import (
 // Member is somebody who can be in rooms: a client, or a person at a terminal. Its methods must not wait.
 type Member interface {
 	Who() Who
-	Enter(Entered)             // the room has let it in
+	Enter(Entered) bool        // the room has let it in; false says that it has gone meanwhile
 	Hear(e *Event) bool        // in a room that it is in; false says that it does not keep up
 	Out(room string, why Exit) // it hears nothing of the room any more, and is to leave it
 }
@@ -161,12 +161,9 @@ func (a *Audience) makeCircle(room string) *circle {
 	return c
 }
 
-// Join brings a member into a room. Unless it is quiet the others are told.
-func (a *Audience) Join(room string, m Member, quiet bool) {
+// Join brings a member into a room. The others are not told.
+func (a *Audience) Join(room string, m Member) {
 	for !a.makeCircle(room).add(m) {
-	}
-	if !quiet {
-		a.Tell(&Event{Room: room, Kind: Joined, Who: m.Who()})
 	}
 }
 

@@ -239,10 +239,23 @@ func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error)
 		in.Missed, in.Recovered, err = k.missed(p, e)
 	}
 	if err == nil {
-		m.Enter(in)
-		k.audience.Join(p.Name, m, e.Quiet)
+		err = k.letIn(p.Name, m, in)
+	}
+	if err == nil && !e.Quiet {
+		k.audience.Tell(&Event{Room: p.Name, Kind: Joined, Who: m.Who()})
 	}
 	return none, err
+}
+
+// letIn has a member in the room before it says that it has come. One that has waited for too long and goes leaves afterwards, or says
+// so here: either way it is out.
+func (k *kind) letIn(room string, m Member, in Entered) error {
+	k.audience.Join(room, m)
+	if m.Enter(in) {
+		return nil
+	}
+	k.audience.Leave(room, m, true)
+	return ErrNoMember
 }
 
 // missed is all that a member has missed, or nothing if that is more than it may be given.
