@@ -1,11 +1,18 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/centrifugal/protocol"
+
+	"github.com/theseusd/theseus/sdk/sdktest"
 )
 
 // Bytes that are no UTF-8 came through protobuf and HTTP into the history: browsers hang up on a text that has them, each time they
@@ -58,5 +65,77 @@ func TestNobodySpeaksForTheRoom(t *testing.T) {
 	}
 	if r := c.publish("general", `{"kind":"notice","data":{"type":"notice"}}`); r.Publish == nil {
 		t.Errorf("got %v", r)
+	}
+}
+
+// asks is the answer to a request that a browser might make.
+func asks(t *testing.T, i *sdktest.Instance, path string, headers ...string) (status int, body string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.Addr("clients")+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < len(headers); n += 2 {
+		r.Header.Set(headers[n], headers[n+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusOK || res.StatusCode == http.StatusSwitchingProtocols {
+		return res.StatusCode, "" // it does not end
+	}
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+var upgrade = []string{
+	"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+// Streams were not counted, and took the descriptors of everybody.
+func TestAClientTooManyIsToldSo(t *testing.T) {
+	i := startWithRoom(t, `{"clients": 2}`)
+	ada := as(t, i, kinds[0], "")
+	stream(t, i, "sse", `{"id":1,"connect":{}}`).next()
+	for path, headers := range map[string][]string{"/connection/websocket": upgrade, "/connection/sse?cf_connect=%7B%7D": nil} {
+		if status, body := asks(t, i, path, headers...); status != 503 || body != "there are too many connections\n" {
+			t.Errorf("%s: got %d %s", path, status, body)
+		}
+	}
+	if status, _ := asks(t, i, "/rooms/general"); status != 200 {
+		t.Errorf("got %d for the page", status)
+	}
+	ada.nc.Close()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		status, _ := asks(t, i, "/connection/websocket", upgrade...)
+		if status == 101 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("got %d once there is room", status)
+		}
+	}
+}
+
+// An image of any page, whose address was that of an EventSource, connected to an open chat and spoke in it: browsers name no origin
+// with an image.
+func TestPagesOfOtherHostsSayNothingByAnImage(t *testing.T) {
+	i := startWithRoom(t, "")
+	words := `{"id":1,"connect":{}}` + "\n" + `{"id":2,"subscribe":{"channel":"general"}}` + "\n" + `{"id":3,"publish":{"channel":"general","data":"spam"}}`
+	at := "/connection/sse?cf_connect=" + url.QueryEscape(words)
+	for from, want := range map[string]int{"cross-site": 403, "same-site": 403, "same-origin": 200, "none": 200} {
+		if status, _ := asks(t, i, at, "Sec-Fetch-Site", from); status != want {
+			t.Errorf("%s: got %d, want %d", from, status, want)
+		}
+	}
+	if got := standing(t, i, "general").Last; got != 2 {
+		t.Errorf("%d messages", got)
 	}
 }

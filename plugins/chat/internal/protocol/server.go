@@ -28,7 +28,7 @@ const (
 	refreshGrace = 25 * time.Second // after a token's end
 	requestTime  = 10 * time.Second // for a request over HTTP to arrive
 	answerTime   = 10 * time.Second // for its answer, or what was said last in one that does not end, to be taken
-	maxClients   = 15_000           // over WebSockets; files and the other version's clients need descriptors too
+	maxClients   = 15_000           // unless Options.Clients says otherwise: files and the other version's clients need descriptors too
 )
 
 // Options of a Server. The zero value works.
@@ -38,6 +38,7 @@ type Options struct {
 	Skip    bool           // a client that is too slow loses a subscription and reads the history; else it is disconnected
 	Queue   int            // bytes that wait for a client at most; ws.MaxQueue if 0
 	Ping    time.Duration  // pingEvery if 0
+	Clients int            // that there may be; maxClients if 0
 	HTTP    http.Handler   // see ws.Server
 	Limit   *limit.Limiter // of what a user says; nil is none
 }
@@ -63,6 +64,9 @@ func New(rooms *room.Rooms, o Options) *Server {
 	if o.Queue == 0 {
 		o.Queue = ws.MaxQueue
 	}
+	if o.Clients == 0 {
+		o.Clients = maxClients
+	}
 	if o.Limit == nil {
 		o.Limit = limit.New(limit.Rate{}, "", "")
 	}
@@ -75,17 +79,30 @@ const protobuf = "centrifuge-protobuf"
 // WebSocket is the server for package ws.
 func (s *Server) WebSocket() ws.Server {
 	return ws.Server{
-		Admit: admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.ended,
+		Admit: s.admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.ended,
 		Farewell: ws.Farewell{Code: byeStop.code, Reason: byeStop.reason},
-		HTTP:     s.http(), ReadTimeout: requestTime, WriteTimeout: answerTime, MaxConns: maxClients,
+		HTTP:     s.http(), ReadTimeout: requestTime, WriteTimeout: answerTime, MaxConns: s.o.Clients,
 		Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
 	}
 }
 
+// errFull is what a client too many is told.
+var errFull = &ws.Refusal{Status: http.StatusServiceUnavailable, Text: "there are too many connections"}
+
+// full is true if no client more may come. Of those who come in the same instant some more may.
+func (s *Server) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients) >= s.o.Clients
+}
+
 // admit notes which form the client speaks.
-func admit(r *http.Request, spoken string) ([]byte, error) {
-	if r.URL.Path != Path {
+func (s *Server) admit(r *http.Request, spoken string) ([]byte, error) {
+	switch {
+	case r.URL.Path != Path:
 		return nil, &ws.Refusal{Status: http.StatusNotFound, Text: "the chat is at " + Path}
+	case s.full():
+		return nil, errFull
 	}
 	first := session{Form: formJSON}
 	if q := r.URL.Query(); spoken == protobuf || q.Get("format") == "protobuf" || q.Get("cf_protocol") == "protobuf" {

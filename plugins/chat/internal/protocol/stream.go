@@ -130,11 +130,18 @@ func (s *Server) http() http.Handler {
 	return mux
 }
 
+// foreign is true for what a page of another origin has a browser load without naming it, such as an image: it cannot read the answer,
+// but what it says would be done.
+func foreign(r *http.Request) bool {
+	from := r.Header.Get("Sec-Fetch-Site")
+	return r.Header.Get("Origin") == "" && from != "" && from != "same-origin" && from != "none"
+}
+
 // known refuses the pages of hosts that may not connect, and lets browsers know those that may.
 func (s *Server) known(next http.HandlerFunc) http.HandlerFunc {
 	door := ws.Server{Origins: s.o.Origins}
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !door.Known(r) {
+		if !door.Known(r) || foreign(r) {
 			http.Error(w, "this origin may not connect", http.StatusForbidden)
 			return
 		}
@@ -151,6 +158,10 @@ func (s *Server) known(next http.HandlerFunc) http.HandlerFunc {
 // stream is the answer that does not end, until the client has enough, or another version takes over: that the client comes
 // back to.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, f form, kind string, connect []byte) {
+	if s.full() {
+		http.Error(w, errFull.Text, errFull.Status)
+		return
+	}
 	out := newStream(f, s.o.Queue)
 	c := s.enter(out)
 	c.key = rand.Text()
