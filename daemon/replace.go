@@ -159,10 +159,17 @@ func (r *replacer) Back(ctx context.Context, req api.ReplaceRequest) (p api.Repl
 		return p, nil, fmt.Errorf("ask the keel: %w", err)
 	}
 	if known.Previous.Path == "" {
-		return p, nil, r.no(codeNoPrevious, "there is no daemon to go back to: this one has replaced none",
-			"name a binary: reltool daemon upgrade PATH")
+		return p, nil, r.no(codeNoPrevious, "there is no daemon to go back to: "+nobodyBefore(known.Last), "name a binary: reltool daemon upgrade PATH")
 	}
 	return r.by(ctx, known.Previous, req)
+}
+
+// nobodyBefore says why no other binary was in charge before, by the last replacement.
+func nobodyBefore(last keel.Replacement) string {
+	if last.State == keel.Replaced {
+		return "this one has replaced a process of the same binary, and no other binary was in charge before"
+	}
+	return "this one has replaced none"
 }
 
 // hold keeps the engine still, and for good if another daemon takes over: this one will begin nothing any more.

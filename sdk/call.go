@@ -44,9 +44,12 @@ func (c *Call) Given(flag string) bool {
 
 // JSON prints v as JSON, in one line.
 func (c *Call) JSON(v any) error {
-	text, err := json.Marshal(v)
+	var line strings.Builder
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
 	if err == nil {
-		c.Printf("%s\n", text)
+		c.Printf("%s", line.String())
 	}
 	return err
 }
@@ -127,9 +130,24 @@ func (v Verb) parse(args []string) (words []string, flags map[string]string, err
 		}
 	}
 	if least, most := v.arity(); len(words) < least || (most >= 0 && len(words) > most) {
-		return nil, nil, Usagef("%s takes: %s", v.Name, v.usage())
+		return nil, nil, Usagef("%s takes %s, not %d", v.Name, arguments(least, most), len(words))
 	}
 	return words, flags, nil
+}
+
+// arguments says how many: any number from least on if most is below 0.
+func arguments(least, most int) string {
+	switch {
+	case most < 0:
+		return fmt.Sprintf("%d arguments or more", least)
+	case least < most:
+		return fmt.Sprintf("%d to %d arguments", least, most)
+	case most == 0:
+		return "no arguments"
+	case most == 1:
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", most)
 }
 
 func (v Verb) usage() string {

@@ -26,7 +26,7 @@ type Verb struct {
 	Do       func(ctx context.Context, c *Call) error
 	Flags    []Flag
 	Examples string // lines that `NAME VERB --help` shows
-	Input    bool   // the word "-" stands for the caller's standard input, which Do finds in [Call]
+	Input    bool   // the word "-" stands for the caller's standard input, which Do finds in [Call]; so does no word if Args is "[-]"
 }
 
 // UsageError says that a verb was called wrongly.
@@ -97,6 +97,7 @@ func (v Verb) call(ctx context.Context, args []string) (string, error) {
 func verbHandler(s *Setup) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /verbs", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Server", s.service.Name+"/"+s.service.Version)
 		writeJSON(w, http.StatusOK, s.describe().Verbs)
 	})
 	mux.HandleFunc("POST /verbs/{name}", s.serveVerb)

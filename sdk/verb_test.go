@@ -85,3 +85,30 @@ func TestVerbDeclarations(t *testing.T) {
 		t.Errorf("errors %v, verbs %d", s.errs, len(s.verbs))
 	}
 }
+
+// The line above the usage used to say the usage.
+func TestHowManyArgumentsAVerbTakes(t *testing.T) {
+	for args, want := range map[string]string{
+		"":          "do takes no arguments, not 4",
+		"A":         "do takes 1 argument, not 4",
+		"A B [C]":   "do takes 2 to 3 arguments, not 4",
+		"A B":       "do takes 2 arguments, not 4",
+		"A B C D E": "do takes 5 arguments, not 4",
+	} {
+		v := Verb{Name: "do", Args: args}
+		if _, _, err := v.parse([]string{"1", "2", "3", "4"}); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", args, err)
+		}
+	}
+	if _, _, err := (Verb{Name: "do", Args: "A B..."}).parse(nil); err == nil || err.Error() != "do takes 2 arguments or more, not 0" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A pid was \u003c0.1.1\u003e in JSON.
+func TestJSONOfAVerbIsLegible(t *testing.T) {
+	v := Verb{Name: "do", Do: func(_ context.Context, c *Call) error { return c.JSON(map[string]string{"pid": "<0.1.1> & more"}) }}
+	if got, err := v.call(t.Context(), nil); err != nil || got != `{"pid":"<0.1.1> & more"}` {
+		t.Errorf("got %s, %v", got, err)
+	}
+}

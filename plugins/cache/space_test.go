@@ -118,8 +118,11 @@ func TestDumpIsLoaded(t *testing.T) {
 	if strings.Count(dump, "\n") != 1 || !strings.Contains(dump, `"tags":["t"]`) {
 		t.Errorf("dump: %s", dump)
 	}
-	if err := s.VerbError("load", "cache.jsonl"); err == nil || !strings.Contains(err.Error(), "cache load - < cache.jsonl") {
+	if err := s.VerbError("load", "cache.jsonl"); err == nil || !strings.Contains(err.Error(), "cache load < cache.jsonl") {
 		t.Errorf("load of a file: %v", err)
+	}
+	if got := s.Verb("load"); got != "loaded=0" {
+		t.Errorf("got %s", got)
 	}
 	if got := s.Verb("load", "-"); got != "loaded=0" {
 		t.Errorf("load of nothing: %q", got)

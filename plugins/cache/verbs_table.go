@@ -26,8 +26,8 @@ func (c *cache) tableVerbs() []sdk.Verb {
 			Examples: "cache dump > cache.jsonl\ncache dump 'user:*'",
 		},
 		{
-			Name: "load", Args: "FILE", Short: "Set the keys of a dump, which comes on standard input: FILE is -", Do: c.loadVerb, Input: true,
-			Examples: "cache load - < cache.jsonl",
+			Name: "load", Args: "[-]", Short: "Set the keys of a dump, which comes on standard input", Do: c.loadVerb, Input: true,
+			Examples: "cache load < cache.jsonl\ncache dump 'user:*' | cache --dir /other/instance load",
 		},
 		{
 			Name: "stats", Short: "Count the keys, and those that had to go as there was no room", Do: c.statsVerb, Flags: []sdk.Flag{asJSON},
@@ -106,8 +106,8 @@ func (c *cache) dumpVerb(ctx context.Context, call *sdk.Call) error {
 }
 
 func (c *cache) loadVerb(ctx context.Context, call *sdk.Call) error {
-	if call.Args[0] != "-" {
-		return sdk.Usagef("load reads standard input: cache load - < %s", call.Args[0])
+	if len(call.Args) > 0 && call.Args[0] != "-" {
+		return sdk.Usagef("load reads standard input: cache load < %s", call.Args[0])
 	}
 	in := json.NewDecoder(call.Input)
 	in.DisallowUnknownFields()

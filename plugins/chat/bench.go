@@ -108,8 +108,8 @@ func (c *chat) bench(ctx context.Context, call *sdk.Call) error {
 	if err := errors.Join(failedN, failedRooms, failedMembers, failedSize); err != nil {
 		return err
 	}
-	if rooms > n || n/rooms*rooms*members > maxHeard || size > 60_000 {
-		return sdk.Usagef("want no more rooms than messages, at most %d messages to members, and texts of at most 60000 bytes", maxHeard)
+	if rooms > n || n/rooms*rooms*members > maxHeard || size > maxText {
+		return sdk.Usagef("want no more rooms than messages, at most %d messages to members, and texts of at most %d bytes", maxHeard, maxText)
 	}
 	if !c.benching.TryLock() {
 		return errors.New("somebody is measuring already")

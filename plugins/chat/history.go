@@ -38,7 +38,7 @@ func (c *chat) history(_ context.Context, call *sdk.Call) error {
 	for len(list) > 0 && list[0].At.Before(from) {
 		list = list[1:]
 	}
-	return a.tell(history{name, r.Epoch, r.Last, readable(list)}, "%s", lines(name, list))
+	return a.tell(history{name, r.Epoch, r.Last, readable(list)}, "%s", lines(name, r, list))
 }
 
 // history as JSON.
@@ -64,23 +64,18 @@ func readable(list []room.Entry) []entry {
 }
 
 // lines shows each message with its number, so that it can be named.
-func lines(name string, list []room.Entry) string {
-	if len(list) == 0 {
+func lines(name string, r room.Room, list []room.Entry) string {
+	switch {
+	case r.Last < r.First:
 		return "no messages in " + name
+	case len(list) == 0:
+		return fmt.Sprintf("no such messages in %s: the last is %d", name, r.Last)
 	}
 	var b strings.Builder
 	for _, e := range list {
 		fmt.Fprintf(&b, "%d %s\n", e.Offset, said(name, e))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-func said(name string, e room.Entry) string {
-	text := line{Room: name, User: e.User, Text: e.Text()}.String()
-	if !e.Edited.IsZero() && !e.Deleted {
-		text += " (edited)"
-	}
-	return text
 }
 
 // number is the value of a flag from 1 up.
@@ -125,6 +120,7 @@ func (c *chat) export(_ context.Context, call *sdk.Call) error {
 	}
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
 	for _, e := range readable(list) {
 		if err := out.Encode(e); err != nil {
 			return err

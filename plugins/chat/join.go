@@ -176,14 +176,20 @@ func (t *terminal) goOn() error {
 	return nil
 }
 
+// passage is somebody who comes or goes, as JSON.
+type passage struct {
+	Event string `json:"event"`
+	room.Who
+}
+
 func (t *terminal) print(e *room.Event) {
 	switch {
 	case e.Kind == room.Joined:
-		_ = t.tell(e.Who, "[%s] %s joined", t.room, plain(e.Who.User))
+		_ = t.tell(passage{"joined", e.Who}, "[%s] %s joined", t.room, plain(e.Who.User))
 	case e.Kind == room.Left:
-		_ = t.tell(e.Who, "[%s] %s left", t.room, plain(e.Who.User))
+		_ = t.tell(passage{"left", e.Who}, "[%s] %s left", t.room, plain(e.Who.User))
 	case e.Offset == 0:
-		_ = t.tell(entry{e.Entry, e.Data}, "[%s] %s", t.room, plain(e.Text()))
+		_ = t.tell(entry{e.Entry, e.Data}, "%s", said(t.room, e.Entry))
 	default:
 		t.at.offset = e.Offset
 		_ = t.tell(entry{e.Entry, e.Data}, "%d %s", e.Offset, said(t.room, e.Entry))

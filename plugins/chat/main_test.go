@@ -81,6 +81,8 @@ func TestARoomCrashesAlone(t *testing.T) {
 	}
 }
 
+const cure = "chatctl create room general starts it again"
+
 func TestARoomThatDoesNotStopCrashingStaysDownAlone(t *testing.T) {
 	i := startChat(t, sdktest.Options{})
 	i.Verb("create", "room", "general")
@@ -91,12 +93,18 @@ func TestARoomThatDoesNotStopCrashingStaysDownAlone(t *testing.T) {
 		i.Verb("crash", "room", "general")
 	}
 	err := i.VerbError("crash", "room", "general")
-	if err == nil || err.Error() != "room general crashed; its supervisor gave up: more than 3 restarts within 5s" {
+	if err == nil || err.Error() != "room general crashed; its supervisor gave up: more than 3 restarts within 5s\n"+cure {
 		t.Errorf("got %v", err)
 	}
-	err = i.VerbError("send", "general", "two")
-	if err == nil || err.Error() != "room general is down (more than 3 restarts within 5s): create it again" {
-		t.Errorf("got %v", err)
+	const down = "room general is down (more than 3 restarts within 5s): " + cure
+	for _, words := range []string{"send general two", "crash room general", "join general"} { // a crash used to start it
+		word := strings.Fields(words)
+		if err := i.VerbError(word[0], word[1:]...); err == nil || err.Error() != down {
+			t.Errorf("%s: got %v", words, err)
+		}
+	}
+	if got := i.Verb("rooms"); !strings.HasSuffix(got, "\n"+down) || strings.Contains(got, "random is down") {
+		t.Errorf("got %s", got)
 	}
 	if got := standing(t, i, "random").PID; got != random {
 		t.Errorf("the other room had %s and has %s", random, got)
@@ -177,16 +185,16 @@ func TestADeletedMessageIsGoneWithItsEdits(t *testing.T) {
 	i.Verb("send", "general", "one")
 	i.Verb("edit", "general", "1", "secret")
 	c.hears(1, "")
-	c.hears(2, `{"type":"edit","offset":1,"data":{"text":"secret"}}`)
+	c.hears(2, `{"type":"edit","offset":1,"user":"user42","data":{"text":"secret"}}`)
 	i.Verb("delete", "general", "1")
-	c.hears(3, `{"type":"delete","offset":1}`)
+	c.hears(3, `{"type":"delete","offset":1,"user":"user42"}`)
 	if got := i.Verb("export", "general"); strings.Contains(got, "secret") {
 		t.Errorf("it is still there: %s", got)
 	}
 	again := as(t, i, kinds[0], "")
 	q := &protocol.SubscribeRequest{Channel: "general", Recover: true, Epoch: epoch, Offset: 1}
 	r := again.ask(&protocol.Command{Subscribe: q}).Subscribe
-	if len(r.Publications) != 2 || string(r.Publications[0].Data) != `{"type":"edit","offset":1}` {
+	if len(r.Publications) != 2 || string(r.Publications[0].Data) != `{"type":"edit","offset":1,"user":"user42"}` {
 		t.Errorf("got %v", r)
 	}
 }
@@ -196,7 +204,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	i.Verb("create", "room", "general")
 	for _, tt := range []struct{ verb, args, want string }{
 		{"create", "room general", "room general: the room is there already"},
-		{"create", "hall general", `"hall": want room NAME`},
+		{"create", "hall general", `"hall": want the word room`},
 		{"create", "room a/b", "the name of a room has 1 to 64"},
 		{"send", "nowhere hello", "room nowhere: there is no such room"},
 		{"crash", "room nowhere", "room nowhere: there is no such room"},
@@ -205,7 +213,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		{"remove", "room nowhere", "room nowhere: there is no such room"},
 		{"history", "general --since yesterday", "want the number of a message"},
 		{"history", "general --last 0", "want a whole number from 1"},
-		{"edit", "general 7 text", "general has no message 7"},
+		{"edit", "general 7 text", "room general: message 7: there is no such message"},
 		{"delete", "general x", "x is no number of a message"},
 		{"join", "general --on general/1", "want CLIENT/EPOCH/OFFSET"},
 		{"join", "general --on a/b/c", "c is no offset"},
@@ -287,7 +295,7 @@ func TestWhatIsPrintedDoesNothingToATerminal(t *testing.T) {
 	}
 	i := startChat(t, sdktest.Options{})
 	i.Verb("create", "room", "general")
-	all := i.Verb("send", "general", "\x1b[2Jhello\nthere", "--as", "\x1b[31mada")
+	all := i.Verb("send", "general", "\x1b[2Jhello\nthere")
 	for _, verb := range []string{"history", "export"} {
 		all += i.Verb(verb, "general")
 	}

@@ -4,19 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/clock"
 )
 
 // ruling is what was done to a user, as JSON.
 type ruling struct {
-	Room  string `json:"room"`
+	outcome
 	User  string `json:"user"`
-	Done  string `json:"done"`
 	Until string `json:"until,omitempty"`
 }
 
@@ -28,11 +26,11 @@ func (c *chat) kick(_ context.Context, call *sdk.Call) error {
 	if c.rooms.Expel(name, user, room.Kicked) == 0 {
 		return failed(name, errors.New(plain(user)+" is not here"))
 	}
-	return a.tell(ruling{Room: name, User: user, Done: "kicked"}, "%s is kicked from %s", plain(user), name)
+	return a.tell(ruling{outcome: outcome{name, "kicked"}, User: user}, "%s is kicked from %s", plain(user), name)
 }
 
-// done is what a sanction does to a user.
-var done = map[string]string{room.Ban: "banned from", room.Mute: "muted in"}
+// done is what a sanction does to a user, and where.
+var done = map[string]struct{ word, where string }{room.Ban: {"banned", "from"}, room.Mute: {"muted", "in"}}
 
 func (c *chat) sanction(kind string) func(context.Context, *sdk.Call) error {
 	return func(ctx context.Context, call *sdk.Call) error {
@@ -52,8 +50,8 @@ func (c *chat) sanction(kind string) func(context.Context, *sdk.Call) error {
 		if err := c.rooms.Judge(ctx, name, j); err != nil {
 			return failed(name, err)
 		}
-		word, _, _ := strings.Cut(done[kind], " ")
-		return a.tell(ruling{name, user, word, stamp(j.Until, "")}, "%s is %s %s%s", plain(user), done[kind], name, length)
+		is := done[kind]
+		return a.tell(ruling{outcome{name, is.word}, user, stamp(j.Until, "")}, "%s is %s %s %s%s", plain(user), is.word, is.where, name, length)
 	}
 }
 
@@ -62,10 +60,15 @@ func (c *chat) lift(kind string) func(context.Context, *sdk.Call) error {
 		a, name, user := asked{call}, call.Args[0], call.Args[1]
 		ctx, end := shut(ctx)
 		defer end()
-		if err := c.rooms.Judge(ctx, name, room.Judge{Kind: kind, User: user, Lift: true}); err != nil {
+		was := done[kind]
+		err := c.rooms.Judge(ctx, name, room.Judge{Kind: kind, User: user, Lift: true})
+		if errors.Is(err, room.ErrFree) {
+			err = fmt.Errorf("%s is not %s", plain(user), was.word)
+		}
+		if err != nil {
 			return failed(name, err)
 		}
-		return a.tell(ruling{Room: name, User: user, Done: "un" + kind}, "%s is no longer %s %s", plain(user), done[kind], name)
+		return a.tell(ruling{outcome: outcome{name, "un" + was.word}, User: user}, "%s is no longer %s %s %s", plain(user), was.word, was.where, name)
 	}
 }
 
@@ -81,14 +84,11 @@ func (c *chat) sanctions(_ context.Context, call *sdk.Call) error {
 	if len(list) == 0 {
 		return asked{call}.tell([]room.Ruled{}, "nobody is banned or muted in %s", name)
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "KIND\tUSER\tUNTIL\tREASON")
+	rows := []string{"KIND\tUSER\tUNTIL\tREASON"}
 	for _, r := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Kind, plain(r.User), stamp(r.Until, "lifted"), plain(r.Reason))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s", r.Kind, plain(r.User), stamp(r.Until, "lifted"), plain(r.Reason)))
 	}
-	_ = w.Flush()
-	return asked{call}.tell(list, "%s", strings.TrimSuffix(b.String(), "\n"))
+	return asked{call}.tell(list, "%s", table(rows))
 }
 
 // stamp is a time; otherwise if there is none.
@@ -102,6 +102,12 @@ func stamp(t time.Time, otherwise string) string {
 // longest is the longest pace of a room.
 const longest = 6 * time.Hour
 
+// paced is the pace of a room, as JSON.
+type paced struct {
+	outcome
+	Pace clock.Duration `json:"pace"`
+}
+
 func (c *chat) slow(ctx context.Context, call *sdk.Call) error {
 	a, name := asked{call}, call.Args[0]
 	pace, err := time.ParseDuration(call.Args[1])
@@ -113,9 +119,9 @@ func (c *chat) slow(ctx context.Context, call *sdk.Call) error {
 	if err := c.rooms.Slow(ctx, name, pace); err != nil {
 		return failed(name, err)
 	}
-	text := fmt.Sprintf("%s is in slow mode: a message every %s from each user", name, pace)
+	word, text := "slowed", fmt.Sprintf("%s is in slow mode: a message every %s from each user", name, pace)
 	if pace == 0 {
-		text = name + " is in slow mode no more"
+		word, text = "unslowed", name+" is in slow mode no more"
 	}
-	return a.tell(map[string]any{"room": name, "pace": pace.String()}, "%s", text)
+	return a.tell(paced{outcome{name, word}, clock.Duration(pace)}, "%s", text)
 }

@@ -191,7 +191,8 @@ func TestWhatIsWrongWithAModeratorsWordsIsSaid(t *testing.T) {
 		{"kick", "nowhere ada", "room nowhere: there is no such room"},
 		{"ban", "nowhere ada", "room nowhere: there is no such room"},
 		{"bans", "nowhere", "room nowhere: there is no such room"},
-		{"unmute", "general ada", "room general: there is no such ban or mute"},
+		{"unmute", "general ada", "room general: ada is not muted"},
+		{"unban", "general ada", "room general: ada is not banned"},
 		{"mute", "general ada --for ever", "--for ever: want a duration of at least 1s"},
 		{"slow", "general 1ms", "1ms: want 0, or a duration from 1s to 6h"},
 	} {

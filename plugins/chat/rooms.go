@@ -18,10 +18,17 @@ import (
 // patience is how long a verb waits for a room.
 const patience = 5 * time.Second
 
+// placed is what became of a room's process, as JSON.
+type placed struct {
+	outcome
+	PID    string `json:"pid,omitempty"`
+	Before string `json:"before,omitempty"` // the pid that it had
+}
+
 func (c *chat) create(ctx context.Context, call *sdk.Call) error {
-	name, err := aRoom(call)
-	if err != nil {
-		return err
+	name, word := call.Args[1], "created"
+	if c.rooms.Has(name) {
+		word = "started"
 	}
 	ctx, done := shut(ctx)
 	defer done()
@@ -29,42 +36,32 @@ func (c *chat) create(ctx context.Context, call *sdk.Call) error {
 	if err != nil {
 		return err
 	}
-	return asked{call}.tell(map[string]string{"room": name, "pid": pid.String()}, "room %s: pid=%s", name, pid)
+	return asked{call}.tell(placed{outcome: outcome{name, word}, PID: pid.String()}, "room %s: pid=%s", name, pid)
 }
 
 func (c *chat) remove(ctx context.Context, call *sdk.Call) error {
-	name, err := aRoom(call)
-	if err != nil {
-		return err
-	}
+	name := call.Args[1]
 	ctx, done := shut(ctx)
 	defer done()
 	if err := c.rooms.Remove(ctx, name); err != nil {
-		return fmt.Errorf("room %s: %w", name, err)
+		return failed(name, err)
 	}
-	return asked{call}.tell(map[string]string{"removed": name}, "room %s removed", name)
+	return asked{call}.tell(outcome{name, "removed"}, "room %s removed", name)
 }
 
 // crash shows what a supervisor is for.
 func (c *chat) crash(ctx context.Context, call *sdk.Call) error {
-	name, err := aRoom(call)
-	if err != nil {
-		return err
-	}
+	name := call.Args[1]
 	ctx, done := shut(ctx)
 	defer done()
 	before, after, err := c.rooms.Crash(ctx, name)
-	if down := new(room.DownError); errors.As(err, &down) {
-		if before == 0 {
-			return err
-		}
-		return fmt.Errorf("room %s crashed; its supervisor gave up: %w", name, down.Reason)
+	if down := new(room.DownError); errors.As(err, &down) && before != 0 {
+		return fmt.Errorf("room %s crashed; its supervisor gave up: %w\n%s", name, down.Reason, down.Cure())
 	}
 	if err != nil {
-		return fmt.Errorf("room %s: %w", name, err)
+		return failed(name, err)
 	}
-	return asked{call}.tell(map[string]string{"room": name, "before": before.String(), "after": after.String()},
-		"room %s crashed; supervisor restarted it", name)
+	return asked{call}.tell(placed{outcome{name, "crashed"}, after.String(), before.String()}, "room %s crashed; supervisor restarted it", name)
 }
 
 func (c *chat) list(_ context.Context, call *sdk.Call) error {
@@ -78,28 +75,40 @@ func (c *chat) list(_ context.Context, call *sdk.Call) error {
 	return asked{call}.tell(all, "%s", roomTable(all))
 }
 
+// roomTable shows rooms and, below, why some are down.
 func roomTable(all []room.Standing) string {
 	if len(all) == 0 {
 		return "there is no room: chatctl create room NAME"
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ROOM\tPID\tMEMBERS\tMESSAGES\tLAST\tEPOCH")
+	rows, down := []string{"ROOM\tPID\tMEMBERS\tMESSAGES\tLAST\tEPOCH"}, ""
 	for _, r := range all {
 		where := r.PID
 		if r.Down != "" {
 			where = "down"
+			down += fmt.Sprintf("\n%v", &room.DownError{Room: r.Name, Reason: errors.New(r.Down)})
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\n", r.Name, where, r.Members, r.Last+1-r.First, r.Last, r.Epoch)
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%s", r.Name, where, r.Members, r.Last+1-r.First, r.Last, r.Epoch))
 	}
+	return table(rows) + down
+}
+
+// table puts the cells of rows, which end with tabs, below each other.
+func table(rows []string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.Join(rows, "\n"))
 	_ = w.Flush()
-	return strings.TrimSuffix(b.String(), "\n")
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
 func (c *chat) who(_ context.Context, call *sdk.Call) error {
 	name := call.Args[0]
 	if !c.rooms.Has(name) {
-		return fmt.Errorf("room %s: %w", name, room.ErrNoRoom)
+		return failed(name, room.ErrNoRoom)
 	}
 	here := c.rooms.Here(name)
 	if len(here) == 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/theseusd/theseus/plugins/chat/internal/limit"
 	"github.com/theseusd/theseus/plugins/chat/internal/protocol"
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/serve/ws"
 )
@@ -35,6 +36,11 @@ func options(s *sdk.Setup) (o protocol.Options, apiKey string, err error) {
 	o.Auth = protocol.Auth{Tokens: c.Tokens, Secret: []byte(c.Secret)}
 	if o.Ping, err = time.ParseDuration(c.Ping); err != nil || o.Ping < time.Second {
 		return o, "", fmt.Errorf("config ping = %q: want a duration of at least 1s, such as 25s", c.Ping)
+	}
+	for _, user := range c.Tokens {
+		if err := room.CheckUser(user); err != nil {
+			return o, "", fmt.Errorf("config tokens: %w", err)
+		}
 	}
 	rate, err := limit.ParseRate(c.Limit)
 	if err != nil {

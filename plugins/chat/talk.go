@@ -1,35 +1,65 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
 )
 
-// line is a message as a person and a program see it.
+// line is a message that was said or changed, as JSON.
 type line struct {
-	Room   string `json:"room"`
-	Offset uint64 `json:"offset"`
-	Epoch  string `json:"epoch,omitempty"`
-	User   string `json:"user"`
-	Text   string `json:"text"`
-	Again  bool   `json:"again,omitempty"`
+	outcome
+	Offset  uint64 `json:"offset"`
+	Epoch   string `json:"epoch"`
+	Message uint64 `json:"message,omitempty"` // the one that was changed: it is told of at Offset
+	User    string `json:"user"`
+	By      string `json:"by,omitempty"` // who has changed it
+	Text    string `json:"text,omitempty"`
+	Again   bool   `json:"again,omitempty"`
 }
 
-func (l line) String() string {
-	return fmt.Sprintf("[%s] %s: %s", l.Room, plain(l.User), plain(l.Text))
+// said is a message as a person sees it. What tells of a change is shown as a word of the one whose message was changed.
+func said(name string, e room.Entry) string {
+	if c, changes := e.Change(); changes {
+		return speech(name, cmp.Or(c.User, e.User), changed(e.User, c))
+	}
+	text := e.Text()
+	if !e.Edited.IsZero() && !e.Deleted {
+		text += " (edited)"
+	}
+	return speech(name, e.User, text)
+}
+
+// speech is a text and whose it is; the room's own if nobody's.
+func speech(name, user, text string) string {
+	if user == "" {
+		return fmt.Sprintf("[%s] %s", name, plain(text))
+	}
+	return fmt.Sprintf("[%s] %s: %s", name, plain(user), plain(text))
+}
+
+// changed is what a message says now, if that is told, and what was done to it by whom.
+func changed(by string, c room.Change) string {
+	text := fmt.Sprintf("(message %d %s", c.Offset, map[bool]string{true: "edited", false: "deleted"}[c.Type == "edit"])
+	if by != c.User {
+		text += " by " + by
+	}
+	if c.Data == nil {
+		return text + ")"
+	}
+	return room.Message{Data: c.Data}.Text() + " " + text + ")"
 }
 
 // plain is text that does nothing to a terminal, nor to the lines around it: what others have written may hold anything.
 func plain(text string) string {
-	if !strings.ContainsFunc(text, acts) && utf8.ValidString(text) {
+	if !strings.ContainsFunc(text, room.Acts) && utf8.ValidString(text) {
 		return text
 	}
 	var b strings.Builder
@@ -37,7 +67,7 @@ func plain(text string) string {
 		switch {
 		case r == utf8.RuneError && text[i] >= utf8.RuneSelf && !strings.HasPrefix(text[i:], string(r)):
 			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case acts(r):
+		case room.Acts(r):
 			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
 		default:
 			b.WriteRune(r)
@@ -46,52 +76,45 @@ func plain(text string) string {
 	return b.String()
 }
 
-// acts is true for what is no letter or sign but does something: it moves, clears, colours, breaks or turns lines.
-func acts(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
-}
-
 func (c *chat) send(ctx context.Context, call *sdk.Call) error {
-	a := asked{call}
+	a, name, text := asked{call}, call.Args[0], call.Args[1]
 	id, _ := a.Flag("id")
-	l := line{Room: a.Args[0], User: a.user(), Text: a.Args[1]}
 	ctx, done := shut(ctx)
 	defer done()
-	p, err := c.rooms.Post(ctx, l.Room, room.Post{User: l.User, ID: id, Data: room.Say(l.Text)})
-	return told(a, l, p, err)
+	p, err := c.rooms.Post(ctx, name, room.Post{User: a.user(), ID: id, Data: room.Say(text)})
+	if err != nil {
+		return failed(name, err)
+	}
+	l := line{outcome: outcome{name, "sent"}, Offset: p.Offset, Epoch: p.Epoch, User: a.user(), Text: text, Again: p.Again}
+	return a.tell(l, "%s", speech(name, l.User, text))
 }
 
 func (c *chat) edit(ctx context.Context, call *sdk.Call) error {
-	return c.alter(ctx, call, room.Say(call.Args[2]))
+	return c.alter(ctx, call, "edited", room.Change{Type: "edit", Data: room.Say(call.Args[2])})
 }
 
-func (c *chat) delete(ctx context.Context, call *sdk.Call) error { return c.alter(ctx, call, nil) }
+func (c *chat) delete(ctx context.Context, call *sdk.Call) error {
+	return c.alter(ctx, call, "deleted", room.Change{Type: "delete"})
+}
 
 // alter is what an operator may do to any message; said for somebody else it is theirs alone.
-func (c *chat) alter(ctx context.Context, call *sdk.Call, data []byte) error {
-	a := asked{call}
-	at, err := offset(a.Args[1])
-	if err != nil {
+func (c *chat) alter(ctx context.Context, call *sdk.Call, word string, ch room.Change) (err error) {
+	a, name := asked{call}, call.Args[0]
+	if ch.Offset, err = offset(a.Args[1]); err != nil {
 		return err
 	}
-	_, as := a.Flag("as")
 	ctx, done := shut(ctx)
 	defer done()
-	p, err := c.rooms.Alter(ctx, a.Args[0], room.Alter{Offset: at, Data: data, User: a.user(), Any: !as})
-	text := fmt.Sprintf("message %d is deleted", at)
-	if data != nil {
-		text = a.Args[2]
-	}
-	return told(a, line{Room: a.Args[0], User: a.user(), Text: text}, p, err)
-}
-
-// told prints what became of a message.
-func told(a asked, l line, p room.Posted, err error) error {
+	p, err := c.rooms.Alter(ctx, name, room.Alter{Offset: ch.Offset, Data: ch.Data, User: a.user(), Any: !a.Given("as")})
 	if err != nil {
-		return failed(l.Room, err)
+		return failed(name, err)
 	}
-	l.Offset, l.Epoch, l.Again = p.Offset, p.Epoch, p.Again
-	return a.tell(l, "%s", l)
+	ch.User = p.Author
+	l := line{outcome: outcome{name, word}, Offset: p.Offset, Epoch: p.Epoch, Message: ch.Offset, User: ch.User, By: a.user()}
+	if ch.Data != nil {
+		l.Text = a.Args[2]
+	}
+	return a.tell(l, "%s", speech(name, ch.User, changed(l.By, ch)))
 }
 
 // failed says which room it was.

@@ -60,7 +60,7 @@ func TestWhatIsWrongIsSaidBeforeAnythingStarts(t *testing.T) {
 		"--period 1500ms":                  "a period of 1.5s: want whole seconds",
 		"--seed -1":                        "--seed -1: want a whole number",
 		"--speed 9":                        "unknown flag --speed: there are --strategy",
-		"now":                              "run takes: run",
+		"now":                              "run takes no arguments, not 1",
 		"--strategy one_for_one --strategy dynamic": "--strategy is there twice",
 	} {
 		err := i.VerbError("run", strings.Fields(args)...)

@@ -45,7 +45,7 @@ var Codes = []Code{
 	{"rolled_back", 1, "rolled back after the commit; the old versions serve, with every write"},
 	{"bad_program", 1, "what is to replace the daemon is no theseusd, or others can write to it"},
 	{"older", 1, "what is to replace the daemon is an older version"},
-	{"no_previous", 1, "this daemon has replaced none"},
+	{"no_previous", 1, "no other binary of the daemon was in charge before"},
 	{"not_replaced", 1, "the daemon could not be replaced; the one before is in charge"},
 	{"internal", 1, "an error of the daemon or of the machine; its log says more"},
 }

@@ -3,6 +3,8 @@
 // the planner compares two of them to learn what an upgrade has to change.
 package describe
 
+import "slices"
+
 // Service describes one version of a service.
 type Service struct {
 	Name      string   `json:"name"`
@@ -39,7 +41,12 @@ type Verb struct {
 	Short    string `json:"short,omitempty"`
 	Flags    []Flag `json:"flags,omitempty"`
 	Examples string `json:"examples,omitempty"`
-	Input    bool   `json:"input,omitempty"` // the word "-" stands for what the client reads on its standard input
+	Input    bool   `json:"input,omitempty"` // the word "-" stands for what the client reads on its standard input; so does no word if Args is "[-]"
+}
+
+// Reads tells whether the verb, called with these words, takes what the client reads on its standard input.
+func (v Verb) Reads(words []string) bool {
+	return v.Input && (slices.Contains(words, "-") || v.Args == "[-]" && len(words) == 0)
 }
 
 // Flag is an option of a verb.

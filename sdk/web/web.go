@@ -4,7 +4,11 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"strings"
 )
 
 // MaxBody is how many bytes of a body are read.
@@ -22,9 +26,26 @@ func Read(w http.ResponseWriter, r *http.Request, into any) error {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, MaxBody))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return &BodyError{err}
+		return &BodyError{reason(err)}
 	}
 	return nil
+}
+
+// reason is an error in words of JSON alone: what Go calls a field is nothing to whoever has sent it.
+func reason(err error) error {
+	var kind *json.UnmarshalTypeError
+	unknown, isUnknown := strings.CutPrefix(err.Error(), "json: unknown field ")
+	switch {
+	case isUnknown:
+		return fmt.Errorf("unknown field %s", unknown)
+	case errors.Is(err, io.EOF):
+		return errors.New("it is empty")
+	case errors.As(err, &kind) && kind.Field == "":
+		return fmt.Errorf("want an object, not %s", kind.Value)
+	case errors.As(err, &kind):
+		return fmt.Errorf("field %q takes no %s", kind.Field, kind.Value)
+	}
+	return err
 }
 
 // Reply answers with a body. The client may be gone; then nobody is told.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +19,7 @@ import (
 
 // asked is which part of the history somebody wants to see.
 type asked struct {
-	last    int    // blocks; all if 0
+	last    uint   // blocks; all if 0
 	service string // all if ""
 	upgrade uint64 // all if 0
 	detail  bool
@@ -50,7 +52,7 @@ With --json it is one event a line. The same lines are in DIR/.theseus/audit.jso
 			return t.history(cmd.Context(), a)
 		},
 	}
-	c.Flags().IntVar(&a.last, "last", 0, "only the last N upgrades and other lines")
+	c.Flags().UintVar(&a.last, "last", 0, "only the last N upgrades and other lines")
 	c.Flags().StringVar(&a.service, "service", "", "only what concerns this service")
 	c.Flags().Uint64Var(&a.upgrade, "upgrade", 0, "only the upgrade of this number")
 	c.Flags().BoolVar(&follow, "follow", false, "go on and show what happens from now on")
@@ -64,7 +66,7 @@ func (t *tool) history(ctx context.Context, a asked) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.History(ctx)
+	list, err := t.past(ctx, c, a)
 	if err != nil {
 		return err
 	}
@@ -74,6 +76,31 @@ func (t *tool) history(ctx context.Context, a asked) error {
 	}
 	t.showHistory(blocks, a.detail)
 	return nil
+}
+
+// past is the history, if it knows the service that is asked for.
+func (t *tool) past(ctx context.Context, c *control.Client, a asked) ([]control.Event, error) {
+	list, err := c.History(ctx)
+	if err != nil || a.service == "" {
+		return list, err
+	}
+	known := map[string]bool{}
+	for _, e := range list {
+		known[e.Service] = true
+		for _, name := range e.Parts {
+			known[name] = true
+		}
+	}
+	if s, err := c.Status(ctx); err == nil { // what it did may be kept no longer
+		for _, one := range s.Services {
+			known[one.Name] = true
+		}
+	}
+	delete(known, "")
+	if known[a.service] {
+		return list, nil
+	}
+	return nil, &hinted{fmt.Errorf("the history has no service %q", a.service), "there are: " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")}
 }
 
 // nothing says why there is no such upgrade.
@@ -107,7 +134,7 @@ func inBlocks(list []control.Event) (blocks []block) {
 func (a asked) choose(blocks []block) []block {
 	blocks = slices.DeleteFunc(blocks, func(b block) bool { return !a.wants(b) })
 	if a.last > 0 {
-		blocks = blocks[max(len(blocks)-a.last, 0):]
+		blocks = blocks[len(blocks)-min(len(blocks), int(min(a.last, math.MaxInt))):]
 	}
 	return blocks
 }
@@ -235,6 +262,11 @@ func (t *tool) followHistory(ctx context.Context, a asked) error {
 	c, err := t.dial()
 	if err != nil {
 		return err
+	}
+	if a.service != "" {
+		if _, err := t.past(ctx, c, a); err != nil {
+			return err
+		}
 	}
 	f := &follower{tool: t, asked: a, wanted: map[uint64]bool{}}
 	err = c.Follow(ctx, f.past, f.see)

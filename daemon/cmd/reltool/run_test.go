@@ -213,6 +213,11 @@ func TestExitCodes(t *testing.T) {
 
 		{"upgrade --apply --hold --no-probation", 2, "exclude each other"},
 		{"upgrade --fast", 2, "unknown flag: --fast"},
+		{"history --last x", 2, "reltool: --last x: want a whole number from 0\nsee: reltool history --help\n"},
+		{"history --last -3", 2, "--last -3: want a whole number from 0"},
+		{"history --upgrade x", 2, "--upgrade x: want a whole number from 0"},
+		{"history --json=perhaps", 2, "--json perhaps: want true or false"},
+		{"drill --rows 1,x", 2, "--rows 1,x: want whole numbers with commas between them"},
 		{"build --out x chat chat", 2, "chat is asked for twice"},
 		{"build --out x --remove chat", 2, "do one of both"},
 		{"build --out x ./nowhere", 1, "there is no appup.toml in ./nowhere"},
@@ -227,6 +232,25 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("got %d %q", code, errs)
 			}
 		})
+	}
+}
+
+// A service that is not there had a history without a line.
+func TestTheHistoryOfAServiceThatIsNotThere(t *testing.T) {
+	serve(t, map[string]string{
+		"GET /v1/history": `[{"kind":"planned","upgrade":1,"services":["cache","visits"]},{"kind":"crashed","service":"chat"}]`,
+		"GET /v1/status":  `{"services":[{"name":"breaker"}]}`,
+	})
+	for _, line := range []string{"history --service vists", "history --service vists --follow", "history 1 --service vists"} {
+		code, out, errs := reltool(t.Context(), line)
+		if want := "reltool: the history has no service \"vists\"\nthere are: breaker, cache, chat, visits\n"; code != 1 || out != "" || errs != want {
+			t.Errorf("%s: got %d %q %q", line, code, out, errs)
+		}
+	}
+	for _, name := range []string{"cache", "chat", "breaker"} {
+		if code, _, errs := reltool(t.Context(), "history --service "+name); code != 0 || errs != "" {
+			t.Errorf("%s: got %d %q", name, code, errs)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -31,9 +32,21 @@ func how(c *cobra.Command) string {
 	return "usage: " + c.UseLine() + "; see: " + c.CommandPath() + " --help"
 }
 
-// flagError names the flag that comes nearest to one that a command does not have.
+// values are what flags want, by the types that pflag has for them.
+var values = map[string]string{
+	"bool": "true or false", "int": "a whole number", "uint": "a whole number from 0", "uint64": "a whole number from 0",
+	"intSlice": "whole numbers with commas between them",
+}
+
+// flagError says what a flag wants whose value is none, and names the one that comes nearest to one that a command does not
+// have.
 func flagError(c *cobra.Command, err error) error {
 	hint := "see: " + c.CommandPath() + " --help"
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) && values[wrong.GetFlag().Value.Type()] != "" {
+		f := wrong.GetFlag()
+		return &usageError{fmt.Sprintf("--%s %s: want %s", f.Name, wrong.GetValue(), values[f.Value.Type()]), hint}
+	}
 	var none *pflag.NotExistError
 	if errors.As(err, &none) {
 		var known []string

@@ -80,7 +80,8 @@ func (c *call) candidates(ctx context.Context, words []string, last string, own 
 	return nil
 }
 
-// behind is what may follow in the arguments of a verb: the values of a flag, or the flags that are not there yet.
+// behind is what may follow in the arguments of a verb: the values of a flag, or a word that is to be there and the flags that
+// are not there yet.
 func behind(v describe.Verb, words []string, last string) (list []string) {
 	if len(words) > 0 {
 		if f, ok := v.Flag(strings.TrimPrefix(words[len(words)-1], "--")); ok && f.Arg != "" {
@@ -94,10 +95,32 @@ func behind(v describe.Verb, words []string, last string) (list []string) {
 		}
 		return list
 	}
+	if word := literal(v, words); word != "" {
+		list = append(list, word)
+	}
 	for _, f := range v.Flags {
 		if !slices.Contains(words, "--"+f.Name) {
 			list = append(list, "--"+f.Name)
 		}
 	}
 	return list
+}
+
+// literal is the word in lower case that Args has behind words; "" if it has none there.
+func literal(v describe.Verb, words []string) string {
+	at, want := 0, strings.Fields(v.Args)
+	for i := 0; i < len(words); i++ {
+		name, isFlag := strings.CutPrefix(words[i], "--")
+		f, _ := v.Flag(name)
+		switch {
+		case !isFlag:
+			at++
+		case f.Arg != "":
+			i++ // its value
+		}
+	}
+	if at >= len(want) || strings.ContainsFunc(want[at], func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return ""
+	}
+	return want[at]
 }

@@ -34,6 +34,7 @@ func asksToRun(t *testing.T) (dir string, heard <-chan []string) {
 	}
 	reports := make(chan []string, 10)
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /verbs", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })
 	mux.HandleFunc("POST /verbs/exec", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", control.SaidType)
 		out := json.NewEncoder(w)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,7 +22,8 @@ func instance(t *testing.T) (dir string) {
 	listen(t, dir, "visits.sock", verbs(`[{"name":"hit","args":"USER","short":"Count a visit"},{"name":"top"}]`))
 	listen(t, dir, "metrics.sock", verbs(`[{"name":"show"}]`))
 	listen(t, dir, "pen.sock", verbs(`[{"name":"draw","args":"WHAT","short":"Draw it","examples":"pen draw a\npen draw b","flags":[
-		{"name":"to","arg":"FILE","short":"where to","writes":true},{"name":"ink","arg":"INK","values":["red","blue"]},{"name":"bad"}]}]`))
+		{"name":"to","arg":"FILE","short":"where to","writes":true},{"name":"ink","arg":"INK","values":["red","blue"]},{"name":"bad"}]},
+		{"name":"fold","args":"paper HOW twice","flags":[{"name":"by","arg":"WHO"}]}]`))
 	if err := os.Symlink("metrics.sock", filepath.Join(control.RunDir(dir), "metricsctl.sock")); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +118,7 @@ func TestRun(t *testing.T) {
 			"help lists them", "theseus visits --help", 0,
 			"verbs of visits 2.0.0\n\n  visits hit USER   Count a visit\n  visits top        \n", "",
 		},
-		{"no service lists them all", "theseus", 0, "metricsctl   show\npen          draw\nvisits       hit top\n", ""},
+		{"no service lists them all", "theseus", 0, "metricsctl   show\npen          draw fold\nvisits       hit top\n", ""},
 		{"a verb that fails", "visits full", 1, "", "visits: the disk is full\nvisits: free some space\n"},
 		{"a verb called wrongly", "visits hit", 2, "", "visits: hit takes: hit USER\nvisits: usage: visits hit USER\n"},
 		{"an unknown verb", "visits fly", 2, "", "visits: visits 2.0.0 has no such verb\nvisits: its verbs: visits --help\n"},
@@ -157,23 +159,27 @@ func TestRun(t *testing.T) {
 func TestCompletionOffersServicesThenVerbs(t *testing.T) {
 	t.Setenv(control.EnvDir, instance(t))
 	for line, want := range map[string]string{
-		"theseus ":          "metricsctl\npen\nvisits\ntree\n",
-		"theseus t":         "tree\n",
-		"theseus tree ":     "--json\n--dir\n--help\n",
-		"tree ":             "",
-		"theseus v":         "visits\n",
-		"theseus visits ":   "hit\ntop\n",
-		"visits t":          "top\n",
-		"visits hit ":       "",
-		"theseus nowhere x": "",
-		"":                  "metricsctl\npen\nvisits\n",
-		"pen draw ":         "--to\n--ink\n--bad\n",
-		"pen draw --ink ":   "red\nblue\n",
-		"pen draw --ink b":  "blue\n",
-		"pen draw --ink=r":  "--ink=red\n",
-		"pen draw --to f -": "--ink\n--bad\n",
-		"pen draw --to ":    "",
-		"pen fly --":        "",
+		"theseus ":           "metricsctl\npen\nvisits\ntree\n",
+		"theseus t":          "tree\n",
+		"theseus tree ":      "--json\n--dir\n--help\n",
+		"tree ":              "",
+		"theseus v":          "visits\n",
+		"theseus visits ":    "hit\ntop\n",
+		"visits t":           "top\n",
+		"visits hit ":        "",
+		"theseus nowhere x":  "",
+		"":                   "metricsctl\npen\nvisits\n",
+		"pen draw ":          "--to\n--ink\n--bad\n",
+		"pen draw --ink ":    "red\nblue\n",
+		"pen draw --ink b":   "blue\n",
+		"pen draw --ink=r":   "--ink=red\n",
+		"pen draw --to f -":  "--ink\n--bad\n",
+		"pen draw --to ":     "",
+		"pen fly --":         "",
+		"pen fold ":          "paper\n--by\n",
+		"pen fold --by me ":  "paper\n",
+		"pen fold paper ":    "--by\n",
+		"pen fold paper x t": "twice\n",
 	} {
 		t.Setenv("COMP_LINE", line)
 		var out, errs strings.Builder
@@ -245,6 +251,50 @@ func TestVerbsWithFlags(t *testing.T) {
 	}
 	if info, err := os.Stat(old); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the mode of a file that is replaced: %v %v", info.Mode(), err)
+	}
+}
+
+// Only the word - stood for the standard input, which nobody would look for behind `load FILE`.
+func TestAVerbReadsStandardInputWithoutAWord(t *testing.T) {
+	dir, kept := empty(t), os.Stdin
+	t.Cleanup(func() { os.Stdin = kept })
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /verbs", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `[{"name":"load","args":"[-]","input":true},{"name":"put","args":"KEY VALUE","input":true}]`)
+	})
+	mux.HandleFunc("POST /verbs/", func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		_, given, _ := strings.Cut(string(text), "\n")
+		fmt.Fprint(w, "read "+given)
+	})
+	listen(t, dir, "cache.sock", mux)
+	for argv, want := range map[string]string{"load": "read text\n", "load -": "read text\n", "put a -": "read text\n", "put a b": "read \n"} {
+		in, err := os.Open(filepath.Join("testdata", "input.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Stdin = in
+		var out, errs strings.Builder
+		code := run(t.Context(), append([]string{"cache", "--dir", dir}, strings.Fields(argv)...), &out, &errs)
+		if code != done || out.String() != want || errs.String() != "" {
+			t.Errorf("%s: %d %q %q", argv, code, out.String(), errs.String())
+		}
+		_ = in.Close()
+	}
+}
+
+// What standard input is for is not known before the verb is.
+func TestAVerbThatIsNotDescribedIsNotCalled(t *testing.T) {
+	dir := empty(t)
+	listen(t, dir, "cache.sock", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			t.Error("it was called")
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	var out, errs strings.Builder
+	if code := run(t.Context(), []string{"cache", "--dir", dir, "load", "-"}, &out, &errs); code != failed {
+		t.Errorf("%d %q %q", code, out.String(), errs.String())
 	}
 }
 

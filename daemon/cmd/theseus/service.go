@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"golang.org/x/term"
+
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/describe"
 )
@@ -23,9 +25,13 @@ func (c *call) service(ctx context.Context) int {
 		return c.verbs(ctx, s)
 	}
 	all, words := files{}, plain(c.args[1:])
-	verb := c.described(ctx, s)
-	if verb.Input && slices.Contains(words, "-") {
+	verb, err := c.described(ctx, s, words)
+	if err != nil {
+		return c.fail(err)
+	}
+	if verb.Reads(words) {
 		c.in = os.Stdin
+		c.hintAt(os.Stdin)
 	}
 	if len(verb.Flags) > 0 {
 		if slices.ContainsFunc(flagsIn(c.args), isHelp) {
@@ -41,19 +47,25 @@ func (c *call) service(ctx context.Context) int {
 	return c.do(ctx, s, words, all)
 }
 
-// described is what the service says of a verb that is called with flags; nothing if it is called without, or is not
-// there.
-func (c *call) described(ctx context.Context, s *control.Service) (v describe.Verb) {
-	if !slices.ContainsFunc(c.args[1:], func(word string) bool { return strings.HasPrefix(word, "-") }) {
-		return v
+// described is what the service says of a verb that may have flags or read standard input; nothing of others, or if it is not there.
+func (c *call) described(ctx context.Context, s *control.Service, words []string) (v describe.Verb, err error) {
+	if len(words) > 0 && !slices.ContainsFunc(c.args[1:], func(word string) bool { return strings.HasPrefix(word, "-") }) {
+		return v, nil
 	}
-	ctx, stop := context.WithTimeout(ctx, listTime)
+	ctx, stop := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("no answer within %s", answerTime))
 	defer stop()
 	verbs, _, err := s.Verbs(ctx)
-	if i := slices.IndexFunc(verbs, func(v describe.Verb) bool { return v.Name == c.args[0] }); err == nil && i >= 0 {
-		return verbs[i]
+	if i := slices.IndexFunc(verbs, func(v describe.Verb) bool { return v.Name == c.args[0] }); i >= 0 {
+		v = verbs[i]
 	}
-	return v
+	return v, err
+}
+
+// hintAt tells a person who may not know it that input is waited for.
+func (c *call) hintAt(in *os.File) {
+	if term.IsTerminal(int(in.Fd())) {
+		c.say("reading from the terminal: Ctrl-D ends it")
+	}
 }
 
 // do runs a verb and shows what it answers; a verb that goes on in another version of the service is called again.

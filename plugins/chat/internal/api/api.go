@@ -1,12 +1,13 @@
 // Package api is what other programs may do with rooms, over HTTP.
 //
 //	POST /api/publish   {"channel": ROOM, "data": JSON, "user": USER, "idempotency_key": ID}
-//	POST /api/history   {"channel": ROOM, "limit": N, "since": {"offset": N, "epoch": EPOCH}}
+//	POST /api/history   {"channel": ROOM, "limit": N, "since": {"offset": N, "epoch": EPOCH}, "reverse": BOOL}
 //	POST /api/presence  {"channel": ROOM}
 //	POST /api/channels  {}
 //
 // Requests carry the key of the chat in X-API-Key; without a key in its settings there is no such interface. The answer is
 // {"result": ...} or {"error": {"code": N, "message": TEXT}} with the numbers of the client protocol, as Centrifugo has it.
+// What a method does not know is an error: a request that means more than is done for it is not done at all.
 package api
 
 import (
@@ -22,41 +23,9 @@ import (
 )
 
 const (
-	maxBody   = 64 << 10
 	maxList   = 1000
 	maxAnswer = 1 << 20
 	patience  = 5 * time.Second
-)
-
-// request is what any of the methods is asked with.
-type request struct {
-	Channel string          `json:"channel"`
-	Data    json.RawMessage `json:"data"`
-	User    string          `json:"user"`
-	ID      string          `json:"idempotency_key"`
-	Limit   int             `json:"limit"`
-	Since   *position       `json:"since"`
-}
-
-type position struct {
-	Offset uint64 `json:"offset"`
-	Epoch  string `json:"epoch"`
-}
-
-// failure is an error with its number and the status that goes with it.
-type failure struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"`
-	status  int
-}
-
-func (f *failure) Error() string { return f.Message }
-
-var (
-	errKey      = &failure{101, "unauthorized", http.StatusUnauthorized}
-	errUnknown  = &failure{102, "unknown channel", http.StatusOK}
-	errBad      = &failure{107, "bad request", http.StatusOK}
-	errPosition = &failure{112, "unrecoverable position", http.StatusOK}
 )
 
 // API answers the requests of programs that know the key.
@@ -68,64 +37,82 @@ type API struct {
 // Handler has all methods; with no key it refuses every request.
 func (a API) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for name, do := range map[string]func(context.Context, request) (any, error){
-		"publish": a.publish, "history": a.history, "presence": a.presence, "channels": a.channels,
-	} {
-		mux.HandleFunc("POST /api/"+name, func(w http.ResponseWriter, r *http.Request) { a.answer(w, r, do) })
-	}
+	mux.HandleFunc("POST /api/publish", method(a, a.publish))
+	mux.HandleFunc("POST /api/history", method(a, a.history))
+	mux.HandleFunc("POST /api/presence", method(a, a.presence))
+	mux.HandleFunc("POST /api/channels", method(a, a.channels))
 	return mux
 }
 
-func (a API) answer(w http.ResponseWriter, r *http.Request, do func(context.Context, request) (any, error)) {
-	var q request
-	key := r.Header.Get("X-API-Key")
-	if a.Key == "" || subtle.ConstantTimeCompare([]byte(key), []byte(a.Key)) != 1 {
-		refuse(w, errKey)
-		return
+// method is what is asked with a Request, and with nothing else.
+func method[Request any](a API, do func(context.Context, Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		key := r.Header.Get("X-API-Key")
+		if a.Key == "" || subtle.ConstantTimeCompare([]byte(key), []byte(a.Key)) != 1 {
+			refuse(w, errKey)
+			return
+		}
+		var q Request
+		if err := web.Read(w, r, &q); err != nil {
+			refuse(w, bad(err))
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		result, err := do(ctx, q)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		web.Reply(w, http.StatusOK, map[string]any{"result": result})
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&q); err != nil {
-		refuse(w, errBad)
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	result, err := do(ctx, q)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	web.Reply(w, http.StatusOK, map[string]any{"result": result})
 }
 
-// refuse tells what is wrong. What is the service's own fault has a status by which its meter counts it.
-func refuse(w http.ResponseWriter, err error) {
-	f := new(failure)
-	var down *room.DownError
-	var pace *room.PaceError
+// publishRequest is a message. Who has no name is called "api".
+type publishRequest struct {
+	Channel string          `json:"channel"`
+	Data    json.RawMessage `json:"data"`
+	User    *string         `json:"user"`
+	ID      *string         `json:"idempotency_key"`
+}
+
+func (q publishRequest) post() (room.Post, error) {
+	p := room.Post{User: "api", Data: q.Data}
+	if q.User != nil {
+		p.User = *q.User
+	}
+	if q.ID != nil {
+		p.ID = *q.ID
+	}
 	switch {
-	case errors.As(err, &f):
-	case errors.Is(err, room.ErrNoRoom):
-		f = errUnknown
-	case errors.Is(err, room.ErrReserved), errors.Is(err, room.ErrData):
-		f = &failure{107, err.Error(), http.StatusOK}
-	case errors.Is(err, room.ErrBanned), errors.Is(err, room.ErrMuted):
-		f = &failure{103, err.Error(), http.StatusOK}
-	case errors.As(err, &pace):
-		f = &failure{111, err.Error(), http.StatusOK}
-	case errors.As(err, &down):
-		f = &failure{108, err.Error(), http.StatusOK}
-	default:
-		f = &failure{100, err.Error(), http.StatusInternalServerError}
+	case len(q.Data) == 0:
+		return p, errors.New("there is no data")
+	case q.ID != nil && room.CheckID(p.ID) != nil:
+		return p, room.CheckID(p.ID)
 	}
-	web.Reply(w, f.status, map[string]any{"error": f})
+	return p, room.CheckUser(p.User)
 }
 
-func (a API) publish(ctx context.Context, q request) (any, error) {
-	if len(q.Data) == 0 {
-		return nil, errBad
+func (a API) publish(ctx context.Context, q publishRequest) (any, error) {
+	p, err := q.post()
+	if err != nil {
+		return nil, bad(err)
 	}
-	p, err := a.Rooms.Post(ctx, q.Channel, room.Post{User: q.User, ID: q.ID, Data: q.Data})
-	return position{p.Offset, p.Epoch}, err
+	at, err := a.Rooms.Post(ctx, q.Channel, p)
+	return position{at.Offset, at.Epoch}, err
+}
+
+// historyRequest is for as many messages, without a limit for none.
+type historyRequest struct {
+	Channel string    `json:"channel"`
+	Limit   int       `json:"limit"`
+	Since   *position `json:"since"`
+	Reverse bool      `json:"reverse"`
+}
+
+type position struct {
+	Offset uint64 `json:"offset"`
+	Epoch  string `json:"epoch"`
 }
 
 // publication is a message in an answer.
@@ -136,32 +123,45 @@ type publication struct {
 	At     time.Time       `json:"at"`
 }
 
-func (a API) history(_ context.Context, q request) (any, error) {
+func (a API) history(_ context.Context, q historyRequest) (any, error) {
 	r, err := a.Rooms.Find(q.Channel)
 	if err != nil {
 		return nil, err
 	}
-	from := r.First
-	if q.Since != nil {
-		if q.Since.Epoch != "" && q.Since.Epoch != r.Epoch {
-			return nil, errPosition
-		}
-		from = max(from, q.Since.Offset+1)
+	if q.Since != nil && q.Since.Epoch != "" && q.Since.Epoch != r.Epoch {
+		return nil, errPosition
 	}
-	list := []publication{}
-	if limit := min(q.Limit, maxList); limit > 0 && from <= r.Last {
-		entries, err := a.Rooms.Range(q.Channel, from, r.Last, room.Limit{Count: limit, Bytes: maxAnswer})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			list = append(list, publication{e.Offset, e.Data, e.User, e.At})
-		}
-	}
-	return map[string]any{"publications": list, "offset": r.Last, "epoch": r.Epoch}, nil
+	list, err := a.read(q, r)
+	return map[string]any{"publications": list, "offset": r.Last, "epoch": r.Epoch}, err
 }
 
-func (a API) presence(_ context.Context, q request) (any, error) {
+// read is the messages that a request is for; all if its limit is below 0.
+func (a API) read(q historyRequest, r room.Room) ([]publication, error) {
+	list := []publication{}
+	var since *uint64
+	if q.Since != nil {
+		since = &q.Since.Offset
+	}
+	from, to, some := r.Span(since, q.Reverse)
+	if !some || q.Limit == 0 {
+		return list, nil
+	}
+	most := room.Limit{Count: maxList, Bytes: maxAnswer}
+	if q.Limit > 0 {
+		most.Count = min(q.Limit, maxList)
+	}
+	entries, err := a.Rooms.Range(q.Channel, from, to, most)
+	for _, e := range entries {
+		list = append(list, publication{e.Offset, e.Data, e.User, e.At})
+	}
+	return list, err
+}
+
+type presenceRequest struct {
+	Channel string `json:"channel"`
+}
+
+func (a API) presence(_ context.Context, q presenceRequest) (any, error) {
 	if !a.Rooms.Has(q.Channel) {
 		return nil, room.ErrNoRoom
 	}
@@ -172,7 +172,7 @@ func (a API) presence(_ context.Context, q request) (any, error) {
 	return map[string]any{"presence": here}, nil
 }
 
-func (a API) channels(context.Context, request) (any, error) {
+func (a API) channels(context.Context, struct{}) (any, error) {
 	all := map[string]any{}
 	list, err := a.Rooms.All()
 	for _, s := range list {

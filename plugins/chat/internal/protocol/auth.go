@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
 )
 
 // Auth knows who a client is. Without Tokens and Secret it is open: clients name themselves, by the field "user" of the data
@@ -26,6 +28,7 @@ type person struct {
 
 var (
 	errToken   = errors.New("invalid token")
+	errSubject = &farewell{byeToken.code, "sub of the token: " + room.ErrUser.Error()}
 	errExpired = errors.New("token expired")
 )
 
@@ -35,7 +38,7 @@ func (a Auth) Open() bool { return len(a.Tokens) == 0 && len(a.Secret) == 0 }
 // who tells whom a token belongs to.
 func (a Auth) who(token string, data []byte) (person, error) {
 	if a.Open() {
-		return named(data), nil
+		return named(data)
 	}
 	if token == "" {
 		return person{}, errToken
@@ -51,19 +54,16 @@ func (a Auth) who(token string, data []byte) (person, error) {
 	return a.signed(token)
 }
 
-// named is a client that says who it is.
-func named(data []byte) person {
+// named is a client that says who it is, or somebody with a name of the chance.
+func named(data []byte) (person, error) {
 	var said struct {
 		User string `json:"user"`
 	}
-	if json.Unmarshal(data, &said) != nil || said.User == "" || len(said.User) > maxUser {
+	if json.Unmarshal(data, &said) != nil || said.User == "" {
 		said.User = "guest-" + rand.Text()[:6]
 	}
-	return person{user: said.User}
+	return person{user: said.User}, room.CheckUser(said.User)
 }
-
-// maxUser is how long a user's name may be.
-const maxUser = 64
 
 type claims struct {
 	jwt.RegisteredClaims
@@ -77,8 +77,10 @@ func (a Auth) signed(token string) (person, error) {
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return person{}, errExpired
-	case err != nil || c.Subject == "" || len(c.Subject) > maxUser || len(c.Info) > maxInfo:
+	case err != nil || len(c.Info) > maxInfo:
 		return person{}, errToken
+	case room.CheckUser(c.Subject) != nil:
+		return person{}, errSubject
 	}
 	p := person{user: c.Subject, info: c.Info}
 	if c.ExpiresAt != nil {

@@ -148,11 +148,8 @@ func (c *client) do(ctx context.Context, cmd *protocol.Command, r *protocol.Repl
 
 func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, error) {
 	p, err := c.s.o.Auth.who(q.Token, q.Data)
-	switch {
-	case errors.Is(err, errExpired):
-		return nil, errTokenOld
-	case err != nil:
-		return nil, byeToken
+	if err != nil {
+		return nil, stranger(err)
 	}
 	c.mu.Lock()
 	c.ID, c.User, c.Info, c.Expires = rand.Text(), p.user, p.info, p.expires
@@ -169,6 +166,20 @@ func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, e
 	return r, nil
 }
 
+// stranger is what becomes of one of whom nobody knows who it is.
+func stranger(err error) error {
+	bye := new(farewell)
+	switch {
+	case errors.Is(err, errExpired):
+		return errTokenOld
+	case errors.Is(err, room.ErrUser):
+		return refused{errBad.code, err.Error(), false}
+	case errors.As(err, &bye):
+		return bye
+	}
+	return byeToken
+}
+
 // remaining is how long a token is good, in the words of the protocol.
 func remaining(at time.Time) (expires bool, ttl uint32) {
 	if at.IsZero() {
@@ -180,9 +191,9 @@ func remaining(at time.Time) (expires bool, ttl uint32) {
 func (c *client) refresh(q *protocol.RefreshRequest) (*protocol.RefreshResult, error) {
 	p, err := c.s.o.Auth.who(q.Token, nil)
 	switch {
-	case errors.Is(err, errExpired):
-		return nil, errTokenOld
-	case err != nil || p.user != c.User && !c.s.o.Auth.Open():
+	case err != nil:
+		return nil, stranger(err)
+	case p.user != c.User && !c.s.o.Auth.Open():
 		return nil, byeToken
 	}
 	c.mu.Lock()
@@ -256,11 +267,8 @@ func (c *client) mayNow(ctx context.Context) error {
 func (c *client) postOf(data []byte) (p room.Post, err error) {
 	var w what
 	_ = json.Unmarshal(data, &w) // fields of other types mean nothing here; the room looks whether it is JSON
-	if len(w.ID) > maxID {
-		return p, errBad
+	if err := room.CheckID(w.ID); w.ID != "" && err != nil {
+		return p, refused{errBad.code, err.Error(), false}
 	}
 	return room.Post{User: c.User, Client: c.ID, ID: w.ID, Data: data, Passing: w.Ephemeral}, nil
 }
-
-// maxID is how long the id of a message may be.
-const maxID = 128

@@ -103,5 +103,5 @@ func publications(list []room.Entry) []*protocol.Publication {
 }
 
 func info(w room.Who) *protocol.ClientInfo {
-	return &protocol.ClientInfo{User: w.User, Client: w.Client, ConnInfo: w.Info}
+	return &protocol.ClientInfo{User: w.User, Client: w.Client, ConnInfo: protocol.Raw(w.Info)}
 }

@@ -22,8 +22,12 @@ func (c *client) history(q *protocol.HistoryRequest) (*protocol.HistoryResult, e
 	if q.Since != nil && q.Since.Epoch != "" && q.Since.Epoch != r.Epoch {
 		return nil, errPosition
 	}
-	from, to, some := span(q, r)
-	if !some {
+	var since *uint64
+	if q.Since != nil {
+		since = &q.Since.Offset
+	}
+	from, to, some := r.Span(since, q.Reverse)
+	if !some || q.Limit == 0 {
 		return answer, nil
 	}
 	list, err := c.s.rooms.Range(q.Channel, from, to, room.Limit{Count: most(q.Limit), Bytes: c.page()})
@@ -39,24 +43,6 @@ func most(asked int32) int {
 		return maxHistory
 	}
 	return int(asked)
-}
-
-// span is the offsets that a request is about, in its direction.
-func span(q *protocol.HistoryRequest, r room.Room) (from, to uint64, some bool) {
-	first, last := r.First, r.Last
-	switch {
-	case q.Since != nil && q.Reverse:
-		last = min(last, max(q.Since.Offset, 1)-1)
-	case q.Since != nil:
-		first = max(first, q.Since.Offset+1)
-	}
-	if last < first || q.Limit == 0 || q.Since != nil && q.Since.Offset == ^uint64(0) {
-		return 0, 0, false
-	}
-	if q.Reverse {
-		return last, first, true
-	}
-	return first, last, true
 }
 
 // here is who is in a room that the client is in as well.

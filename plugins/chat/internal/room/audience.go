@@ -1,6 +1,7 @@
 package room
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -28,9 +29,9 @@ const (
 
 // Who is what others see of a member.
 type Who struct {
-	Client string `json:"client"` // one of a kind
-	User   string `json:"user"`
-	Info   []byte `json:"info,omitempty"` // JSON
+	Client string          `json:"client"` // one of a kind
+	User   string          `json:"user"`
+	Info   json.RawMessage `json:"info,omitempty"`
 }
 
 // Entered is how a member comes into a room.

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -21,7 +20,6 @@ const step = 64
 var (
 	ErrNoRoom  = errors.New("there is no such room")
 	ErrExists  = errors.New("the room is there already")
-	ErrName    = errors.New("the name of a room has 1 to 64 letters, digits, and _ . : -")
 	ErrNoEntry = errors.New("there is no such message")
 )
 
@@ -43,12 +41,10 @@ func NewLog(r state.Registrar) *Log {
 	}
 }
 
-var nameOf = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
-
 // Create makes a room.
 func (l *Log) Create(room string) error {
-	if !nameOf.MatchString(room) {
-		return fmt.Errorf("%q: %w", room, ErrName)
+	if err := CheckName(room); err != nil {
+		return err
 	}
 	_, err := l.rooms.Update(room, func(r Room, ok bool) (Room, error) {
 		if ok {
@@ -196,7 +192,7 @@ func (l *Log) Since(room string, r Room, offset uint64, count int) ([]Entry, err
 func (l *Log) Change(room string, offset uint64, f func(m *Message) error) (Message, error) {
 	return l.messages.Update(key(room, offset), func(m Message, ok bool) (Message, error) {
 		if !ok {
-			return m, fmt.Errorf("%s has no message %d: %w", room, offset, ErrNoEntry)
+			return m, fmt.Errorf("message %d: %w", offset, ErrNoEntry)
 		}
 		return m, f(&m)
 	})

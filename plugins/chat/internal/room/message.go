@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -34,6 +35,24 @@ type Room struct {
 // Schema of the table of rooms.
 var Schema = state.Schema[Room]{Name: "room", Version: 1}
 
+// Span is the offsets behind a position or, in reverse, those before it; all if there is none. Walk takes them in that order.
+func (r Room) Span(since *uint64, reverse bool) (from, to uint64, some bool) {
+	first, last := r.First, r.Last
+	switch {
+	case since == nil:
+	case reverse:
+		last = min(last, max(*since, 1)-1)
+	case *since >= last:
+		return 0, 0, false
+	default:
+		first = max(first, *since+1)
+	}
+	if reverse {
+		return last, first, first <= last
+	}
+	return first, last, first <= last
+}
+
 // Text is what a message says to a person: its field "text", or all of it.
 func (m Message) Text() string {
 	if m.Deleted {
@@ -48,8 +67,28 @@ func (m Message) Text() string {
 	return string(m.Data)
 }
 
+// Change is what a message says that tells of a change of another one. The room alone says such messages.
+type Change struct {
+	Type   string          `json:"type"`           // edit or delete
+	Offset uint64          `json:"offset"`         // of the message that was changed
+	User   string          `json:"user"`           // whose message that is
+	Data   json.RawMessage `json:"data,omitempty"` // of an edit: what it says now, for those who are here; it is not kept twice
+}
+
+// Change is what the message tells of another one, if it does.
+func (m Message) Change() (c Change, ok bool) {
+	err := json.Unmarshal(m.Data, &c)
+	return c, err == nil && (c.Type == "edit" || c.Type == "delete")
+}
+
 // Say is the data of a message that is text alone.
-func Say(text string) []byte {
-	b, _ := json.Marshal(map[string]string{"text": text})
-	return b
+func Say(text string) []byte { return encode(map[string]string{"text": text}) }
+
+// encode is what the room says, as JSON that people can read.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -30,6 +30,7 @@ type Posted struct {
 	Offset uint64 `json:"offset"`
 	Epoch  string `json:"epoch"`
 	Again  bool   `json:"again,omitempty"`
+	Author string `json:"author,omitempty"` // of the message that was changed, if one was
 }
 
 // Alter changes a message, or deletes it; what happened is said in the room as well.
@@ -161,22 +162,22 @@ func (k *kind) post(_ *otp.Ctx, p *process, a Post, from otp.From[Posted]) error
 		return nil
 	}
 	if offset, _, ok := p.ids.find(idOf(m), m.At); ok {
-		from.Answer(Posted{offset, p.room.Epoch, true}, nil)
+		from.Answer(Posted{Offset: offset, Epoch: p.room.Epoch, Again: true}, nil)
 		return nil
 	}
 	if err := k.mayPost(p, m); err != nil {
 		return err
 	}
-	return k.say(p, m, m.Data, from)
+	return k.say(p, m, m.Data, "", from)
 }
 
-// say keeps a message and tells it to the members, with the data that is for them.
-func (k *kind) say(p *process, m Message, told []byte, from otp.From[Posted]) error {
+// say keeps a message and tells it to the members, with the data that is for them. It may tell of a change of an author's message.
+func (k *kind) say(p *process, m Message, told []byte, author string, from otp.From[Posted]) error {
 	if err := k.log.Append(p.Name, &p.room, m); err != nil {
 		return err
 	}
 	p.note(Entry{p.room.Last, m})
-	from.Answer(Posted{p.room.Last, p.room.Epoch, false}, nil)
+	from.Answer(Posted{Offset: p.room.Last, Epoch: p.room.Epoch, Author: author}, nil)
 	m.Data = told
 	k.audience.Tell(&Event{Room: p.Name, Kind: Said, Entry: Entry{p.room.Last, m}})
 	return nil
@@ -188,14 +189,14 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 	if err := k.maySpeak(p, a.User); err != nil && !a.Any {
 		return err
 	}
-	_, err := k.log.Change(p.Name, a.Offset, func(m *Message) error {
+	changed, err := k.log.Change(p.Name, a.Offset, func(m *Message) error {
 		switch {
 		case m.User != a.User && !a.Any:
 			return ErrNotYours
 		case m.Deleted:
 			return ErrDeleted
 		case reserved(m.Data):
-			return ErrNoEntry // it tells of a change
+			return fmt.Errorf("message %d tells of a change of another: %w", a.Offset, ErrNoEntry)
 		}
 		m.Edited, m.Data = now(), a.Data
 		if m.Deleted = a.Data == nil; m.Deleted {
@@ -206,23 +207,17 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 	if err != nil {
 		return err
 	}
-	return k.say(p, Message{User: a.User, Data: a.said(nil), At: now()}, a.said(a.Data), from)
+	told, kept := a.said(changed.User, a.Data), a.said(changed.User, nil)
+	return k.say(p, Message{User: a.User, Data: kept, At: now()}, told, changed.User, from)
 }
 
-// said is what is said of a change, with the new data or without.
-func (a Alter) said(data json.RawMessage) []byte {
-	said := change{Type: "delete", Offset: a.Offset, Data: data}
+// said is what is said of the change of a user's message, with the new data or without.
+func (a Alter) said(of string, data json.RawMessage) []byte {
+	c := Change{Type: "delete", Offset: a.Offset, User: of, Data: data}
 	if a.Data != nil {
-		said.Type = "edit"
+		c.Type = "edit"
 	}
-	b, _ := json.Marshal(said)
-	return b
-}
-
-type change struct {
-	Type   string          `json:"type"`
-	Offset uint64          `json:"offset"`
-	Data   json.RawMessage `json:"data,omitempty"`
+	return encode(c)
 }
 
 // enter brings a member in between two messages.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/clock"
 	"github.com/theseusd/theseus/sdk/otp"
 )
 
@@ -162,10 +163,13 @@ func ask[R any](ctx context.Context, r *Rooms, room string, m otp.Request[R]) (a
 	}
 }
 
-// Crash makes a room crash, and returns when it was started again, or not.
+// Crash makes a room crash, and returns when it was started again, or not. One that is down stays so.
 func (r *Rooms) Crash(ctx context.Context, room string) (before, after PID, err error) {
 	if !r.Has(room) {
 		return 0, 0, ErrNoRoom
+	}
+	if _, down := r.tree.at(room); down != nil {
+		return 0, 0, &DownError{room, down}
 	}
 	first, err := r.start(ctx, room)
 	if err != nil {
@@ -187,6 +191,7 @@ type Standing struct {
 	Down    string `json:"down,omitempty"`
 	Members int    `json:"members"`
 	Room
+	Pace clock.Duration `json:"pace,omitempty"` // that of Room, as people write it
 }
 
 // Stand tells how a room is.
@@ -195,7 +200,7 @@ func (r *Rooms) Stand(room string) (Standing, error) {
 	if err != nil {
 		return Standing{}, err
 	}
-	s := Standing{Name: room, Members: r.Size(room), Room: row}
+	s := Standing{Name: room, Members: r.Size(room), Room: row, Pace: clock.Duration(row.Pace)}
 	pid, down := r.tree.at(room)
 	if pid == 0 {
 		pid = otp.WhereIs(r.node, nameIn(room)) // it has come from another version, and was not opened here yet

@@ -24,8 +24,11 @@ type DownError struct {
 }
 
 func (e *DownError) Error() string {
-	return fmt.Sprintf("room %s is down (%v): create it again", e.Room, e.Reason)
+	return fmt.Sprintf("room %s is down (%v): %s", e.Room, e.Reason, e.Cure())
 }
+
+// Cure is what starts it again.
+func (e *DownError) Cure() string { return "chatctl create room " + e.Room + " starts it again" }
 
 // Unwrap gives the reason.
 func (e *DownError) Unwrap() error { return e.Reason }

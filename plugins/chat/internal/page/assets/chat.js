@@ -23,6 +23,7 @@ me.value = kept.getItem(me.name) || (isOpen ? `guest-${random(3)}` : '');
 const client = new Centrifuge(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`, { maxReconnectDelay: 5000 });
 
 function signIn() {
+  me.value = me.value.trim();
   kept.setItem(me.name, me.value);
   if (isOpen) client.setData({ user: me.value });
   else client.setToken(me.value);
