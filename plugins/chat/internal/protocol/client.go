@@ -96,17 +96,27 @@ func (c *client) keep() {
 	}
 }
 
-// say sends replies in one frame, and tells whether more can be said.
-func (c *client) say(replies ...*protocol.Reply) bool {
-	if len(replies) == 0 {
-		return true
-	}
-	b, err := c.Form.frame(replies...)
+// say sends a reply, and tells whether more can be said.
+func (c *client) say(r *protocol.Reply) bool {
+	b, ok := c.words(r)
+	return ok && c.sayWords(b)
+}
+
+// words is a reply as it is said.
+func (c *client) words(r *protocol.Reply) ([]byte, bool) {
+	b, err := c.Form.words(r)
 	if err != nil {
 		c.conn.Close(byeBad.code, "an answer cannot be said: "+err.Error())
-		return false
 	}
-	err = c.conn.SendFrame(b)
+	return b, err == nil
+}
+
+// sayWords sends replies in one frame.
+func (c *client) sayWords(words ...[]byte) bool {
+	if len(words) == 0 {
+		return true
+	}
+	err := c.conn.SendFrame(c.Form.frame(words...))
 	if errors.Is(err, serve.ErrSlow) {
 		c.close(byeSlow)
 	}
@@ -237,7 +247,7 @@ func (c *client) settle() {
 	c.mu.Unlock()
 	for name, why := range over {
 		c.depart(name, why == room.Lagged)
-		b, err := c.Form.frame(&protocol.Reply{Push: &protocol.Push{Channel: name, Unsubscribe: overs[why]}})
+		b, err := c.Form.alone(&protocol.Reply{Push: &protocol.Push{Channel: name, Unsubscribe: overs[why]}})
 		if err != nil || c.conn.SendFrame(b) != nil {
 			return
 		}

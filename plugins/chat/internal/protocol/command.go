@@ -35,40 +35,11 @@ func (c *client) commands(frame []byte) {
 			break
 		}
 		if err != nil {
-			c.close(byeBad)
+			a.add(nil, byeBad)
 			return
 		}
 	}
 	a.flush()
-}
-
-// answers collects replies, and says them in frames of some size.
-type answers struct {
-	c    *client
-	list []*protocol.Reply
-	size int
-}
-
-// add is false when no more can be said.
-func (a *answers) add(r *protocol.Reply, bye *farewell) bool {
-	if bye != nil {
-		a.c.close(bye)
-		return false
-	}
-	if r == nil {
-		return true
-	}
-	a.list = append(a.list, r)
-	if a.size += r.SizeCF(); a.size < a.c.s.o.Queue/2 {
-		return true
-	}
-	return a.flush()
-}
-
-func (a *answers) flush() bool {
-	said := a.c.say(a.list...)
-	a.list, a.size = nil, 0
-	return said
 }
 
 // command does one, and returns the answer, if there is one to be given here, or why the connection ends.

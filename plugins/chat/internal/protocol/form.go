@@ -26,20 +26,28 @@ func (f form) kind() protocol.Type {
 	return protocol.TypeJSON
 }
 
-// frame puts replies into one frame of a WebSocket, or into what stands for one in a stream.
-func (f form) frame(replies ...*protocol.Reply) ([]byte, error) {
+// words is a reply as it is said.
+func (f form) words(r *protocol.Reply) ([]byte, error) {
+	return protocol.GetReplyEncoder(f.kind()).Encode(r)
+}
+
+// frame puts words into one frame of a WebSocket, or into what stands for one in a stream.
+func (f form) frame(words ...[]byte) []byte {
 	e := protocol.GetDataEncoder(f.kind())
 	defer protocol.PutDataEncoder(f.kind(), e)
-	for _, r := range replies {
-		b, err := protocol.GetReplyEncoder(f.kind()).Encode(r)
-		if err == nil {
-			err = e.Encode(b)
-		}
-		if err != nil {
-			return nil, err
-		}
+	for _, w := range words {
+		_ = e.Encode(w) // it never fails
 	}
-	return f.wrap(e.FinishNoCopy()), nil
+	return f.wrap(e.FinishNoCopy())
+}
+
+// alone is the frame of one reply.
+func (f form) alone(r *protocol.Reply) ([]byte, error) {
+	b, err := f.words(r)
+	if err != nil {
+		return nil, err
+	}
+	return f.frame(b), nil
 }
 
 func (f form) wrap(replies []byte) []byte {
@@ -56,7 +64,7 @@ func (f form) wrap(replies []byte) []byte {
 // event is the frame of what happens in a room; nil if it cannot be said.
 func (f form) event(e *room.Event) []byte {
 	return e.Frame(int(f), func(e *room.Event) []byte {
-		b, err := f.frame(&protocol.Reply{Push: push(e)})
+		b, err := f.alone(&protocol.Reply{Push: push(e)})
 		if err != nil {
 			return nil
 		}

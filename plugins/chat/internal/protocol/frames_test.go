@@ -211,3 +211,41 @@ func settled(t *testing.T, rooms *room.Rooms) {
 		t.Fatal(err)
 	}
 }
+
+// An answer larger than what may wait for a client closed it as slow, each time that it came back: who is in a room of many, and which
+// rooms there are, closed every page of the chat.
+func TestAnAnswerThatIsTooLargeIsRefused(t *testing.T) {
+	rooms := startRooms(t)
+	s := New(rooms, Options{Queue: 20_000})
+	c, w := open(t, s, formJSON)
+	c.commands([]byte(subscribe))
+	ask := []byte(`{"id":3,"presence":{"channel":"general"}}` + "\n" + `{"id":4,"presence_stats":{"channel":"general"}}`)
+	for n := range 300 {
+		other, _ := open(t, s, formJSON)
+		other.commands([]byte(subscribe))
+		w.out = nil
+		switch c.commands(ask); {
+		case strings.Contains(string(w.out), `"code":106`) && strings.Contains(string(w.out), `"num_clients"`) && n > 100:
+			return
+		case n == 150: // while something else waits it may be asked for again
+			w.free, w.out = 1000, nil
+			if c.commands(ask); !strings.Contains(string(w.out), `"code":111`) || w.closed != 0 {
+				t.Errorf("closed with %d: %s", w.closed, w.out)
+			}
+			w.free = 0
+		case w.closed != 0 || !strings.Contains(string(w.out), `"presence":{`):
+			t.Fatalf("with %d others it is closed with %d: %s", n+1, w.closed, w.out)
+		}
+	}
+	t.Errorf("it is given %d bytes", len(w.out))
+}
+
+// What had been done of a frame that ended in nonsense was not acknowledged, and sent again by whoever came back.
+func TestWhatCameBeforeNonsenseIsAnswered(t *testing.T) {
+	c, w := open(t, New(startRooms(t), Options{}), formJSON)
+	c.commands([]byte(subscribe))
+	c.commands([]byte(`{"id":3,"publish":{"channel":"general","data":1}}` + "\n" + `nonsense`))
+	if !strings.Contains(string(w.out), `{"id":3,"publish":{}}`) || w.closed != 3501 {
+		t.Errorf("it is closed with %d: %s", w.closed, w.out)
+	}
+}

@@ -45,30 +45,24 @@ func most(asked int32) int {
 	return int(asked)
 }
 
-// here is who is in a room that the client is in as well.
-func (c *client) here(name string) ([]room.Who, error) {
+// presence is who is in a room that the client is in as well.
+func (c *client) presence(name string) (*protocol.PresenceResult, error) {
 	if !c.isIn(name) {
 		return nil, errPermission
 	}
-	return c.s.rooms.Here(name), nil
-}
-
-func (c *client) presence(name string) (*protocol.PresenceResult, error) {
-	here, err := c.here(name)
-	all := make(map[string]*protocol.ClientInfo, len(here))
-	for _, w := range here {
+	all := map[string]*protocol.ClientInfo{}
+	for _, w := range c.s.rooms.Here(name) {
 		all[w.Client] = info(w)
 	}
-	return &protocol.PresenceResult{Presence: all}, err
+	return &protocol.PresenceResult{Presence: all}, nil
 }
 
 func (c *client) presenceStats(name string) (*protocol.PresenceStatsResult, error) {
-	here, err := c.here(name)
-	users := map[string]bool{}
-	for _, w := range here {
-		users[w.User] = true
+	if !c.isIn(name) {
+		return nil, errPermission
 	}
-	return &protocol.PresenceStatsResult{NumClients: uint32(len(here)), NumUsers: uint32(len(users))}, err
+	clients, users := c.s.rooms.Crowd(name)
+	return &protocol.PresenceStatsResult{NumClients: uint32(clients), NumUsers: uint32(users)}, nil
 }
 
 // asked is what the methods of rpc are asked with.

@@ -91,7 +91,7 @@ func (s *stream) Close(code int, reason string) {
 	}
 	s.over = true
 	bye := &protocol.Disconnect{Code: uint32(code), Reason: reason}
-	b, _ := s.form.frame(&protocol.Reply{Push: &protocol.Push{Disconnect: bye}})
+	b, _ := s.form.alone(&protocol.Reply{Push: &protocol.Push{Disconnect: bye}})
 	s.add(b)
 }
 

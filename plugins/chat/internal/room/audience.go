@@ -281,6 +281,15 @@ func (a *Audience) members(room string) []Member {
 // Size is how many members are in a room.
 func (a *Audience) Size(room string) int { return len(a.members(room)) }
 
+// Crowd is how many members are in a room, and how many users those are.
+func (a *Audience) Crowd(room string) (members, users int) {
+	all, of := a.members(room), map[string]bool{}
+	for _, m := range all {
+		of[m.Who().User] = true
+	}
+	return len(all), len(of)
+}
+
 // Here lists who is in a room, by user.
 func (a *Audience) Here(room string) (list []Who) {
 	for _, m := range a.members(room) {
