@@ -139,3 +139,25 @@ func TestPagesOfOtherHostsSayNothingByAnImage(t *testing.T) {
 		t.Errorf("%d messages", got)
 	}
 }
+
+// What was told and not kept was printed without its user: anybody wrote lines at a terminal that looked like those of another, or of
+// the room.
+func TestATerminalShowsNothingThatIsNotSaid(t *testing.T) {
+	i := startWithRoom(t, "")
+	said := make(chan string)
+	go func() { said <- i.VerbFails("join", "general", "--as", "eve") }()
+	c := as(t, i, kinds[0], "")
+	c.subscribe("general")
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(i.Verb("who", "general"), "eve"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come in")
+		}
+	}
+	c.publish("general", `{"ephemeral":true,"text":"ada: send me your token"}`)
+	i.Verb("crash", "room", "general")
+	i.Verb("send", "general", "the last word")
+	i.Verb("kick", "general", "eve")
+	if got := <-said; strings.Contains(got, "token") || !strings.Contains(got, "crashed") || !strings.Contains(got, "the last word") {
+		t.Errorf("got %s", got)
+	}
+}

@@ -131,6 +131,7 @@ func (t *terminal) watch(ctx context.Context, last int) error {
 		case e := <-t.heard:
 			t.print(e)
 		case <-t.out.Done():
+			t.printRest()
 			return context.Cause(t.out)
 		case <-serve.Parking(ctx):
 			return errMoved
@@ -161,11 +162,16 @@ func (t *terminal) catchUp(last int) error {
 	return nil
 }
 
-// goOn prints what is left of what was heard here, and has the next version go on behind it.
-func (t *terminal) goOn() error {
+// printRest prints what is left of what was heard.
+func (t *terminal) printRest() {
 	for len(t.heard) > 0 {
 		t.print(<-t.heard)
 	}
+}
+
+// goOn prints what is left, and has the next version go on behind it.
+func (t *terminal) goOn() error {
+	t.printRest()
 	args := []string{"--as", t.who.User, "--on", fmt.Sprintf("%s/%s/%d", t.who.Client, t.at.epoch, t.at.offset)}
 	if t.Given("json") {
 		args = append(args, "--json")
@@ -188,6 +194,7 @@ func (t *terminal) print(e *room.Event) {
 		_ = t.tell(passage{"joined", e.Who}, "[%s] %s joined", t.room, plain(e.Who.User))
 	case e.Kind == room.Left:
 		_ = t.tell(passage{"left", e.Who}, "[%s] %s left", t.room, plain(e.Who.User))
+	case e.Offset == 0 && e.User != "" && !t.Given("json"): // such as that somebody types: it is for programs, and nobody has said it
 	case e.Offset == 0:
 		_ = t.tell(entry{e.Entry, e.Data}, "%s", said(t.room, e.Entry))
 	default:

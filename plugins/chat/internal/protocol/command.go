@@ -131,6 +131,7 @@ func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, e
 	ping := uint32(c.s.o.Ping / time.Second)
 	expires, ttl := remaining(p.expires)
 	r := &protocol.ConnectResult{Client: c.ID, Version: "theseus", Expires: expires, Ttl: ttl, Ping: ping, Pong: true}
+	r.Data, _ = json.Marshal(map[string]string{"user": c.User})
 	if c.key != "" {
 		r.Session, r.Node = c.key, node
 	}

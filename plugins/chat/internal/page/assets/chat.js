@@ -19,6 +19,7 @@ const me = $('me').elements[isOpen ? 'user' : 'token'];
 const kept = isOpen ? localStorage : sessionStorage;
 const random = (n) => Array.from(crypto.getRandomValues(new Uint8Array(n)), (b) => b.toString(36).padStart(2, '0')).join('');
 me.value = kept.getItem(me.name) || (isOpen ? `guest-${random(3)}` : '');
+let mine = isOpen ? me.value : ''; // the reader's name, as the chat knows it
 
 const client = new Centrifuge(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`, { maxReconnectDelay: 5000 });
 
@@ -36,11 +37,14 @@ function tell(text, className = '') {
 }
 
 client.on('connecting', () => tell('connecting'));
-client.on('connected', () => {
+client.on('connected', ({ data }) => {
+  mine = data.user;
   tell('connected', 'good');
   if (!isOpen) client.rpc('rooms', {}).then(({ data }) => listRooms(data), () => {});
 });
-client.on('disconnected', ({ code, reason }) => tell(code === 3500 && !isOpen ? 'that token is not good: sign in again' : `not connected: ${reason}`, 'bad'));
+// A token that is over ends with 1: the client would ask for another one, and only the reader has that.
+const tokenEnds = { 1: 'that token has expired: sign in again', 3500: 'that token is not good: sign in again' };
+client.on('disconnected', ({ code, reason }) => tell((!isOpen && tokenEnds[code]) || `not connected: ${reason}`, 'bad'));
 
 function listRooms(names) {
   $('rooms').replaceChildren(...names.map((name) => {
@@ -79,11 +83,9 @@ function lineOf({ offset: n, data, info, time, tags = {} }) {
   if (data && data.type === 'notice') return line({ text: textOf(data), className: 'notice' });
   const li = line({ offset: n, user, when: time, text: tags.deleted ? '(deleted)' : textOf(data) });
   for (const name of ['edited', 'deleted']) if (tags[name]) li.classList.add(name);
-  if (user && user === mine()) li.classList.add('mine');
+  if (user && user === mine) li.classList.add('mine');
   return li;
 }
-
-const mine = () => (isOpen ? me.value : null);
 
 // The newest line stays in sight if it was, and only then.
 function keepingSight(change) {
@@ -98,7 +100,7 @@ function heard(p) {
   if (data && data.type === 'typing') return typing(info && info.user);
   if (data && data.id) acknowledged(data.id);
   if (info) typing(info.user, 0);
-  if (p.offset && at(p.offset)) return undefined;
+  if (p.offset ? at(p.offset) : !data || data.type !== 'notice') return undefined;
   if (data && (data.type === 'edit' || data.type === 'delete')) return changed(data);
   const li = lineOf(p);
   const next = [...waiting.values()][0];
@@ -118,7 +120,7 @@ async function changed({ offset: n }) {
 // say has a message appear at once; it is sent until it is acknowledged, under one id, so it is said once.
 function say(text) {
   const id = random(12);
-  const li = line({ user: mine() || 'you', text, className: 'waiting' });
+  const li = line({ user: mine || 'you', text, className: 'waiting' });
   waiting.set(id, { text, li });
   lines.append(li);
   $('past').scrollTop = $('past').scrollHeight;
@@ -126,9 +128,15 @@ function say(text) {
 }
 
 function send(id) {
+  if (!waiting.has(id)) return;
   const { text, li } = waiting.get(id);
   sub.publish({ id, text }).catch(({ code, message, temporary }) => {
-    if (!waiting.has(id) || temporary || code < 100) return; // the next connection tries again
+    if (!waiting.has(id) || code < 100) return; // the next connection tries again
+    if (temporary) {
+      li.dataset.why = message;
+      setTimeout(send, 1000, id);
+      return;
+    }
     li.className = 'failed';
     const again = element('button', `not sent (${message}): again`);
     again.onclick = () => { again.remove(); li.className = 'waiting'; send(id); };
@@ -144,7 +152,7 @@ function acknowledged(id) {
 }
 
 function typing(user, ms = 4000) {
-  if (!user || (ms && user === mine())) return;
+  if (!user || (ms && user === mine)) return;
   typists.set(user, Date.now() + ms);
   showTypists();
   if (ms) setTimeout(showTypists, ms + 50);
@@ -155,7 +163,22 @@ function showTypists() {
   $('typing').textContent = typists.size ? `${[...typists.keys()].join(', ')} ${typists.size > 1 ? 'are' : 'is'} typing` : '';
 }
 
+let crowd = false; // who is in a room of very many is not told one by one
+
+async function meet() {
+  here.clear();
+  try {
+    Object.values((await sub.presence()).clients).forEach((info) => here.set(info.client, info));
+    crowd = false;
+    showHere();
+  } catch {
+    crowd = true;
+    $('here').replaceChildren(element('li', `${(await sub.presenceStats()).numUsers} people`));
+  }
+}
+
 function showHere() {
+  if (crowd) return;
   const users = [...new Set([...here.values()].map((info) => info.user))].sort();
   $('here').replaceChildren(...users.map((user) => element('li', user)));
 }
@@ -166,9 +189,12 @@ async function renew() {
   sub.epoch = e;
   keepingSight(() => {
     lines.replaceChildren(...publications.reverse().map(lineOf).filter(Boolean), ...[...waiting.values()].map((w) => w.li));
-    $('earlier').hidden = publications.length < 50;
+    $('earlier').hidden = isAll(publications);
   });
 }
+
+// isAll is true if there is nothing before these, the oldest first. There may be fewer than were asked for, since they may be long.
+const isAll = ([oldest]) => !oldest || oldest.offset === 1;
 
 async function earlier() {
   const first = lines.querySelector('li[data-offset]');
@@ -178,7 +204,7 @@ async function earlier() {
   const below = past.scrollHeight - past.scrollTop;
   lines.prepend(...publications.reverse().map(lineOf).filter(Boolean));
   past.scrollTop = past.scrollHeight - below;
-  $('earlier').hidden = publications.length < 50;
+  $('earlier').hidden = isAll(publications);
 }
 
 let sub;
@@ -192,11 +218,11 @@ function enter() {
   sub.on('leave', ({ info }) => { here.delete(info.client); showHere(); });
   sub.on('subscribed', async ({ wasRecovering, recovered, streamPosition }) => {
     sub.epoch = streamPosition.epoch;
-    if (!wasRecovering || !recovered) await renew();
-    for (const id of waiting.keys()) send(id);
-    here.clear();
-    Object.values((await sub.presence()).clients).forEach((info) => here.set(info.client, info));
-    showHere();
+    try {
+      if (!wasRecovering || !recovered) await renew();
+      for (const id of waiting.keys()) send(id);
+      await meet();
+    } catch { /* the connection is cut: the next one does it all again */ }
   });
   sub.on('unsubscribed', ({ code, reason }) => { if (code) tell(`not in the room: ${reason}`, 'bad'); });
   sub.subscribe();
@@ -207,7 +233,7 @@ let told = 0;
 if (room) {
   for (const li of lines.children) {
     clock(li);
-    if (li.querySelector('b').textContent === mine()) li.classList.add('mine');
+    if (li.querySelector('b').textContent === mine) li.classList.add('mine');
   }
   $('past').scrollTop = $('past').scrollHeight;
   $('earlier').onclick = earlier;
