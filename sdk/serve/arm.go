@@ -87,7 +87,7 @@ func (g *Group) Finish() (n int, err error) {
 
 // spoken is a live connection with its last words.
 type spoken struct {
-	c              *gate
+	c              liveConn
 	unread, unsent []byte
 	portable       bool
 }
@@ -103,30 +103,18 @@ func (g *Group) sayWords() ([]spoken, error) {
 	p.say(op{kind: kindBegin})
 	said := make([]spoken, 0, len(g.live))
 	for c := range g.live {
-		s := wordsOf(c)
+		s, id := c.say(), c.link().id
 		said = append(said, s)
 		if s.portable {
-			p.sayWords(s.c.l.id, s.unread, s.unsent)
-		} else if s.c.l.id != 0 {
-			p.say(op{kind: kindGone, id: s.c.l.id})
+			p.sayWords(id, s.unread, s.unsent)
+		} else if id != 0 {
+			p.say(op{kind: kindGone, id: id})
 		}
 	}
 	for l := range g.worded {
 		p.sayWords(l.id, l.unread, l.unsent)
 	}
 	return said, nil
-}
-
-func wordsOf(c liveConn) spoken {
-	b := c.base()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := spoken{c: b}
-	if b.park != nil {
-		s.unread, s.unsent, s.portable = c.words()
-		b.said = true
-	}
-	return s
 }
 
 // sayEnd gives the ownership away; then nothing of it can be taken back but by claim.
@@ -175,10 +163,7 @@ func (g *Group) letGo(said []spoken) int {
 	g.phase, g.park = standby, nil
 	g.reopenParking()
 	for _, s := range said {
-		s.c.mu.Lock()
-		s.c.detached, s.c.handed = s.portable, s.portable
-		s.c.park = nil
-		s.c.mu.Unlock()
+		s.c.letGo(s.portable)
 	}
 	p.handed = true
 	close(p.done)
@@ -216,11 +201,7 @@ func (g *Group) withdraw(said []spoken, l *leaving) {
 	case <-l.hurry:
 	}
 	for _, s := range said {
-		if s.portable {
-			g.detach(s.c, s.unread, s.unsent)
-		} else {
-			_ = s.c.self.(interface{ Close() error }).Close()
-		}
+		s.c.withdraw(s)
 	}
 }
 
@@ -281,13 +262,15 @@ func (g *Group) hangup() {
 		conns = append(conns, c)
 	}
 	for _, l := range g.idle.links {
-		g.drop(l, hangup)
+		if l.event == nil {
+			g.drop(l, hangup)
+		}
 	}
 	p := g.park
 	g.mu.Unlock()
 	g.farewell(conns)
 	for _, c := range conns {
-		_ = c.base().close()
+		_ = c.close()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

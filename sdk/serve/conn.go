@@ -36,8 +36,28 @@ func (p *park) settle() {
 	}
 }
 
-// liveConn is a connection that a goroutine of this process serves.
+// liveConn is a connection that this process serves. The group's lock is held in stop, resume and hurry.
 type liveConn interface {
+	link() *link
+	// stop parks the connection, or asks for its work in hand.
+	stop(p *park)
+	// resume undoes stop.
+	resume()
+	// hurry tells work in hand of a park; with force it is ended.
+	hurry(force bool, budget time.Duration)
+	// say is the last words of a parked connection, after which nothing can be added to them.
+	say() spoken
+	// letGo takes note that the connection is the peer's, if it is portable.
+	letGo(portable bool)
+	// withdraw makes it an idle link again, after letGo.
+	withdraw(s spoken)
+	// close ends the connection for the client, unless it is the peer's.
+	close() error
+}
+
+// gated is a connection with a gate.
+type gated interface {
+	liveConn
 	base() *gate
 	// words is what the next process must know of a parked connection; false if it cannot be handed over. The
 	// gate's lock is held.
@@ -55,7 +75,7 @@ type liveConn interface {
 type gate struct {
 	g    *Group
 	l    *link
-	self liveConn
+	self gated
 
 	mu       sync.Mutex // guards what follows; one lock per connection, held for microseconds
 	nc       net.Conn
@@ -78,7 +98,11 @@ type gate struct {
 	try    func(uintptr) bool // tryRead, allocated once
 }
 
-func (c *gate) init(g *Group, l *link, self liveConn) {
+func (c *gate) base() *gate { return c }
+
+func (c *gate) link() *link { return c.l }
+
+func (c *gate) init(g *Group, l *link, self gated) {
 	c.g, c.l, c.self = g, l, self
 	c.in = l.unread
 	c.try = c.tryRead
@@ -116,7 +140,6 @@ func (c *gate) released() {
 	}
 }
 
-// stop parks the connection, or asks for its work in hand.
 func (c *gate) stop(p *park) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +153,6 @@ func (c *gate) stop(p *park) {
 	}
 }
 
-// resume undoes stop.
 func (c *gate) resume() {
 	c.mu.Lock()
 	c.park, c.owes, c.said = nil, nil, false
@@ -284,7 +306,6 @@ func (c *gate) readError(err error) error {
 	return &net.OpError{Op: "read", Net: a.Network(), Source: a, Addr: c.nc.RemoteAddr(), Err: err}
 }
 
-// close ends the connection for the client, unless it is on its way to the peer.
 func (c *gate) close() error {
 	c.mu.Lock()
 	if c.closed || c.detached {
@@ -303,6 +324,37 @@ func (c *gate) close() error {
 		_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
 	}
 	return nc.Close()
+}
+
+func (c *gate) hurry(force bool, budget time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.self.interrupt(force, budget)
+}
+
+func (c *gate) say() spoken {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := spoken{c: c.self}
+	if c.park != nil {
+		s.unread, s.unsent, s.portable = c.self.words()
+		c.said = true
+	}
+	return s
+}
+
+func (c *gate) letGo(portable bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.detached, c.handed, c.park = portable, portable, nil
+}
+
+func (c *gate) withdraw(s spoken) {
+	if s.portable {
+		c.g.detach(c, s.unread, s.unsent)
+		return
+	}
+	_ = c.self.(interface{ Close() error }).Close()
 }
 
 // gone takes note that nobody serves the connection here any more.
@@ -388,8 +440,8 @@ func (g *Group) rouse() {
 	if g.phase != serving {
 		return
 	}
-	for _, w := range g.wakeEarly() {
-		go func() { w.resume(); w.run() }()
+	if w := g.wakeEarly(); len(w.waking)+len(w.adopted) > 0 {
+		go func() { w.resume(); w.begin() }()
 	}
 	for l := range g.worded {
 		g.idle.remove(l)

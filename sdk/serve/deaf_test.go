@@ -65,7 +65,7 @@ func isFull(g *Group) bool {
 	defer g.mu.Unlock()
 	full := false
 	for c := range g.live {
-		_ = c.base().raw.Control(func(fd uintptr) {
+		_ = c.(gated).base().raw.Control(func(fd uintptr) {
 			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
 			full = n == 0 && err == nil
 		})

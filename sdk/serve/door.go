@@ -28,6 +28,8 @@ type door struct {
 	http   *httpDoor   // one of the two
 	handle func(*Conn) //
 	early  Early
+	events Events
+	wanted func(session []byte) bool // before their clients speak: of early or of events; nil: none
 	open   sync.Once
 }
 
@@ -52,8 +54,8 @@ func newPort(name string, ln net.Listener) *port {
 	panic(fmt.Sprintf("serve: listener %q is a %T, want TCP or unix", name, ln))
 }
 
-// liveConn makes the object that serves a link.
-func (d *door) liveConn(l *link) liveConn {
+// newConn makes the object that serves a link.
+func (d *door) newConn(l *link) gated {
 	if d.http != nil {
 		return newHTTPConn(d, l)
 	}
@@ -61,7 +63,7 @@ func (d *door) liveConn(l *link) liveConn {
 }
 
 // serve serves a connection; for HTTP it returns when net/http has it.
-func (d *door) serve(c liveConn) {
+func (d *door) serve(c gated) {
 	if d.http != nil {
 		d.http.deliver(c.(*httpConn))
 		return
@@ -174,7 +176,7 @@ func (d *door) wait(pause time.Duration) bool {
 // welcome makes an accepted connection live and tells the peer of it.
 func (d *door) welcome(nc net.Conn) {
 	l := &link{door: d, fd: -1}
-	c := d.liveConn(l)
+	c := d.newConn(l)
 	c.base().attach(nc)
 	d.g.mu.Lock()
 	d.g.links[l], d.g.live[c] = struct{}{}, struct{}{}

@@ -19,36 +19,61 @@ type Early struct {
 // sift tells whether an idle link is one that the handler wants. The group's lock is held.
 func (g *Group) sift(l *link) bool {
 	delete(g.early, l)
-	if l.door == nil || l.door.early.Wanted == nil || l.fd < 0 || !l.door.early.Wanted(l.session) {
+	if l.door == nil || l.door.wanted == nil || l.fd < 0 || !l.door.wanted(l.session) {
 		return false
 	}
 	g.early[l] = struct{}{}
 	return true
 }
 
+// woken is links that were made live early.
+type woken struct {
+	waking  []*waking
+	adopted []adopted
+}
+
 // wakeEarly makes the links live that their handlers want. The group's lock is held; resume must follow, without it, and
-// then run.
-func (g *Group) wakeEarly() []*waking {
-	all := make([]*waking, 0, len(g.early))
+// then begin.
+func (g *Group) wakeEarly() (w woken) {
 	for l := range g.early {
+		if l.door.events.Ready != nil {
+			w.adopted = append(w.adopted, g.adopt(l))
+			continue
+		}
 		g.idle.remove(l)
-		w := g.wake(l)
-		w.quiet, w.early, w.session = false, &l.door.early, l.session
-		all = append(all, w)
+		one := g.wake(l)
+		one.quiet, one.early, one.session = false, &l.door.early, l.session
+		w.waking = append(w.waking, one)
 	}
-	return all
+	return w
+}
+
+// resume tells the handlers.
+func (w woken) resume() {
+	resumeAll(w.adopted)
+	for _, one := range w.waking {
+		one.resume()
+	}
+}
+
+// begin has them served.
+func (w woken) begin() {
+	for _, a := range w.adopted {
+		a.begin()
+	}
+	for _, one := range w.waking {
+		go one.run()
+	}
 }
 
 // resumeEarly tells the handlers of the links that they want, while nothing is served: neither here any more, nor by the
 // peer. serve must follow.
-func (g *Group) resumeEarly() []*waking {
+func (g *Group) resumeEarly() woken {
 	g.mu.Lock()
 	g.phase = parked
 	early := g.wakeEarly()
 	g.mu.Unlock()
-	for _, w := range early {
-		w.resume()
-	}
+	early.resume()
 	return early
 }
 

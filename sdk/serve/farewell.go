@@ -18,15 +18,20 @@ func (c *Conn) Farewell(b []byte) {
 func (g *Group) farewell(conns []liveConn) {
 	end := time.Now().Add(g.limit)
 	var said sync.WaitGroup
+	events := map[*EventConn]struct{}{}
 	for _, live := range conns {
-		c, stream := live.(*Conn)
-		if !stream {
-			continue
-		}
-		if last := c.lastWords(); len(last) > 0 {
-			said.Go(func() { c.sayLast(last, end) })
+		switch c := live.(type) {
+		case *Conn:
+			if last := c.lastWords(); len(last) > 0 {
+				said.Go(func() { c.sayLast(last, end) })
+			}
+		case *EventConn:
+			if c.goodbye() {
+				events[c] = struct{}{}
+			}
 		}
 	}
+	g.seeOff(events, end)
 	said.Wait()
 }
 

@@ -35,13 +35,14 @@ type Group struct {
 	phase     phase
 	doors     map[string]*door
 	links     map[*link]struct{}    // every connection known here, whoever serves it
-	live      map[liveConn]struct{} // those that a goroutine of this process serves
+	live      map[liveConn]struct{} // those that this process serves, by a goroutine or by events
 	pair      *pair                 // nil: alone
 	park      *park                 // of the phase parked
 	idle      *idleSet              // connections without a goroutine
 	worded    map[*link]struct{}    // those of them that have unread or unsent bytes
 	early     map[*link]struct{}    // those whose handler wants them before they speak
 	strangers map[*link]struct{}    // those of listeners that are not here
+	senders   senders               // of connections with events; locked by itself
 	leaving   *leaving              // what was handed over; nil at first
 	armed     uint64                // how often
 	wanted    uint64                // pairs asked for and left: a peer that comes for an earlier one is too late
@@ -92,7 +93,13 @@ func (g *Group) Stream(name string, ln net.Listener, handle func(*Conn)) {
 // StreamEarly is Stream for a handler that has something to say to clients that do not speak: see Early.
 func (g *Group) StreamEarly(name string, ln net.Listener, handle func(*Conn), early Early) {
 	d := g.addDoor(name, ln)
-	d.handle, d.early = handle, early
+	d.handle, d.early, d.wanted = handle, early, early.Wanted
+}
+
+// Events is Stream for connections that need no goroutine once handle has called [Conn.ToEvents].
+func (g *Group) Events(name string, ln net.Listener, handle func(*Conn), events Events) {
+	d := g.addDoor(name, ln)
+	d.handle, d.events, d.wanted = handle, events, events.Wanted
 }
 
 func (g *Group) addDoor(name string, ln net.Listener) *door {

@@ -147,8 +147,6 @@ func newHTTPConn(d *door, l *link) *httpConn {
 	return c
 }
 
-func (c *httpConn) base() *gate { return &c.gate }
-
 func (c *httpConn) setState(s http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,10 +12,11 @@ import (
 // A link is one established connection, whichever of the two paired processes serves it. Its fields are guarded by
 // the group's lock.
 type link struct {
-	door    *door  // nil: this version has no listener of that name
-	id      uint64 // in the pair; 0: the peer has no duplicate
-	fd      int    // the descriptor while no conn has it; -1 otherwise
-	conn    *gate  // that has the socket; nil: none
+	door    *door      // nil: this version has no listener of that name
+	id      uint64     // in the pair; 0: the peer has no duplicate
+	fd      int        // the descriptor while no conn has it; -1 otherwise
+	conn    *gate      // that has the socket; nil: none
+	event   *EventConn // that uses the descriptor; nil: none
 	dropped bool
 	since   time.Time // when it became idle here
 
@@ -68,7 +69,7 @@ func (g *Group) forget(l *link) {
 	if l.fd >= 0 {
 		g.idle.remove(l)
 	}
-	l.conn = nil
+	l.conn, l.event = nil, nil
 	if g.pair != nil && l.id != 0 {
 		delete(g.pair.byID, l.id)
 		if g.phase != standby {

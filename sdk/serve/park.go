@@ -51,7 +51,7 @@ func (g *Group) stopAll(budget time.Duration) *park {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for c := range g.live {
-		c.base().stop(p)
+		c.stop(p)
 	}
 	if closed {
 		p.settle()
@@ -98,10 +98,7 @@ func (g *Group) interrupt(force bool, budget time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for c := range g.live {
-		b := c.base()
-		b.mu.Lock()
-		c.interrupt(force, budget)
-		b.mu.Unlock()
+		c.hurry(force, budget)
 	}
 }
 
@@ -122,7 +119,7 @@ func (g *Group) unpark() {
 	g.park = nil
 	g.reopenParking()
 	for c := range g.live {
-		c.base().resume()
+		c.resume()
 	}
 	close(p.done)
 	g.serve(early)
@@ -130,13 +127,11 @@ func (g *Group) unpark() {
 
 // serve opens the doors and looks at the idle connections, once the handlers have been told of those that they want. The
 // group's lock is held.
-func (g *Group) serve(early []*waking) {
+func (g *Group) serve(early woken) {
 	g.phase = serving
 	g.armed++
 	g.startCollect()
-	for _, w := range early {
-		go w.run()
-	}
+	early.begin()
 	g.rouse()
 	for _, d := range g.doors {
 		d.start()

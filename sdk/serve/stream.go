@@ -36,6 +36,7 @@ type Conn struct {
 	offered  bool          // by Handover
 	pushing  bool          // a goroutine sends what Push left in out
 	farewell []byte        // for the client, at the end of this process
+	event    *EventConn    // that it has become
 
 	// Value is the handler's own, for as long as this process serves the connection.
 	Value any
@@ -47,11 +48,13 @@ func newConn(d *door, l *link) *Conn {
 	return c
 }
 
-func (c *Conn) base() *gate { return &c.gate }
-
 // serve runs the handler, and ends the connection unless it was handed over.
 func (c *Conn) serve(handle func(*Conn)) {
 	handle(c)
+	if c.event != nil {
+		c.event.run()
+		return
+	}
 	offered, stop := c.returned()
 	if stop != nil {
 		<-stop.done
@@ -239,17 +242,22 @@ func (c *Conn) Session() []byte {
 // protocol version that was agreed on. At most MaxSession bytes; more is an error. It is meant for small things that
 // rarely change. As with Push, a goroutine that a handover does not wait for may be refused then, with ErrHandover.
 func (c *Conn) SetSession(b []byte) error {
+	return c.g.setSession(c.l, b, c.isDecided)
+}
+
+// setSession keeps a session, unless it is decided what travels.
+func (g *Group) setSession(l *link, b []byte, decided func() bool) error {
 	if len(b) > MaxSession {
 		return errors.New("serve: the session is too large")
 	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	if c.isDecided() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if decided() {
 		return ErrHandover
 	}
-	c.l.session = bytes.Clone(b)
-	if c.g.pair != nil && c.l.id != 0 {
-		c.g.pair.saySession(c.l)
+	l.session = bytes.Clone(b)
+	if g.pair != nil && l.id != 0 {
+		g.pair.saySession(l)
 	}
 	return nil
 }

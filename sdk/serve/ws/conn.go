@@ -30,16 +30,14 @@ type Conn struct {
 	// Value is the service's own, for as long as this process serves the connection.
 	Value any
 
-	c     *serve.Conn
+	c     *serve.EventConn
 	limit int
 
 	closing atomic.Bool
 	ended   atomic.Bool
 
-	mu      sync.Mutex // held while the session is written: nobody who sends waits for it
-	session []byte
-
-	failures int // of the loop
+	mu       sync.Mutex // held while the session is written: nobody who sends waits for it
+	failures int        // of the loop
 }
 
 // Send sends a message, whole and in the order of the calls, and never waits. If more than Server.MaxQueue bytes would wait
@@ -93,9 +91,8 @@ func (c *Conn) closeWith(frame []byte) {
 	if !c.closing.CompareAndSwap(false, true) {
 		return
 	}
-	c.c.Farewell(nil) // this is it
 	c.mu.Lock()
-	_ = c.keep()
+	_ = c.keep(c.Session())
 	c.mu.Unlock()
 	if c.c.Push(frame, math.MaxInt) != nil { // whatever waits, it is the last one
 		_ = c.c.Close()
@@ -122,27 +119,19 @@ func (c *Conn) end() {
 func (c *Conn) Fail() { c.failures++ }
 
 // Session is what SetSession left, in this version of the service or in one before.
-func (c *Conn) Session() []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.session
-}
+func (c *Conn) Session() []byte { return c.c.Session()[1:] }
+
+var errSession = errors.New("ws: the session is too large")
 
 // SetSession keeps what later versions have to know of the connection, such as its user: at most MaxSession bytes, more is
 // an error.
 func (c *Conn) SetSession(b []byte) error {
 	if len(b) > MaxSession {
-		return errors.New("ws: the session is too large")
+		return errSession
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.session
-	c.session = append([]byte(nil), b...)
-	err := c.keep()
-	if err != nil {
-		c.session = before
-	}
-	return err
+	return c.keep(b)
 }
 
 // RemoteAddr is the client's address.
@@ -156,21 +145,19 @@ const (
 
 func isOpen(session []byte) bool { return len(session) > 0 && session[0]&openBit != 0 }
 
-// keep makes the session travel. The lock is held.
-func (c *Conn) keep() error {
+// keep makes a session travel. The lock is held.
+func (c *Conn) keep(session []byte) error {
 	head := byte(openBit)
 	if c.closing.Load() && !c.ended.Load() {
 		head |= closingBit
 	}
-	return c.c.SetSession(append([]byte{head}, c.session...))
+	return c.c.SetSession(append([]byte{head}, session...))
 }
 
 // recall is the other end of keep.
-func (c *Conn) recall(s []byte) {
-	c.session = s[1:]
-	if s[0]&closingBit != 0 {
+func (c *Conn) recall(session []byte) {
+	if session[0]&closingBit != 0 {
 		c.closing.Store(true)
-		c.c.Farewell(nil)
 		c.hangUpLater()
 	}
 }

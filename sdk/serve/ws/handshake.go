@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,38 +18,34 @@ import (
 	"github.com/theseusd/theseus/sdk/serve/internal/buf"
 )
 
-// handshake reads a request, and answers it: an upgrade here, any other by net/http. It returns the loop of a connection
-// that is a WebSocket now.
-func (d *door) handshake(sc *serve.Conn) *loop {
+// handshake reads a request, and answers it: an upgrade here, any other by net/http.
+func (d *door) handshake(sc *serve.Conn) {
 	_ = sc.SetReadDeadline(time.Now().Add(HandshakeLimit))
 	in, end, err := readHeader(sc)
 	if errors.Is(err, errHeader) {
 		refuse(sc, errHeader)
 	}
 	if err != nil {
-		return nil
+		return
 	}
 	_ = sc.SetReadDeadline(time.Time{})
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(in[:end])))
 	switch {
 	case err != nil:
 		refuse(sc, &Refusal{http.StatusBadRequest, "the request cannot be read"})
-		return nil
+		return
 	case !wantsUpgrade(r):
 		d.plain(sc, in)
-		return nil
+		return
 	}
 	r.RemoteAddr = sc.RemoteAddr().String()
-	l := (*loop)(nil)
-	if n := d.open.Add(1); d.MaxConns > 0 && n > int64(d.MaxConns) {
+	n := d.open.Add(1)
+	if d.MaxConns > 0 && n > int64(d.MaxConns) {
 		refuse(sc, &Refusal{http.StatusServiceUnavailable, "there are too many connections"})
-	} else {
-		l = d.upgrade(sc, r, in, end)
+	} else if d.upgrade(sc, r, in, end) {
+		return
 	}
-	if l == nil {
-		d.open.Add(-1)
-	}
-	return l
+	d.open.Add(-1)
 }
 
 var errHeader = &Refusal{http.StatusRequestHeaderFieldsTooLarge, "the header is too large"}
@@ -75,34 +72,46 @@ func wantsUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
-// upgrade answers a client that wants to be a WebSocket.
-func (d *door) upgrade(sc *serve.Conn, r *http.Request, in []byte, end int) *loop {
-	l := d.newLoop(sc)
+// upgrade answers a client that wants to be a WebSocket, and tells whether it is one now.
+func (d *door) upgrade(sc *serve.Conn, r *http.Request, in []byte, end int) bool {
 	protocol := d.protocol(r)
 	session, err := d.admit(r, protocol)
-	if err == nil {
-		err = l.c.SetSession(session)
+	if err == nil && len(session) > MaxSession {
+		err = errSession
 	}
 	if err != nil {
 		refuse(sc, refusalOf(sc, err))
-		return nil
+		return false
 	}
 	var answer bytes.Buffer
 	u := ws.Upgrader{ProtocolCustom: func([]byte) (string, bool) { return protocol, true }}
 	_, err = u.Upgrade(readWriter{bytes.NewReader(in[:end]), &answer})
 	if err != nil {
 		_, _ = sc.Write(answer.Bytes())
-		return nil
+		return false
 	}
-	if err := sc.Push(answer.Bytes(), d.MaxQueue); err != nil {
-		return nil
+	return d.begin(sc, session, answer.Bytes(), in[end:])
+}
+
+// begin makes a WebSocket of a connection, with what was read behind the request.
+func (d *door) begin(sc *serve.Conn, session, answer, rest []byte) bool {
+	err := sc.SetSession(append([]byte{openBit}, session...))
+	if err != nil {
+		return false
 	}
-	sc.Farewell(d.farewell)
-	l.buf = buf.New(keptBuf, bytes.Clone(in[end:]))
+	c, err := sc.ToEvents()
+	if err != nil {
+		return false
+	}
+	l := d.newLoop(c)
+	if len(rest) > 0 {
+		l.r = newReader(bytes.Clone(rest))
+	}
+	_ = c.Push(answer, math.MaxInt)
 	if d.Open != nil {
 		d.Open(&l.c)
 	}
-	return l
+	return true
 }
 
 type readWriter struct {

@@ -2,9 +2,9 @@ package ws
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/gobwas/ws"
-	"golang.org/x/sys/unix"
 
 	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/serve/internal/buf"
@@ -12,29 +12,61 @@ import (
 
 // A loop serves one connection.
 type loop struct {
-	d   *door
-	sc  *serve.Conn
-	c   Conn
-	asm assembler
-	buf buf.Buffer
-	n   int // messages that the meter does not know of yet
+	d      *door
+	c      Conn
+	r      *reader // nil while nothing of a message is here
+	broken bool    // what the client says is of no interest any more
+	n      int     // messages that the meter does not know of yet
 }
 
-// keptBuf is how many bytes the read buffer of a connection that was busy may keep.
+// A reader has what was read of a connection and not used. Connections share them, since few have one at a time.
+type reader struct {
+	buf buf.Buffer
+	asm assembler
+}
+
+// keptBuf is how many bytes the buffer of a reader may keep.
 const keptBuf = 8 << 10
 
-func (d *door) newLoop(sc *serve.Conn) *loop {
-	l := &loop{d: d, sc: sc, c: Conn{c: sc, limit: d.MaxQueue}, asm: assembler{limit: d.MaxMessage}, buf: buf.New(keptBuf, nil)}
-	sc.Before(l.asm.again)
-	return l
+var readers = sync.Pool{New: func() any { return newReader(nil) }}
+
+func newReader(b []byte) *reader { return &reader{buf: buf.New(keptBuf, b)} }
+
+// source is a connection to read from.
+type source struct{ c *serve.EventConn }
+
+func (s source) ReadMore(_, free []byte) (int, error) { return s.c.Read(free) }
+
+// held is what another process has to read again: the part of a message that has come, and what comes after it.
+func (l *loop) held() []byte {
+	if l.r == nil || l.broken {
+		return nil
+	}
+	return append(l.r.asm.again(), l.r.buf.Unused()...)
 }
 
 // errOver ends a connection in order.
 var errOver = errors.New("ws: the connection is over")
 
-// run serves the connection, and says why it has ended.
-func (l *loop) run() error {
-	m := l.sc.Meter()
+// ready does what has arrived; nil if nothing is left to be done for now.
+func (l *loop) ready() error {
+	if l.r == nil {
+		l.r = readers.Get().(*reader)
+	}
+	l.r.asm.limit = l.d.MaxMessage
+	err := l.read()
+	if len(l.r.buf.Unused()) == 0 && !l.r.asm.inside {
+		readers.Put(l.r)
+		l.r = nil
+	}
+	if errors.Is(err, serve.ErrWait) {
+		return nil
+	}
+	return err
+}
+
+func (l *loop) read() error {
+	m := l.c.c.Meter()
 	for {
 		began := m.Now()
 		err := l.messages()
@@ -45,27 +77,23 @@ func (l *loop) run() error {
 		if err != nil {
 			return err
 		}
-		if err := l.buf.Read(l.sc); err != nil {
+		if err := l.r.buf.Read(source{l.c.c}); err != nil {
 			return err
 		}
 	}
 }
 
-// messages does what has arrived.
+// messages does what was read. A handover may come between two messages.
 func (l *loop) messages() error {
-	for len(l.buf.Unused()) > 0 {
-		if err := l.rest(); err != nil {
-			return err
+	for b := l.r.buf.Unused(); len(b) > 0; b = l.r.buf.Unused() {
+		if l.c.c.Parking() {
+			return serve.ErrWait
 		}
-		m, done, n, err := l.asm.next(l.buf.Unused())
-		if v := new(violation); errors.As(err, &v) {
-			l.c.Close(v.code, v.text)
-			return l.discard()
-		}
+		m, done, n := l.next(b)
 		if n == 0 {
 			return nil
 		}
-		l.buf.Use(n)
+		l.r.buf.Use(n)
 		if done {
 			if err := l.message(m); err != nil {
 				return err
@@ -75,14 +103,20 @@ func (l *loop) messages() error {
 	return nil
 }
 
-// rest lets a handover come between two messages, when more of them have arrived than a park should wait for.
-func (l *loop) rest() error {
-	select {
-	case <-l.sc.Parking():
-		return l.sc.Rest(l.buf.Unused())
-	default:
-		return nil
+// next is the assembler's. No more is said to the client of a broken connection, which is left to leave: hung up at once it
+// might not see why.
+func (l *loop) next(b []byte) (m message, done bool, n int) {
+	if l.broken {
+		return m, false, len(b)
 	}
+	m, done, n, err := l.r.asm.next(b)
+	if v := new(violation); errors.As(err, &v) {
+		l.c.Close(v.code, v.text)
+		l.c.c.CloseWrite()
+		l.broken, l.r.asm = true, assembler{}
+		return m, false, len(b)
+	}
+	return m, done, n
 }
 
 func (l *loop) message(m message) error {
@@ -99,19 +133,4 @@ func (l *loop) message(m message) error {
 		l.d.Message(&l.c, m.op == ws.OpText, m.payload)
 	}
 	return nil
-}
-
-// discard says no more to the client of a broken connection, and waits for it to leave: hung up at once it might not see
-// why.
-func (l *loop) discard() error {
-	_ = l.sc.Flush()
-	if raw, err := l.sc.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
-	}
-	var sink [512]byte
-	for {
-		if _, err := l.sc.ReadMore(nil, sink[:]); err != nil {
-			return err
-		}
-	}
 }

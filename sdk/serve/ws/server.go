@@ -32,8 +32,8 @@ type Server struct {
 	Open func(c *Conn)
 	// Message gets a whole message; its bytes are valid until it returns.
 	Message func(c *Conn, text bool, message []byte)
-	// Resume is told of an open connection that came from another process, before anything is read here. All of Conn may be used,
-	// but its address is not known yet. It must be quick.
+	// Resume is told of an open connection that came from another process, before anything is read here. All of Conn may be used.
+	// It must be quick, and may be called for several connections at once.
 	Resume func(c *Conn)
 	// Closed is told, once, that a connection that Open or Resume was told of is not served here any more: it has ended or, if
 	// moved, it was handed over.
@@ -79,7 +79,9 @@ func (r *Refusal) Error() string { return r.Text }
 // Stream serves the connections of a listener.
 func (s Server) Stream(g *serve.Group, name string, ln net.Listener) {
 	d := s.door()
-	g.StreamEarly(name, ln, d.serve, serve.Early{Wanted: isOpen, Resume: d.early, Lost: d.lost})
+	g.Events(name, ln, d.handshake, serve.Events{
+		Wanted: isOpen, Resume: d.resume, Ready: ready, Held: held, Farewell: d.last, Closed: d.ended,
+	})
 }
 
 func (s Server) door() *door {
@@ -101,49 +103,41 @@ type door struct {
 	open     atomic.Int64 // WebSockets
 }
 
-// early makes a connection known that came from another process and is open.
-func (d *door) early(sc *serve.Conn, session []byte) { sc.Value = d.resume(sc, session) }
+func (d *door) newLoop(c *serve.EventConn) *loop {
+	l := &loop{d: d, c: Conn{c: c, limit: d.MaxQueue}}
+	c.Value = l
+	return l
+}
 
-// lost is the end of a connection that early has made known and that is not served after all.
-func (d *door) lost(sc *serve.Conn) { d.ended(sc.Value.(*loop), net.ErrClosed) }
+func loopOf(c *serve.EventConn) *loop { return c.Value.(*loop) }
 
-func (d *door) resume(sc *serve.Conn, session []byte) *loop {
+func (d *door) resume(c *serve.EventConn, session []byte) {
 	d.open.Add(1) // it travels, however many there are
-	l := d.newLoop(sc)
-	sc.Farewell(d.farewell)
+	l := d.newLoop(c)
 	l.c.recall(session)
 	if d.Resume != nil {
 		d.Resume(&l.c)
 	}
-	return l
 }
 
-func (d *door) serve(sc *serve.Conn) {
-	l := d.loopOf(sc)
-	if l == nil {
-		return
+func ready(c *serve.EventConn) error { return loopOf(c).ready() }
+
+func held(c *serve.EventConn) []byte { return loopOf(c).held() }
+
+// last is for the client when the service stops, unless it has been told another reason.
+func (d *door) last(c *serve.EventConn) []byte {
+	if loopOf(c).c.closing.Load() {
+		return nil
 	}
-	d.ended(l, l.run())
+	return d.farewell
 }
 
 // ended is the end of an open connection in this process, and why.
-func (d *door) ended(l *loop, err error) {
+func (d *door) ended(c *serve.EventConn, err error) {
+	l := loopOf(c)
 	l.c.end()
 	d.open.Add(-1)
 	if d.Closed != nil {
 		d.Closed(&l.c, errors.Is(err, serve.ErrHandover))
 	}
-}
-
-// loopOf is the loop of an open connection; nil if this was a plain request, or nothing.
-func (d *door) loopOf(sc *serve.Conn) *loop {
-	l, known := sc.Value.(*loop)
-	sc.Value = nil
-	if known {
-		return l
-	}
-	if session := sc.Session(); isOpen(session) {
-		return d.resume(sc, session)
-	}
-	return d.handshake(sc)
 }
