@@ -3,6 +3,8 @@ package serve
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -257,24 +259,26 @@ func (g *Group) Hangup() {
 // hangup ends the connections of a parked group.
 func (g *Group) hangup() {
 	g.mu.Lock()
-	conns := make([]liveConn, 0, len(g.live))
-	for c := range g.live {
-		conns = append(conns, c)
-	}
 	for _, l := range g.idle.links {
-		if l.event == nil {
-			g.drop(l, hangup)
-		}
+		g.drop(l, hangup)
 	}
 	p := g.park
 	g.mu.Unlock()
-	g.farewell(conns)
-	for _, c := range conns {
-		_ = c.close()
+	g.farewell(g.liveConns())
+	for range 2 { // one may have become another kind meanwhile
+		for _, c := range g.liveConns() {
+			_ = c.close()
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.phase, g.park = standby, nil
 	g.reopenParking()
 	close(p.done)
+}
+
+func (g *Group) liveConns() []liveConn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.live))
 }

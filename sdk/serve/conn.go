@@ -420,9 +420,7 @@ func (g *Group) keep(c *gate, unread, unsent []byte) {
 // rest puts a link with a descriptor into the idle set; one with words is served at once, or when the group serves.
 // The group's lock is held.
 func (g *Group) rest(l *link) {
-	if err := g.idle.add(l); err != nil {
-		g.log.Error("a connection could not be kept", "error", err)
-		g.drop(l, closeQuietly)
+	if g.keepIdle(l); l.dropped {
 		return
 	}
 	if l.spoken() {
@@ -432,6 +430,14 @@ func (g *Group) rest(l *link) {
 		g.rouse()
 	} else if g.phase == serving {
 		g.watchIdle(l.door)
+	}
+}
+
+// keepIdle has a link woken when its client speaks. The group's lock is held.
+func (g *Group) keepIdle(l *link) {
+	if err := g.idle.add(l); err != nil {
+		g.log.Error("a connection could not be kept", "error", err)
+		g.drop(l, closeQuietly)
 	}
 }
 

@@ -53,7 +53,14 @@
 // what is left over from earlier reads and lets a waiting connection travel without being woken, or with [Conn.Read]
 // and [Conn.Handover]. A small session ([Conn.SetSession]) travels with the connection, and so do bytes that the next
 // handler is to read again ([Conn.Before]). [Conn.Push] sends a client what it has not asked for, and [Group.StreamEarly]
-// lets the next version do so before the client speaks. Packages resp, ws and grpc are such handlers.
+// lets the next version do so before the client speaks. Packages resp and grpc are such handlers.
+//
+// # Events
+//
+// Where most clients are silent most of the time [Group.Events] does without the goroutine: a connection begins as above,
+// becomes an [EventConn] by [Conn.ToEvents], and is looked at when something comes from its client. What is pushed to many is
+// sent by a few goroutines that need no turn of the receivers'. A handover moves such a connection without opening anything:
+// that is a few microseconds each. Package ws is such a handler.
 //
 // # The meter
 //

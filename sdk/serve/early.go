@@ -18,12 +18,17 @@ type Early struct {
 
 // sift tells whether an idle link is one that the handler wants. The group's lock is held.
 func (g *Group) sift(l *link) bool {
-	delete(g.early, l)
-	if l.door == nil || l.door.wanted == nil || l.fd < 0 || !l.door.wanted(l.session) {
-		return false
+	_, early := g.early[l]
+	wanted := l.door != nil && l.door.wanted != nil && l.fd >= 0 && l.door.wanted(l.session)
+	switch {
+	case wanted && !early:
+		g.idle.remove(l)
+		g.early[l] = struct{}{}
+	case early && !wanted:
+		delete(g.early, l)
+		g.keepIdle(l)
 	}
-	g.early[l] = struct{}{}
-	return true
+	return wanted
 }
 
 // woken is links that were made live early.
@@ -40,7 +45,6 @@ func (g *Group) wakeEarly() (w woken) {
 			w.adopted = append(w.adopted, g.adopt(l))
 			continue
 		}
-		g.idle.remove(l)
 		one := g.wake(l)
 		one.quiet, one.early, one.session = false, &l.door.early, l.session
 		w.waking = append(w.waking, one)

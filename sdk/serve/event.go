@@ -61,12 +61,13 @@ type EventConn struct {
 	watched  bool       // for room in the socket
 	queued   bool       // with the senders
 	next     *EventConn // with the senders, and theirs
-	shut     bool       // no more is said after out
+	deaf     bool       // no more is said after out, and what the client says is dropped
 	ending   bool       // the connection is over when out is sent
 	finished bool       // Closed was told, or is being told
 	said     bool       // the peer has been told the last words, so nothing can be added to them
 	handed   bool       // to the peer
 	closed   bool
+	left     *park // waits until it is closed
 }
 
 var _ liveConn = (*EventConn)(nil)
@@ -97,14 +98,12 @@ func (c *Conn) toEvents() (*EventConn, error) {
 		return nil, err
 	}
 	e := &EventConn{g: g, l: l, events: &l.door.events, fd: fd, in: c.in, out: c.out, owes: c.owes, busy: true, more: true}
-	l.fd = fd
-	if err := g.idle.addEvents(l); err != nil {
-		l.fd = -1
+	if err := g.events.add(e); err != nil {
 		_ = unix.Close(fd)
 		return nil, err
 	}
 	c.owes, c.out, c.detached, c.event = nil, nil, true, e
-	l.conn, l.event = nil, e
+	l.conn, l.event, l.fd = nil, e, fd
 	delete(g.live, c)
 	g.live[e] = struct{}{}
 	return e, nil
@@ -137,12 +136,29 @@ func (c *EventConn) readSoon() {
 // run calls Ready until nothing is left to do.
 func (c *EventConn) run() {
 	for {
-		if err := c.events.Ready(c); err != nil {
+		if err := c.ready(); err != nil {
 			c.over(err)
 			return
 		}
 		if !c.goesOn() {
 			return
+		}
+	}
+}
+
+func (c *EventConn) ready() error {
+	c.mu.Lock()
+	deaf := c.deaf
+	c.mu.Unlock()
+	if !deaf {
+		return c.events.Ready(c)
+	}
+	var sink [512]byte
+	for {
+		if _, err := c.Read(sink[:]); err == ErrWait {
+			return nil
+		} else if err != nil {
+			return err
 		}
 	}
 }
@@ -290,8 +306,12 @@ func (c *EventConn) close() error {
 	c.closed, c.park, c.in, c.out = true, nil, nil, nil
 	tell := !c.busy && !c.finished
 	c.finished = c.finished || tell
+	left := c.left
 	c.mu.Unlock()
 	c.g.dropEvent(c)
+	if left != nil {
+		left.settle()
+	}
 	if tell {
 		go c.over(net.ErrClosed)
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func (c *EventConn) link() *link { return c.l }
@@ -29,9 +27,7 @@ func (c *EventConn) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.park, c.owes, c.said = nil, nil, false
-	if len(c.out) > 0 || c.shut || c.ending {
-		c.sendSoon()
-	}
+	c.sendAll()
 	c.readSoon()
 }
 
@@ -83,14 +79,16 @@ func (g *Group) rests(c *EventConn, s spoken) {
 	if l.dropped {
 		return
 	}
+	g.events.remove(c)
 	l.event, l.unread, l.unsent = nil, s.unread, s.unsent
-	if l.spoken() {
+	if !g.sift(l) {
+		g.rest(l)
+	} else if l.spoken() {
 		g.worded[l] = struct{}{}
 	}
-	g.sift(l)
 }
 
-// An adopted connection came from another process, and is the handler's from Resume on; nothing is read before begin.
+// An adopted connection came from another process, and is the handler's from resume on; nothing is read before begin.
 type adopted struct {
 	c       *EventConn
 	session []byte
@@ -106,32 +104,7 @@ func (g *Group) adopt(l *link) adopted {
 	return adopted{c, l.session}
 }
 
-func (a adopted) resume() { a.c.events.Resume(a.c, a.session) }
-
-// begin has an adopted connection served. The kernel tells anew what there is to read.
-func (a adopted) begin() {
-	c := a.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		c.finished = true
-		go c.over(net.ErrClosed)
-		return
-	}
-	if err := c.g.idle.watchEvents(c.fd, 0); err != nil {
-		c.g.log.Error("a connection could not be taken over", "listener", c.l.door.name, "error", err)
-		c.busy = false
-		go func() { _ = c.close() }()
-		return
-	}
-	c.busy, c.more = false, len(c.in) > 0
-	if len(c.out) > 0 {
-		c.sendSoon()
-	}
-	c.readSoon()
-}
-
-// resumeAll tells the handlers of adopted connections, on all processors.
+// resumeAll tells the handlers, on all processors.
 func resumeAll(all []adopted) {
 	var told sync.WaitGroup
 	for part := range slices.Chunk(all, len(all)/runtime.GOMAXPROCS(0)+1) {
@@ -144,68 +117,65 @@ func resumeAll(all []adopted) {
 	told.Wait()
 }
 
-// seeOff tells the clients of parked connections what is left to say, and waits until end for them to take it and leave.
-// Nobody else looks at the events.
-func (g *Group) seeOff(conns map[*EventConn]struct{}, end time.Time) {
-	for c := range conns {
-		if c.lastStep() {
-			delete(conns, c)
-		}
-	}
-	var events [128]unix.EpollEvent
-	for len(conns) > 0 {
-		n, err := unix.EpollWait(g.idle.ep, events[:], int(max(time.Until(end), 0)/time.Millisecond))
-		if n == 0 && err == nil {
-			return
-		}
-		for _, ev := range events[:max(n, 0)] {
-			if c := g.eventOf(ev.Fd); c != nil && c.lastStep() {
-				delete(conns, c)
-			}
-		}
+func (a adopted) resume() {
+	a.c.events.Resume(a.c, a.session)
+	if err := a.watch(); err != nil {
+		a.c.g.log.Error("a connection could not be taken over", "listener", a.c.l.door.name, "error", err)
+		_ = a.c.close()
 	}
 }
 
-func (g *Group) eventOf(fd int32) *EventConn {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if l := g.idle.links[fd]; l != nil {
-		return l.event
+func (a adopted) watch() error {
+	a.c.mu.Lock()
+	defer a.c.mu.Unlock()
+	if a.c.closed {
+		return nil
 	}
-	return nil
+	return a.c.g.events.add(a.c)
 }
 
-// goodbye is the last thing to say on a parked connection; false if it is not one.
-func (c *EventConn) goodbye() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.park == nil || c.closed || c.handed {
-		return false
-	}
-	if c.events.Farewell != nil && !c.ending && !c.shut {
-		c.out = slices.Concat(c.out, c.events.Farewell(c))
-	}
-	c.shut, c.full = true, false
-	return len(c.out) > 0
-}
-
-// lastStep sends what the socket takes, and then waits for the client to leave, which it has if this is true: closed while
-// bytes of the client's are unread, a connection is reset, and what was said may be lost with it.
-func (c *EventConn) lastStep() bool {
+// begin has an adopted connection served.
+func (a adopted) begin() {
+	c := a.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return true
+		c.finished = true
+		go c.over(net.ErrClosed)
+		return
 	}
-	var err error
-	if len(c.out) > 0 {
-		if c.out, err = writeSome(c.fd, c.out); err != nil || len(c.out) > 0 {
-			return err != nil || !c.awaitRoom()
-		}
-		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+	c.busy, c.more = false, c.more || len(c.in) > 0
+	c.sendAll()
+	c.readSoon()
+}
+
+// seeOff tells the clients of parked connections what is left to say, and waits until end for them to take it and leave.
+func seeOff(conns []*EventConn, end time.Time) {
+	left := newPark()
+	for _, c := range conns {
+		c.goodbye(left)
 	}
-	for sink := [512]byte{}; err == nil; {
-		_, err = readSocket(c.fd, sink[:])
+	left.settle()
+	timer := time.NewTimer(time.Until(end))
+	defer timer.Stop()
+	select {
+	case <-left.quiet:
+	case <-timer.C:
 	}
-	return err != unix.EAGAIN
+}
+
+// goodbye says the last on a parked connection.
+func (c *EventConn) goodbye(left *park) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.park == nil || c.closed || c.handed {
+		return
+	}
+	if c.events.Farewell != nil && !c.ending && !c.deaf {
+		c.out = slices.Concat(c.out, c.events.Farewell(c))
+	}
+	c.park, c.deaf, c.left = nil, true, left
+	left.owing.Add(1)
+	c.sendSoon()
+	c.readSoon()
 }

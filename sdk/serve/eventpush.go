@@ -13,7 +13,7 @@ func (c *EventConn) Push(p []byte, limit int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed || c.ending || c.shut:
+	case c.closed || c.ending || c.deaf:
 		return net.ErrClosed
 	case c.said || c.handed:
 		return ErrHandover
@@ -35,11 +35,12 @@ func (c *EventConn) Waiting() int {
 	return len(c.out)
 }
 
-// CloseWrite tells the client, after all that was pushed, that no more will be said.
-func (c *EventConn) CloseWrite() {
+// Discard tells the client, after all that was pushed, that no more will be said, and drops what it says until it leaves or
+// is closed: hung up at once it might not see what was pushed. Ready is not called any more.
+func (c *EventConn) Discard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shut = true
+	c.deaf = true
 	c.sendSoon()
 }
 
@@ -48,6 +49,13 @@ func (c *EventConn) sendSoon() {
 	if !c.queued && !c.full && c.park == nil {
 		c.queued = true
 		c.g.senders.add(c)
+	}
+}
+
+// sendAll gives it to them after a time in which nothing was sent. The lock is held.
+func (c *EventConn) sendAll() {
+	if len(c.out) > 0 || c.deaf || c.ending {
+		c.sendSoon()
 	}
 }
 
@@ -76,7 +84,7 @@ func (c *EventConn) sendOut() bool {
 		return c.awaitRoom()
 	case c.ending:
 		return false
-	case c.shut:
+	case c.deaf:
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 	}
 	c.readSoon()
@@ -90,5 +98,5 @@ func (c *EventConn) awaitRoom() bool {
 		return true
 	}
 	c.watched = true
-	return c.g.idle.watchEvents(c.fd, unix.EPOLLOUT) == nil
+	return c.g.events.addRoom(c) == nil
 }

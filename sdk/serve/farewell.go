@@ -18,7 +18,7 @@ func (c *Conn) Farewell(b []byte) {
 func (g *Group) farewell(conns []liveConn) {
 	end := time.Now().Add(g.limit)
 	var said sync.WaitGroup
-	events := map[*EventConn]struct{}{}
+	var events []*EventConn
 	for _, live := range conns {
 		switch c := live.(type) {
 		case *Conn:
@@ -26,12 +26,10 @@ func (g *Group) farewell(conns []liveConn) {
 				said.Go(func() { c.sayLast(last, end) })
 			}
 		case *EventConn:
-			if c.goodbye() {
-				events[c] = struct{}{}
-			}
+			events = append(events, c)
 		}
 	}
-	g.seeOff(events, end)
+	seeOff(events, end)
 	said.Wait()
 }
 

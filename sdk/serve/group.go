@@ -42,6 +42,7 @@ type Group struct {
 	worded    map[*link]struct{}    // those of them that have unread or unsent bytes
 	early     map[*link]struct{}    // those whose handler wants them before they speak
 	strangers map[*link]struct{}    // those of listeners that are not here
+	events    *eventSet             // connections with events; nil: no listener has any
 	senders   senders               // of connections with events; locked by itself
 	leaving   *leaving              // what was handed over; nil at first
 	armed     uint64                // how often
@@ -100,6 +101,9 @@ func (g *Group) StreamEarly(name string, ln net.Listener, handle func(*Conn), ea
 func (g *Group) Events(name string, ln net.Listener, handle func(*Conn), events Events) {
 	d := g.addDoor(name, ln)
 	d.handle, d.events, d.wanted = handle, events, events.Wanted
+	if g.events == nil {
+		g.events = newEventSet(g.log)
+	}
 }
 
 func (g *Group) addDoor(name string, ln net.Listener) *door {

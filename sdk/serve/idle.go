@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An idleSet holds the connections that need no goroutine: disarmed ones, which the peer serves, armed ones that have not
-// said a word since they came, and those with events. They wait in an epoll instance of their own, so arming any number of them is
+// An idleSet holds the connections that nobody looks at: disarmed ones, which the peer serves, and armed ones that
+// have not said a word since they came. They wait in an epoll instance of their own, so arming any number of them is
 // one step, and a standby is not woken by its peer's traffic: nobody looks at the instance until collect runs. (The
 // runtime's poller could look at it too, but the kernel walks through the whole set when one epoll instance joins
 // another.)
@@ -27,7 +27,7 @@ func newIdleSet() *idleSet {
 	var err error
 	if s.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err == nil {
 		if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-			err = s.control(unix.EPOLL_CTL_ADD, s.bell, unix.EPOLLIN)
+			err = s.watch(s.bell, unix.EPOLLIN)
 		}
 	}
 	if err != nil {
@@ -36,34 +36,19 @@ func newIdleSet() *idleSet {
 	return s
 }
 
-func (s *idleSet) control(op, fd int, events uint32) error {
+func (s *idleSet) watch(fd int, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.ep, op, fd, &ev))
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.ep, unix.EPOLL_CTL_ADD, fd, &ev))
 }
 
 // add takes a link with a descriptor in. The group's lock is held.
 func (s *idleSet) add(l *link) error {
-	return s.addFor(l, unix.EPOLLIN|unix.EPOLLRDHUP)
-}
-
-func (s *idleSet) addFor(l *link, events uint32) error {
-	if err := s.control(unix.EPOLL_CTL_ADD, l.fd, events); err != nil {
+	if err := s.watch(l.fd, unix.EPOLLIN|unix.EPOLLRDHUP); err != nil {
 		return err
 	}
 	l.since = time.Now()
 	s.links[int32(l.fd)] = l
 	return nil
-}
-
-// eachTime is what an EventConn is told of: once each time it happens, however much of it is left.
-const eachTime = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
-
-// addEvents takes in the link of an EventConn. The group's lock is held.
-func (s *idleSet) addEvents(l *link) error { return s.addFor(l, eachTime) }
-
-// watchEvents has an EventConn told, of more than usual perhaps, beginning with how things are now.
-func (s *idleSet) watchEvents(fd int, more uint32) error {
-	return s.control(unix.EPOLL_CTL_MOD, fd, eachTime|more)
 }
 
 // remove takes a link out. The group's lock is held.
@@ -121,11 +106,7 @@ func (g *Group) woken(events []unix.EpollEvent) (all []*waking, more bool) {
 		return nil, false
 	}
 	for _, ev := range events {
-		switch l := g.idle.links[ev.Fd]; {
-		case l == nil:
-		case l.event != nil:
-			l.event.happens(ev.Events)
-		default:
+		if l := g.idle.links[ev.Fd]; l != nil {
 			g.idle.remove(l)
 			all = append(all, g.wake(l))
 		}

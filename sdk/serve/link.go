@@ -69,6 +69,9 @@ func (g *Group) forget(l *link) {
 	if l.fd >= 0 {
 		g.idle.remove(l)
 	}
+	if l.event != nil {
+		g.events.remove(l.event)
+	}
 	l.conn, l.event = nil, nil
 	if g.pair != nil && l.id != 0 {
 		delete(g.pair.byID, l.id)

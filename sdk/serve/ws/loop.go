@@ -12,11 +12,10 @@ import (
 
 // A loop serves one connection.
 type loop struct {
-	d      *door
-	c      Conn
-	r      *reader // nil while nothing of a message is here
-	broken bool    // what the client says is of no interest any more
-	n      int     // messages that the meter does not know of yet
+	d *door
+	c Conn
+	r *reader // nil while nothing of a message is here
+	n int     // messages that the meter does not know of yet
 }
 
 // A reader has what was read of a connection and not used. Connections share them, since few have one at a time.
@@ -39,7 +38,7 @@ func (s source) ReadMore(_, free []byte) (int, error) { return s.c.Read(free) }
 
 // held is what another process has to read again: the part of a message that has come, and what comes after it.
 func (l *loop) held() []byte {
-	if l.r == nil || l.broken {
+	if l.r == nil {
 		return nil
 	}
 	return append(l.r.asm.again(), l.r.buf.Unused()...)
@@ -89,7 +88,10 @@ func (l *loop) messages() error {
 		if l.c.c.Parking() {
 			return serve.ErrWait
 		}
-		m, done, n := l.next(b)
+		m, done, n, err := l.r.asm.next(b)
+		if err != nil {
+			return l.refuse(err)
+		}
 		if n == 0 {
 			return nil
 		}
@@ -103,20 +105,16 @@ func (l *loop) messages() error {
 	return nil
 }
 
-// next is the assembler's. No more is said to the client of a broken connection, which is left to leave: hung up at once it
-// might not see why.
-func (l *loop) next(b []byte) (m message, done bool, n int) {
-	if l.broken {
-		return m, false, len(b)
+// refuse ends a connection that does not keep to the protocol.
+func (l *loop) refuse(err error) error {
+	v := new(violation)
+	if !errors.As(err, &v) {
+		return err
 	}
-	m, done, n, err := l.r.asm.next(b)
-	if v := new(violation); errors.As(err, &v) {
-		l.c.Close(v.code, v.text)
-		l.c.c.CloseWrite()
-		l.broken, l.r.asm = true, assembler{}
-		return m, false, len(b)
-	}
-	return m, done, n
+	l.c.Close(v.code, v.text)
+	l.c.c.Discard()
+	l.r = newReader(nil)
+	return serve.ErrWait
 }
 
 func (l *loop) message(m message) error {
