@@ -19,6 +19,7 @@ import (
 
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/fault"
+	"github.com/theseusd/theseus/upgrades/drill/crowd"
 	"github.com/theseusd/theseus/upgrades/trust"
 )
 
@@ -37,7 +38,7 @@ type instance struct {
 	http, resp  string // addresses of visits and of the cache
 	limits, rls string // of ratelimit, for Redis clients and for Envoy
 	chat        string // of chat, for its clients
-	crowd       *crowd
+	crowd       *crowd.Crowd
 	browsers    []browser
 	cmd         *exec.Cmd
 	ended       chan error

@@ -9,15 +9,18 @@ import (
 
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/upgrades"
+	"github.com/theseusd/theseus/upgrades/drill/crowd"
 )
 
 const (
 	chatRooms     = 200
+	sayEvery      = time.Second           // in each room
 	crashEvery    = 40 * time.Millisecond // so that no room crashes more often than its supervisor takes
 	chatDelayGoal = 250 * time.Millisecond
 )
 
-// chat upgrades the chat and rolls it back again and again under clients that look at each offset, and has its rooms crash.
+// chat upgrades the chat and rolls it back again and again under clients that look at all they hear, has its rooms crash, and
+// kills it.
 func chat(ctx context.Context, d *drill) (err error) {
 	in, err := d.fresh(ctx, "chat", d.Packages.Chat1)
 	if err != nil {
@@ -36,57 +39,83 @@ func chat(ctx context.Context, d *drill) (err error) {
 	if err != nil {
 		return err
 	}
-	quiet := c.during(func() error { return pass(ctx, 5*settled) })
-	var pauses []time.Duration
-	upgraded := c.during(func() error {
-		for i := range d.Upgrades {
-			up, down, err := chatBackAndForth(ctx, in, to)
-			if err != nil {
-				return fmt.Errorf("upgrade %d: %w", i+1, err)
-			}
-			pauses = append(pauses, up, down)
-		}
-		return nil
-	})
-	slices.Sort(pauses)
-	upgraded.err = errors.Join(upgraded.err, pass(ctx, 5*settled)) // what was said meanwhile has been heard
-	crashed := c.during(func() error { return crashRooms(ctx, verbs, d.Clients/10) })
-	sum := c.end()
-	if err := errors.Join(quiet.err, upgraded.err, crashed.err); err != nil {
-		return err
+	run := &chatRun{d: d, in: in, crowd: c, verbs: verbs, to: to}
+	if err = c.Speak(ctx); err == nil {
+		err = run.all(ctx)
 	}
-	d.tellChat(sum, int(c.joins.Load()-d.joins()), pauses, quiet, upgraded, crashed)
+	sum := c.End()
+	if err != nil {
+		return errors.Join(err, sum.First)
+	}
+	run.tell(sum)
 	return nil
 }
 
 // gather makes the rooms and brings the clients into them.
-func (d *drill) gather(ctx context.Context, addr string, verbs *control.Service) (*crowd, error) {
-	for n := range chatRooms {
-		if _, err := verbs.Call(ctx, "create", "room", roomName(n)); err != nil {
+func (d *drill) gather(ctx context.Context, addr string, verbs *control.Service) (*crowd.Crowd, error) {
+	rooms := make([]string, chatRooms)
+	for n := range rooms {
+		rooms[n] = fmt.Sprintf("room-%d", n)
+		if _, err := verbs.Call(ctx, "create", "room", rooms[n]); err != nil {
 			return nil, err
 		}
 	}
-	c := newCrowd()
-	for n := range d.Clients {
-		if err := c.enter(ctx, addr, roomName(n%chatRooms), n < chatRooms); err != nil {
-			_ = c.end()
-			return nil, fmt.Errorf("client %d: %w", n, err)
-		}
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the speakers do not see everybody join"))
-	defer cancel()
-	for c.joins.Load() < d.joins() {
-		if err := pass(ctx, settled/10); err != nil {
-			return nil, errors.Join(err, c.end().first)
-		}
-	}
-	return c, nil
+	return crowd.Gather(ctx, crowd.Options{
+		Addr: addr, Rooms: rooms, Clients: d.Clients, Speakers: chatRooms, Watchers: chatRooms, Every: sayEvery,
+	})
 }
 
-// joins is how many the speakers see join, each those who come after it.
-func (d *drill) joins() int64 { return int64(max(d.Clients-chatRooms, 0)) }
+// chatRun is what is done to the chat, and what was seen meanwhile.
+type chatRun struct {
+	d     *drill
+	in    *instance
+	crowd *crowd.Crowd
+	verbs *control.Service
+	to    string // a release
 
-func roomName(n int) string { return fmt.Sprintf("room-%d", n) }
+	pauses  []time.Duration
+	back    time.Duration // from the kill until all clients were there again
+	windows []chatWindow
+}
+
+// chatWindow is how late messages were while something was done.
+type chatWindow struct {
+	name string
+	*crowd.Window
+}
+
+func (r *chatRun) all(ctx context.Context) error {
+	for _, do := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"quiet", func(context.Context) error { return nil }},
+		{"upgrades", r.upgradeOften},
+		{"crashes", r.crashRooms},
+		{"kill", r.kill},
+	} {
+		w, err := r.crowd.During(func() error {
+			return errors.Join(do.run(ctx), pass(ctx, 5*settled)) // what was said meanwhile has been heard
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", do.name, err)
+		}
+		r.windows = append(r.windows, chatWindow{do.name, w})
+	}
+	return nil
+}
+
+func (r *chatRun) upgradeOften(ctx context.Context) error {
+	for i := range r.d.Upgrades {
+		up, down, err := chatBackAndForth(ctx, r.in, r.to)
+		if err != nil {
+			return fmt.Errorf("upgrade %d: %w", i+1, err)
+		}
+		r.pauses = append(r.pauses, up, down)
+	}
+	slices.Sort(r.pauses)
+	return nil
+}
 
 // chatBackAndForth is an upgrade, and its rollback in the probation.
 func chatBackAndForth(ctx context.Context, in *instance, to string) (up, down time.Duration, err error) {
@@ -101,11 +130,11 @@ func chatBackAndForth(ctx context.Context, in *instance, to string) (up, down ti
 	return u.pause("serving"), u.pause(string(upgrades.RolledBack)), nil
 }
 
-func crashRooms(ctx context.Context, verbs *control.Service, times int) error {
+func (r *chatRun) crashRooms(ctx context.Context) error {
 	tick := time.NewTicker(crashEvery)
 	defer tick.Stop()
-	for n := range times {
-		if _, err := verbs.Call(ctx, "crash", "room", roomName(n*7%chatRooms)); err != nil {
+	for n := range r.crashes() {
+		if _, err := r.verbs.Call(ctx, "crash", "room", r.crowd.Rooms[n*7%chatRooms]); err != nil {
 			return fmt.Errorf("crash %d: %w", n+1, err)
 		}
 		<-tick.C
@@ -113,30 +142,55 @@ func crashRooms(ctx context.Context, verbs *control.Service, times int) error {
 	return nil
 }
 
-func (d *drill) tellChat(sum tally, joined int, pauses []time.Duration, quiet, upgraded, crashed *delays) {
+func (r *chatRun) crashes() int { return r.d.Clients / 10 }
+
+// kill kills the chat, and returns when all clients are back.
+func (r *chatRun) kill(ctx context.Context) error {
+	began := time.Now()
+	err := r.crowd.Cut(ctx, func() error { return r.in.kill9(ctx, "chat") })
+	r.back = time.Since(began)
+	return err
+}
+
+func (r *chatRun) tell(sum crowd.Tally) {
 	line := Line{
-		Name: fmt.Sprintf("%d upgrades of the chat and as many rollbacks, then %d crashes of rooms, under %d clients in %d rooms",
-			d.Upgrades, d.Clients/10, d.Clients, chatRooms),
-		Goal: fmt.Sprintf("0 closed, lost, twice or out of order; a message is late by at most %.0f ms p99.9", ms(chatDelayGoal)),
+		Name: fmt.Sprintf("%d upgrades of the chat and as many rollbacks, %d crashes of rooms, then a kill -9, under %d clients in %d rooms",
+			r.d.Upgrades, r.crashes(), sum.Clients, chatRooms),
+		Goal: fmt.Sprintf("0 closed, lost, twice or out of order, over upgrades a message is late by at most %.0f ms p99.9; "+
+			"after the kill each client is given what it missed", ms(chatDelayGoal)),
 		Figures: map[string]float64{
-			"closed": float64(sum.closed), "lost": float64(sum.lost), "twice": float64(sum.twice), "joined": float64(joined),
-			"left": float64(sum.left), "heard": float64(sum.heard),
+			"heard": float64(sum.Heard), "closed": float64(sum.Closed), "lost": float64(sum.Lost), "twice": float64(sum.Twice),
+			"joined": float64(sum.Joined), "left": float64(sum.Left),
+			"pause_ms": median(r.pauses), "longest_pause_ms": ms(r.pauses[len(r.pauses)-1]),
+			"recovered": float64(sum.Recovered), "by_history": float64(sum.ByHistory), "back_ms": ms(r.back),
 		},
 	}
-	line.Figures["pause_ms"], line.Figures["longest_pause_ms"] = median(pauses), ms(pauses[len(pauses)-1])
-	line.Text = fmt.Sprintf("%d messages heard, %d lost, %d twice or out of order, %d closed, %d seen to join and %d to leave; pause %.1f ms, longest %.1f ms; late by p99 and p99.9",
-		sum.heard, sum.lost, sum.twice, sum.closed, joined, sum.left, median(pauses), ms(pauses[len(pauses)-1]))
-	for _, w := range []struct {
-		name string
-		*delays
-	}{{"without", quiet}, {"upgrades", upgraded}, {"crashes", crashed}} {
-		p99, p999 := w.quantile(0.99), w.quantile(0.999)
-		line.Figures[w.name+"_p99_ms"], line.Figures[w.name+"_p99.9_ms"] = ms(p99), ms(p999)
-		line.Text += fmt.Sprintf("; %s: %.1f and %.1f ms", w.name, ms(p99), ms(p999))
+	line.Text = fmt.Sprintf("%d messages heard, %d lost, %d twice or out of order, %d closed, %d seen to join and %d to leave; "+
+		"pause %.1f ms, longest %.1f ms; after the kill %d recovered and %d read the history, the last was back after %.2f s; "+
+		"late by p50, p99, p99.9 and at worst",
+		sum.Heard, sum.Lost, sum.Twice, sum.Closed, sum.Joined, sum.Left, median(r.pauses), ms(r.pauses[len(r.pauses)-1]),
+		sum.Recovered, sum.ByHistory, r.back.Seconds())
+	for _, w := range r.windows {
+		w.tell(&line)
+		line.Missed = line.Missed || w.name == "upgrades" && w.Late(0.999) > chatDelayGoal
 	}
-	line.Missed = upgraded.quantile(0.999) > chatDelayGoal
-	if sum.closed+sum.lost+sum.twice+joined+sum.left > 0 {
-		d.broken(&line, errors.New("clients were disturbed"), sum.first)
+	if sum.Disturbed() {
+		r.d.broken(&line, errors.New("clients were disturbed"), sum.First)
 	}
-	d.add(line)
+	if back := sum.Recovered + sum.ByHistory; back != sum.Clients {
+		r.d.broken(&line, fmt.Errorf("%d of %d clients came back once after the kill", back, sum.Clients))
+	}
+	r.d.add(line)
+}
+
+func (w chatWindow) tell(line *Line) {
+	said, heard := w.Rates()
+	p50, p99, p999, worst := ms(w.Late(0.5)), ms(w.Late(0.99)), ms(w.Late(0.999)), ms(w.Worst())
+	for name, v := range map[string]float64{
+		"p50_ms": p50, "p99_ms": p99, "p99.9_ms": p999, "worst_ms": worst, "messages_per_second": said, "deliveries_per_second": heard,
+	} {
+		line.Figures[w.name+"_"+name] = v
+	}
+	line.Text += fmt.Sprintf("; %s: %.1f, %.1f, %.1f and %.1f ms at %.0f messages and %.0f deliveries a second",
+		w.name, p50, p99, p999, worst, said, heard)
 }

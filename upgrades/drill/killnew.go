@@ -52,16 +52,21 @@ func killNew(ctx context.Context, d *drill) error {
 
 // killServing kills the process that serves, which must be of that version, and tells how long there was no answer.
 func (in *instance) killServing(ctx context.Context, name, version string) (time.Duration, error) {
-	s, err := in.service(ctx, name)
-	if err != nil {
+	if err := in.serves(ctx, name, version); err != nil {
 		return 0, err
 	}
-	if s.Version != version {
-		return 0, fmt.Errorf("%s %s serves, want %s", name, s.Version, version)
-	}
 	at := time.Now()
-	if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
+	if err := in.kill9(ctx, name); err != nil {
 		return 0, err
 	}
 	return firstAnswer(ctx, in.http, at)
+}
+
+// kill9 kills the process of a service.
+func (in *instance) kill9(ctx context.Context, name string) error {
+	s, err := in.service(ctx, name)
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(s.PID, syscall.SIGKILL)
 }
