@@ -73,6 +73,7 @@ func (c *Crowd) gather(ctx context.Context) error {
 }
 
 func newCrowd(o Options) *Crowd {
+	o.Speakers, o.Watchers = min(o.Speakers, o.Clients), min(o.Watchers, o.Clients)
 	c := &Crowd{Options: o, name: rand.Text()[:8], ending: make(chan struct{})}
 	c.dial = c.dialWebSocket
 	c.ctx, c.leave = context.WithCancelCause(context.Background())
@@ -92,7 +93,7 @@ func (c *Crowd) client(n int) *client {
 
 // joins is how many are seen to join, by each who watches those who come after it into its room.
 func (c *Crowd) joins() (n int64) {
-	for first := range min(c.Watchers, c.Clients) {
+	for first := range c.Watchers {
 		n += int64((c.Clients - 1 - first) / len(c.Rooms))
 	}
 	return n
@@ -107,7 +108,7 @@ func (c *Crowd) Disperse() {
 
 // Speak has the speakers speak until End, each in its turn. It returns when each client has heard something.
 func (c *Crowd) Speak(ctx context.Context) error {
-	for n, m := range c.all[:min(c.Speakers, len(c.all))] {
+	for n, m := range c.all[:c.Speakers] {
 		c.speakers.Go(func() { m.speak(c.Every * time.Duration(n) / time.Duration(c.Speakers)) })
 	}
 	return c.until(ctx, "each client hears something", func() bool { return c.hearing.Load()+c.gone.Load() >= int64(len(c.all)) })

@@ -37,12 +37,12 @@ func (w *Window) add(late time.Duration) {
 // Worst is how late the latest message was.
 func (w *Window) Worst() time.Duration { return time.Duration(w.worst.Load()) }
 
-// Late is how late a message was at most in that part of all cases, up to a step of 0.1 ms; 0 if there are none. No more than ten seconds are told.
+// Late is how late messages were at most in that part of all cases, by a step of 0.1 ms and ten seconds at most; 0 if there are none.
 func (w *Window) Late(part float64) time.Duration {
 	want, sum := float64(w.heard.Load())*part, int64(0)
 	for i := range w.counts {
 		if sum += int64(w.counts[i].Load()); sum > 0 && float64(sum) >= want {
-			return time.Duration(i+1) * step
+			return min(time.Duration(i+1)*step, w.Worst())
 		}
 	}
 	return 0
