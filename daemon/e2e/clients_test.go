@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -32,6 +34,33 @@ func clients(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("usage: clients start ROOM, perhaps clients kill9, then clients stop")
 	}
+}
+
+// say has a user of the chat say messages, and prints how many were taken, the others being too many; or it has others do so
+// until so many are.
+func say(ts *testscript.TestScript, neg bool, args []string) {
+	usage := "usage: say ROOM USER N, or say ROOM until TAKEN N"
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("%s", usage)
+	}
+	n, err := strconv.Atoi(args[len(args)-1])
+	ts.Check(err)
+	ask := func(user string) string {
+		taken, err := crowd.Say(context.Background(), instanceOf(ts).chat, args[0], user, n)
+		ts.Check(err)
+		return strconv.Itoa(taken)
+	}
+	if len(args) == 3 {
+		fmt.Fprintf(ts.Stdout(), "taken=%s\n", ask(args[1]))
+		return
+	}
+	var taken string
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(askEvery) {
+		if taken = ask(fmt.Sprint("until", time.Since(began))); taken == args[2] {
+			return
+		}
+	}
+	ts.Fatalf("waited %s until of %d messages %s are taken, not %s", patience, n, args[2], taken)
 }
 
 // startCrowd returns when all of them are in the room and have heard each other.

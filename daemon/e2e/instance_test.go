@@ -37,6 +37,7 @@ type instance struct {
 	dir         string
 	http, resp  string // addresses of visits and of the cache
 	limits, rls string // of ratelimit, for Redis clients and for Envoy
+	checks      string // likewise, for HTTP
 	chat        string // of chat, for its clients
 	crowd       *crowd.Crowd
 	browsers    []browser
@@ -69,7 +70,7 @@ func (i *instance) configure() error {
 	}
 	text := fmt.Sprintf("service.cache.listen.resp = %q\nservice.visits.listen.http = %q\n", i.resp, i.http) +
 		fmt.Sprintf("service.ratelimit.listen.resp = %q\nservice.ratelimit.listen.grpc = %q\n", i.limits, i.rls) +
-		fmt.Sprintf("service.ratelimit.listen.http = %q\n", freePort()) +
+		fmt.Sprintf("service.ratelimit.listen.http = %q\n", i.checks) +
 		fmt.Sprintf("service.ratelimit.config.policies = %q\n", filepath.Join(i.dir, "policies.toml")) +
 		fmt.Sprintf("service.breaker.listen.http = %q\nservice.breaker.listen.grpc = %q\n", freePort(), freePort()) +
 		fmt.Sprintf("service.chat.listen.clients = %q\n", i.chat)

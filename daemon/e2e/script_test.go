@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "clients": clients, "browsers": browsers, "mangle": mangle, "exits": exits,
+			"start": start, "stop": stop, "await": await, "kill9": kill9, "stand": stand, "load": load, "clients": clients, "say": say, "browsers": browsers, "mangle": mangle, "exits": exits,
 			"rates": rates, "smalldisk": smallDisk, "filldisk": fillDisk, "flood": flood,
 			"pids": pids,
 		},
@@ -203,7 +203,10 @@ func setup(env *testscript.Env) error {
 		}
 	}
 	env.Setenv("PLUGINS", filepath.Join(shared.checkout, "plugins"))
-	i := &instance{dir: filepath.Join(env.WorkDir, "i"), http: freePort(), resp: freePort(), limits: freePort(), rls: freePort(), chat: freePort()}
+	i := &instance{
+		dir: filepath.Join(env.WorkDir, "i"), http: freePort(), resp: freePort(),
+		limits: freePort(), rls: freePort(), checks: freePort(), chat: freePort(),
+	}
 	env.Values[instanceKey{}] = i
 	if err := i.configure(); err != nil {
 		return err
@@ -218,6 +221,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("VISITS", i.http)
 	env.Setenv("CACHE", i.resp)
 	env.Setenv("LIMITS", i.limits)
+	env.Setenv("CHECKS", i.checks)
 	env.Setenv("SOCKET", filepath.Join(i.dir, ".theseus/run/control.sock"))
 	return goEnv(env)
 }

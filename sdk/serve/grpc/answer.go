@@ -33,15 +33,7 @@ var errLate = errors.New("serve/grpc: it is answered already")
 func (a *answer) Method() string { return a.path }
 
 // SetHeader adds to the headers.
-func (a *answer) SetHeader(md metadata.MD) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.begun {
-		return errLate
-	}
-	a.header = metadata.Join(a.header, md)
-	return nil
-}
+func (a *answer) SetHeader(md metadata.MD) error { return a.add(&a.header, &a.begun, md) }
 
 // SendHeader is SetHeader for the last time; the headers go with the answer.
 func (a *answer) SendHeader(md metadata.MD) error {
@@ -53,13 +45,16 @@ func (a *answer) SendHeader(md metadata.MD) error {
 }
 
 // SetTrailer adds to the trailers.
-func (a *answer) SetTrailer(md metadata.MD) error {
+func (a *answer) SetTrailer(md metadata.MD) error { return a.add(&a.trailer, &a.ended, md) }
+
+// add adds to headers or trailers unless it is too late for them.
+func (a *answer) add(to *metadata.MD, late *bool, md metadata.MD) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.ended {
+	if *late {
 		return errLate
 	}
-	a.trailer = metadata.Join(a.trailer, md)
+	*to = metadata.Join(*to, md)
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 type client struct {
 	crowd    *Crowd
 	number   int
+	user     string
 	room     string
 	speakers int // in the room
 	watches  bool
@@ -85,8 +86,8 @@ func (m *client) use(conn net.Conn, in *bufio.Reader) {
 }
 
 func (m *client) enter() error {
-	user := fmt.Appendf(nil, `{"user":"user%d"}`, m.number)
-	if _, err := m.ask(&protocol.Command{Connect: &protocol.ConnectRequest{Data: user}}); err != nil {
+	who := fmt.Appendf(nil, `{"user":%q}`, m.user)
+	if _, err := m.ask(&protocol.Command{Connect: &protocol.ConnectRequest{Data: who}}); err != nil {
 		return err
 	}
 	q := &protocol.SubscribeRequest{Channel: m.room, JoinLeave: m.watches}
@@ -114,13 +115,18 @@ func (m *client) ask(cmd *protocol.Command) (*protocol.Reply, error) {
 		case r.Id != cmd.Id:
 			before = append(before, r)
 		case r.Error != nil:
-			return nil, fmt.Errorf("refused: %v", r.Error)
+			return nil, refused{r.Error}
 		default:
 			m.rest = append(before, m.rest...)
 			return r, nil
 		}
 	}
 }
+
+// refused is the answer to what was not done.
+type refused struct{ why *protocol.Error }
+
+func (r refused) Error() string { return fmt.Sprintf("refused with %d: %s", r.why.Code, r.why.Message) }
 
 // send gives a command.
 func (m *client) send(cmd *protocol.Command) error {

@@ -84,8 +84,10 @@ func newCrowd(o Options) *Crowd {
 // client adds the client with that number.
 func (c *Crowd) client(n int) *client {
 	at := n % len(c.Rooms)
-	m := &client{crowd: c, number: n, room: c.Rooms[at], watches: n < c.Watchers, heard: map[int]*numbers{}, ended: make(chan struct{})}
-	m.open = map[int]word{}
+	m := &client{
+		crowd: c, number: n, user: fmt.Sprint("user", n), room: c.Rooms[at], watches: n < c.Watchers,
+		heard: map[int]*numbers{}, ended: make(chan struct{}), speech: speech{open: map[int]word{}},
+	}
 	m.speakers = (c.Speakers - at + len(c.Rooms) - 1) / len(c.Rooms)
 	c.all = append(c.all, m)
 	return m

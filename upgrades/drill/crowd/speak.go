@@ -29,7 +29,7 @@ type speech struct {
 	closing bool         // the last word was said
 	words   int          // so far
 	open    map[int]word // that were not acknowledged
-	refused []word       // of them, to be said again
+	again   []word       // of them, that were refused
 }
 
 // hush is how soon the last word follows.
@@ -61,8 +61,8 @@ func (m *client) speak(first time.Duration) {
 func (m *client) turn(due time.Time, ending bool) {
 	m.out.Lock()
 	defer m.out.Unlock()
-	again := m.refused
-	m.refused = nil
+	again := m.again
+	m.again = nil
 	for _, w := range again {
 		m.say(w)
 	}
@@ -101,9 +101,9 @@ func (m *client) answered(r *protocol.Reply) error {
 	case r.Error == nil:
 		delete(m.open, number)
 	case r.Error.Temporary:
-		m.refused = append(m.refused, w)
+		m.again = append(m.again, w)
 	default:
-		return fmt.Errorf("refused: %v", r.Error)
+		return refused{r.Error}
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (m *client) falter() {
 func (m *client) resume() {
 	m.out.Lock()
 	defer m.out.Unlock()
-	m.ready, m.refused = true, nil
+	m.ready, m.again = true, nil
 	for _, number := range slices.Sorted(maps.Keys(m.open)) {
 		m.say(m.open[number])
 	}

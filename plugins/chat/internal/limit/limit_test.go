@@ -49,8 +49,24 @@ func TestEachUserHasARate(t *testing.T) {
 			allow(fmt.Sprint(n), true, 0)
 			time.Sleep(time.Second)
 		}
-		if len(l.full) > 2048 {
-			t.Errorf("%d users are remembered who have used nothing", len(l.full))
+		if len(l.here.users) > 2048 {
+			t.Errorf("%d users are remembered who have used nothing", len(l.here.users))
+		}
+	})
+}
+
+func TestWhoeverWaitsAsLongAsToldMaySpeak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for count := range 300 {
+			l := New(Rate{count + 1, time.Duration(count+7) * 31 * time.Millisecond}, "", "")
+			for range 10 * (count + 1) {
+				if wait, ok := l.Allow(t.Context(), "ada"); !ok {
+					time.Sleep(wait)
+					if more, ok := l.Allow(t.Context(), "ada"); !ok {
+						t.Fatalf("%+v: told to wait %s, and %s more", l.here.Rate, wait, more)
+					}
+				}
+			}
 		}
 	})
 }
