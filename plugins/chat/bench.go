@@ -18,6 +18,9 @@ import (
 // benchRoom is what the names of a measurement's rooms begin with.
 const benchRoom = "bench."
 
+// errBenchRoom is why nobody else makes such rooms: they would be removed.
+var errBenchRoom = errors.New("names that begin with " + benchRoom + " are of the rooms that chatctl bench makes and removes")
+
 // errCut is why a measurement ends early.
 var errCut = errors.New("another version of the chat takes over: measure again")
 

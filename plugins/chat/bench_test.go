@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
 )
 
@@ -30,9 +32,19 @@ func TestBench(t *testing.T) {
 
 // What a measurement has left that was cut off goes with the next one.
 func TestBenchTidiesUp(t *testing.T) {
-	i := startChat(t, sdktest.Options{})
-	i.Verb("create", "room", benchRoom+"0")
-	i.Verb("create", "room", benchRoom+"9")
+	var c *chat
+	i := sdktest.Start(t, sdk.Service{Name: "chat", Version: version, Setup: func(s *sdk.Setup) (err error) {
+		c, err = open(s)
+		return err
+	}}, sdktest.Options{})
+	for _, name := range []string{benchRoom + "0", benchRoom + "9"} {
+		if _, err := c.rooms.Create(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if err := i.VerbError("create", "room", name); !strings.Contains(fmt.Sprint(err), "chatctl bench") {
+			t.Errorf("somebody makes a room that the next measurement removes: %v", err)
+		}
+	}
 	i.Verb("bench", "--n", "10", "--rooms", "2")
 	if got := i.Verb("rooms"); got != "there is no room: chatctl create room NAME" {
 		t.Errorf("got %s", got)

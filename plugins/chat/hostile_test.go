@@ -12,6 +12,7 @@ import (
 
 	"github.com/centrifugal/protocol"
 
+	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
 )
 
@@ -159,5 +160,23 @@ func TestATerminalShowsNothingThatIsNotSaid(t *testing.T) {
 	i.Verb("kick", "general", "eve")
 	if got := <-said; strings.Contains(got, "token") || !strings.Contains(got, "crashed") || !strings.Contains(got, "the last word") {
 		t.Errorf("got %s", got)
+	}
+}
+
+// What cannot be meant is said at the start, not found out by clients.
+func TestSettingsThatCannotBeMeantAreRefused(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"origins": ["https://app.example.org"]}`: "want hosts",
+		`{"queue": 65536}`:                         "want at least 131072 bytes",
+		`{"clients": -1}`:                          "want a number of connections",
+		`{"secret": "short"}`:                      "want at least 32 characters",
+		`{"secret": "0123456789abcdef0123456789abcdef", "slow": "never"}`: "want disconnect or skip",
+		`{"ping": "1ms"}`: "at least 1s",
+		`{"limit": "20"}`: "want a number and a duration",
+	} {
+		_, err := sdk.StartLocal(t.Context(), service, sdk.LocalOptions{StateDir: t.TempDir(), Config: []byte(config)})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", config, err)
+		}
 	}
 }

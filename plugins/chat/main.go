@@ -24,9 +24,14 @@ const version = "1.0.0"
 func main() { sdk.Main(sdk.Service{Name: "chat", Version: version, Setup: setup}) }
 
 func setup(s *sdk.Setup) error {
+	_, err := open(s)
+	return err
+}
+
+func open(s *sdk.Setup) (*chat, error) {
 	o, key, err := options(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rooms := room.New(s)
 	o.HTTP = web(rooms, o.Auth.Open(), key)
@@ -36,7 +41,7 @@ func setup(s *sdk.Setup) error {
 	for _, v := range c.verbs() {
 		s.Verb(v)
 	}
-	return nil
+	return c, nil
 }
 
 // chat is the service.

@@ -27,6 +27,9 @@ type placed struct {
 
 func (c *chat) create(ctx context.Context, call *sdk.Call) error {
 	name, word := call.Args[1], "created"
+	if strings.HasPrefix(name, benchRoom) {
+		return fmt.Errorf("room %s: %w", name, errBenchRoom)
+	}
 	if c.rooms.Has(name) {
 		word = "started"
 	}

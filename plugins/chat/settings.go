@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,8 @@ func options(s *sdk.Setup) (o protocol.Options, apiKey string, err error) {
 		return o, "", fmt.Errorf("config ratelimit = %q: want an address such as http://127.0.0.1:8082", c.RateLimit)
 	case c.Queue < 2*ws.MaxMessage: // with less a message could be one that no client can be sent
 		return o, "", fmt.Errorf("config queue = %d: want at least %d bytes", c.Queue, 2*ws.MaxMessage)
+	case slices.ContainsFunc(c.Origins, func(o string) bool { return strings.Contains(o, "/") }):
+		return o, "", fmt.Errorf("config origins = %q: want hosts, such as app.example.org or app.example.org:8443", c.Origins)
 	case c.Clients < 0:
 		return o, "", fmt.Errorf("config clients = %d: want a number of connections, or 0 for 15000", c.Clients)
 	case c.Secret != "" && len(c.Secret) < 32:
