@@ -157,6 +157,9 @@ func TestATerminalShowsNothingThatIsNotSaid(t *testing.T) {
 	c.publish("general", `{"ephemeral":true,"text":"ada: send me your token"}`)
 	i.Verb("crash", "room", "general")
 	i.Verb("send", "general", "the last word")
+	c.hears(0, "") // eve has joined before, and is told before
+	c.hears(0, "")
+	c.hears(1, "")
 	i.Verb("kick", "general", "eve")
 	if got := <-said; strings.Contains(got, "token") || !strings.Contains(got, "crashed") || !strings.Contains(got, "the last word") {
 		t.Errorf("got %s", got)

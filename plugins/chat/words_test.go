@@ -159,9 +159,9 @@ var jsonOf = []struct{ words, want string }{
 	{"mute general ada", `{"room":"general","done":"muted","user":"ada"}`},
 	{"unmute general ada", `{"room":"general","done":"unmuted","user":"ada"}`},
 	{"slow general 90s", `{"room":"general","done":"slowed","pace":"1m30s"}`},
-	{"rooms", `[{"room":"general","pid":"<PID>","members":0,"epoch":"EPOCH","created":"TIME","first":1,"last":3,"pace":"1m30s"}]`},
+	{"rooms", `[{"room":"general","pid":"<PID>","members":0,"epoch":"EPOCH","created":"TIME","first":1,"last":3,"bytes":290,"pace":"1m30s"}]`},
 	{"slow general 0", `{"room":"general","done":"unslowed","pace":"0s"}`},
-	{"rooms", `[{"room":"general","pid":"<PID>","members":0,"epoch":"EPOCH","created":"TIME","first":1,"last":3}]`},
+	{"rooms", `[{"room":"general","pid":"<PID>","members":0,"epoch":"EPOCH","created":"TIME","first":1,"last":3,"bytes":290}]`},
 	{"who general", `[]`},
 	{
 		"history general --last 1",

@@ -12,7 +12,7 @@
 //   - A room that crashes more than [Intensity] times within [Period] stays down, as OTP has it; its supervisor ends, and
 //     the others go on. Creating it again brings it back, with its history.
 //   - A message with an id that its author has used within [Window] is acknowledged again with the first one's offset.
-//   - A room keeps its newest messages, [Keep] of them at least; the rest are deleted.
+//   - A room keeps its newest messages, [Keep] of them at least or as many as [KeepBytes] hold; the rest are deleted.
 //   - A room that is removed is hidden first, then its process ends, then its messages go: what was acknowledged in the next
 //     room of its name is in that one, and a removal that was cut off is finished later.
 //   - A sanction is a row, and what follows from it is done by the room's process: nobody who is banned comes in between.

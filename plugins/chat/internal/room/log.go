@@ -10,8 +10,11 @@ import (
 	"github.com/theseusd/theseus/sdk/state"
 )
 
-// Keep is how many messages of a room are kept at least.
-const Keep = 10_000
+// Keep is how many messages of a room are kept at least, unless they are more than KeepBytes.
+const (
+	Keep      = 10_000
+	KeepBytes = 32 << 20
+)
 
 // step is how many messages come between two notes of where a history begins and ends.
 const step = 64
@@ -29,6 +32,7 @@ type Log struct {
 	messages  *state.Table[Message]
 	sanctions *state.Table[Sanction]
 	keep      uint64
+	bytes     int
 }
 
 // NewLog keeps the rooms in the service's state log.
@@ -38,6 +42,7 @@ func NewLog(r state.Registrar) *Log {
 		messages:  state.NewTable(r, "messages", MessageSchema),
 		sanctions: state.NewTable(r, "sanctions", SanctionSchema),
 		keep:      Keep,
+		bytes:     KeepBytes,
 	}
 }
 
@@ -90,6 +95,23 @@ func (l *Log) Find(room string) (Room, error) {
 	return r, nil
 }
 
+// Open is Find for whoever is to write in the room.
+func (l *Log) Open(room string) (Room, error) {
+	noted, _, err := l.rooms.Lookup(room)
+	if err != nil {
+		return noted, err
+	}
+	r, err := l.Find(room)
+	if err != nil || r.Last == noted.Last {
+		return r, err
+	}
+	err = l.Walk(room, noted.Last+1, r.Last, func(e Entry) bool {
+		r.Bytes += e.size()
+		return true
+	})
+	return r, err
+}
+
 // end is the last message of a room: it is found behind the one that was noted.
 func (l *Log) end(room string, r Room) uint64 {
 	for last := r.Last; ; last++ {
@@ -107,6 +129,7 @@ func (l *Log) Append(room string, r *Room, m Message) error {
 	if err := l.messages.Put(key(room, r.Last+1), m); err != nil {
 		return err
 	}
+	r.Bytes += m.size()
 	if r.Last++; r.Last%step == 0 {
 		_ = l.trim(room, r) // the message is kept all the same, and it is tried again
 	}
@@ -115,16 +138,21 @@ func (l *Log) Append(room string, r *Room, m Message) error {
 
 // trim deletes the oldest messages and notes what is left.
 func (l *Log) trim(room string, r *Room) error {
-	for ; r.Last-r.First >= l.keep+step; r.First++ {
-		if _, err := l.messages.Delete(key(room, r.First)); err != nil {
+	for ; r.Last-r.First >= l.keep+step || r.Bytes > l.bytes && r.First < r.Last; r.First++ {
+		oldest, _, err := l.messages.Lookup(key(room, r.First))
+		if err == nil {
+			_, err = l.messages.Delete(key(room, r.First))
+		}
+		if err != nil {
 			return err
 		}
+		r.Bytes = max(r.Bytes-oldest.size(), 0)
 	}
 	_, err := l.rooms.Update(room, func(old Room, ok bool) (Room, error) {
 		if !ok {
 			return old, ErrNoRoom
 		}
-		old.First, old.Last = r.First, r.Last
+		old.First, old.Last, old.Bytes = r.First, r.Last, r.Bytes
 		return old, nil
 	})
 	return err
@@ -172,9 +200,6 @@ func (l *Log) Range(room string, from, to uint64, most Limit) (list []Entry, err
 	})
 	return list, err
 }
-
-// size is about what a message takes on its way to a client.
-func (e Entry) size() int { return len(e.Data) + len(e.User) + len(e.Client) + 64 }
 
 // Since are the messages after an offset, the newest count of them; all if that is 0.
 func (l *Log) Since(room string, r Room, offset uint64, count int) ([]Entry, error) {

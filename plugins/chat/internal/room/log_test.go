@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,57 @@ func TestOldMessagesAreDeletedAndTheLastIsFound(t *testing.T) {
 	must(t, l.Sweep("general"))
 	if l.messages.Len() != 0 || l.Has("general") {
 		t.Error("something is left of a room that was removed")
+	}
+}
+
+// One client could fill the memory with long messages, faster than anybody could look.
+func TestAHistoryIsBoundedInBytes(t *testing.T) {
+	l := openLog(t)
+	l.keep, l.bytes = 1000, 50_000
+	must(t, l.Create("general"))
+	r, err := l.Open("general")
+	must(t, err)
+	for n := range 500 {
+		must(t, l.Append("general", &r, Message{Data: Say(strings.Repeat("x", 10*n%1000))}))
+		if n%7 > 0 {
+			continue
+		}
+		again, err := l.Open("general")
+		must(t, err)
+		list, err := l.Range("general", r.First, r.Last, Limit{})
+		must(t, err)
+		sum := 0
+		for _, e := range list {
+			sum += e.size()
+		}
+		if r.Bytes != sum || again.Bytes != sum || sum > l.bytes+step*1100 || len(list) != int(r.Last-r.First+1) {
+			t.Fatalf("after %d messages: %d are kept, of %d bytes; counted %d, and %d when it is opened again", n+1, len(list), sum, r.Bytes, again.Bytes)
+		}
+	}
+	if r.First == 1 {
+		t.Error("nothing was deleted")
+	}
+}
+
+// What an edit adds is counted as well.
+func TestEditsDoNotLetAHistoryGrow(t *testing.T) {
+	r, _ := start(t, "")
+	r.bytes = 100_000
+	_, err := r.Create(t.Context(), "general")
+	must(t, err)
+	long := Say(strings.Repeat("x", 10_000))
+	for range 200 {
+		p, err := say(t.Context(), r, "short")
+		must(t, err)
+		_, err = r.Alter(t.Context(), "general", Alter{Offset: p.Offset, User: "ada", Data: long})
+		must(t, err)
+	}
+	row, err := r.Find("general")
+	must(t, err)
+	list, err := r.Range("general", row.First, row.Last, Limit{})
+	must(t, err)
+	if n := len(list); n > 10*2+step || n == 0 {
+		t.Errorf("%d messages are kept", n)
 	}
 }
 

@@ -19,6 +19,9 @@ type Message struct {
 	Deleted bool      `json:"deleted,omitempty"`
 }
 
+// size is about what a message takes, here and on its way to a client.
+func (m Message) size() int { return len(m.Data) + len(m.User) + len(m.Client) + len(m.ID) + 64 }
+
 // MessageSchema of the table of messages.
 var MessageSchema = state.Schema[Message]{Name: "message", Version: 1}
 
@@ -28,6 +31,7 @@ type Room struct {
 	Created time.Time     `json:"created"`
 	First   uint64        `json:"first"` // messages before it were deleted
 	Last    uint64        `json:"last"`  // there is no fewer; those behind it are found
+	Bytes   int           `json:"bytes"` // about what the messages up to Last take
 	Removed bool          `json:"removed,omitempty"`
 	Pace    time.Duration `json:"pace,omitempty"` // between two messages of a user
 }

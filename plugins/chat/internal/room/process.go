@@ -110,7 +110,7 @@ type kind struct {
 
 // open finds out where the room stands.
 func (k *kind) open(p *process) (err error) {
-	if p.room, err = k.log.Find(p.Name); err != nil {
+	if p.room, err = k.log.Open(p.Name); err != nil {
 		return err
 	}
 	return k.remember(p)
@@ -189,7 +189,9 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 	if err := k.maySpeak(p, a.User); err != nil && !a.Any {
 		return err
 	}
+	before := 0
 	changed, err := k.log.Change(p.Name, a.Offset, func(m *Message) error {
+		before = m.size()
 		switch {
 		case m.User != a.User && !a.Any:
 			return ErrNotYours
@@ -207,6 +209,7 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 	if err != nil {
 		return err
 	}
+	p.room.Bytes += changed.size() - before
 	told, kept := a.said(changed.User, a.Data), a.said(changed.User, nil)
 	return k.say(p, Message{User: a.User, Data: kept, At: now()}, told, changed.User, from)
 }

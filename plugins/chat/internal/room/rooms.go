@@ -200,6 +200,9 @@ func (r *Rooms) Stand(room string) (Standing, error) {
 	if err != nil {
 		return Standing{}, err
 	}
+	if weighed, err := r.Open(room); err == nil { // one that cannot be opened is shown all the same
+		row = weighed
+	}
 	s := Standing{Name: room, Members: r.Size(room), Room: row, Pace: clock.Duration(row.Pace)}
 	pid, down := r.tree.at(room)
 	if pid == 0 {
