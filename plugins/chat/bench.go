@@ -44,14 +44,19 @@ func (c *chat) benchVerb() sdk.Verb {
 // listener is a member that notes when it has heard what.
 type listener struct {
 	who         room.Who
+	seat        room.Seat
 	took        []time.Duration
 	last        uint64
 	lost, twice int
 }
 
-func (l *listener) Who() room.Who              { return l.who }
-func (l *listener) Enter(in room.Entered) bool { l.last = in.Offset; return true }
-func (l *listener) Out(_ string, _ room.Exit)  {}
+func (l *listener) Who() room.Who                 { return l.who }
+func (l *listener) Out(_ *room.Seat, _ room.Exit) {}
+
+func (l *listener) Enter(in room.Entered) *room.Seat {
+	l.last = in.Offset
+	return &l.seat
+}
 
 func (l *listener) Hear(e *room.Event) bool {
 	if e.Kind != room.Said || e.Offset == 0 {
@@ -177,7 +182,7 @@ func (c *chat) fill(ctx context.Context, name string, members int) (list []*list
 		return nil, err
 	}
 	for n := range members {
-		l := &listener{who: room.Who{Client: fmt.Sprintf("%s.%d", name, n), User: "bench"}}
+		l := &listener{who: room.Who{Client: fmt.Sprintf("%s.%d", name, n), User: "bench"}, seat: room.Seat{Room: name}}
 		list = append(list, l)
 		c.rooms.Add(l)
 		if err := c.rooms.Enter(ctx, name, room.Enter{Member: l.who.Client, Quiet: true}); err != nil {

@@ -21,6 +21,7 @@ type terminal struct {
 	asked
 	rooms *room.Rooms
 	room  string
+	seat  room.Seat
 	who   room.Who
 	at    mark
 
@@ -53,6 +54,7 @@ func newTerminal(rooms *room.Rooms, call *sdk.Call) (*terminal, error) {
 		}
 		t.who.Client, t.at = part[0], mark{part[1], offset}
 	}
+	t.seat.Room, t.seat.JoinLeave = t.room, true
 	t.out, t.leave = context.WithCancelCause(context.Background())
 	return t, nil
 }
@@ -60,12 +62,12 @@ func newTerminal(rooms *room.Rooms, call *sdk.Call) (*terminal, error) {
 func (t *terminal) Who() room.Who { return t.who }
 
 // Enter is refused by a terminal that was left meanwhile.
-func (t *terminal) Enter(in room.Entered) bool {
+func (t *terminal) Enter(in room.Entered) *room.Seat {
 	if t.out.Err() != nil {
-		return false
+		return nil
 	}
 	t.in = in
-	return true
+	return &t.seat
 }
 
 // Hear keeps an event until it is printed.
@@ -79,7 +81,7 @@ func (t *terminal) Hear(e *room.Event) bool {
 }
 
 // Out ends the verb.
-func (t *terminal) Out(_ string, why room.Exit) { t.leave(outFor[why]) }
+func (t *terminal) Out(_ *room.Seat, why room.Exit) { t.leave(outFor[why]) }
 
 var outFor = map[room.Exit]error{
 	room.Lagged:  errors.New("this terminal does not keep up with what is said: join again"),
@@ -104,12 +106,12 @@ func (c *chat) join(ctx context.Context, call *sdk.Call) error {
 	goesOn := t.at.epoch != ""
 	if err := c.rooms.Enter(ctx, t.room, room.Enter{Member: t.who.Client, Quiet: goesOn}); err != nil {
 		t.leave(err)
-		c.rooms.Leave(t.room, t, true)
+		c.rooms.Leave(t, &t.seat, true)
 		return failed(t.room, err)
 	}
 	err = t.watch(ctx, last)
 	moves := errors.Is(err, errMoved)
-	c.rooms.Leave(t.room, t, moves)
+	c.rooms.Leave(t, &t.seat, moves)
 	if moves {
 		err = t.goOn()
 	}

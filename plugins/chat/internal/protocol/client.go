@@ -1,10 +1,8 @@
 package protocol
 
 import (
-	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,23 +13,6 @@ import (
 	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/serve/ws"
 )
-
-// session is what the next version has to know of a client.
-type session struct {
-	Form    form                    `json:"form"`
-	ID      string                  `json:"id,omitempty"` // empty until it has connected
-	User    string                  `json:"user,omitempty"`
-	Info    []byte                  `json:"info,omitempty"`
-	Expires time.Time               `json:"expires,omitzero"`
-	Rooms   map[string]subscription `json:"rooms,omitempty"`
-	Over    map[string]room.Exit    `json:"over,omitempty"` // subscriptions that have ended, of which it is to be told
-}
-
-// subscription is a room that a client is in.
-type subscription struct {
-	JoinLeave bool   `json:"join_leave,omitempty"` // it wants to know who comes and goes
-	awaits    uint32 // the command that the room has not answered yet; its frame is in hand, so this need not travel
-}
 
 // conn is what a client is to its server.
 type conn interface {
@@ -47,54 +28,30 @@ var _ conn = (*ws.Conn)(nil)
 
 // client is one connection.
 type client struct {
-	s       *Server
-	conn    conn
-	key     string // by which it says something, if its connection is a stream
+	conn conn
+	s    *Server
+	form form
+	at   uint32     // in the register
+	gone bool       // it is not here any more, and comes into no room; guarded by turn
+	turn sync.Mutex // of those who bring it into rooms and out of them; rooms themselves must not wait for it
+
 	keeping sync.Mutex
 	bye     atomic.Pointer[farewell]
-	turn    sync.Mutex // of those who bring it into rooms and out of them; rooms themselves must not wait for it
-	gone    bool       // it is not here any more, and comes into no room; guarded by turn
 
-	mu      sync.Mutex
-	session           // the connection's own goroutine reads it without the lock, since it alone writes it; but Rooms and Over
-	since   time.Time // of the connection, here
-	pinged  time.Time
+	mu      sync.Mutex // who has the turn reads what follows without it, and alone writes it; but subs and times
+	id      string     // empty until it has connected
+	user    string
+	info    []byte
+	expires time.Time
+	subs    []*subscription
+	pinged  time.Time // or, before it has connected, when it came
 	heard   time.Time // its last word
 }
 
 var _ room.Member = (*client)(nil)
 
 // Who is asked only of clients that have connected.
-func (c *client) Who() room.Who { return room.Who{Client: c.ID, User: c.User, Info: c.Info} }
-
-// in lists the rooms that the client is in.
-func (c *client) in() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.Rooms))
-}
-
-func (c *client) isIn(name string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, in := c.Rooms[name]
-	return in
-}
-
-// keep has the session travel. The client's lock is not held: whoever tells it something must not wait for this.
-func (c *client) keep() {
-	c.keeping.Lock()
-	defer c.keeping.Unlock()
-	c.mu.Lock()
-	b, err := json.Marshal(c.session)
-	c.mu.Unlock()
-	if err == nil {
-		err = c.conn.SetSession(b)
-	}
-	if err != nil {
-		c.conn.Close(ws.CloseError, err.Error())
-	}
-}
+func (c *client) Who() room.Who { return room.Who{Client: c.id, User: c.user, Info: c.info} }
 
 // say sends a reply, and tells whether more can be said.
 func (c *client) say(r *protocol.Reply) bool {
@@ -104,7 +61,7 @@ func (c *client) say(r *protocol.Reply) bool {
 
 // words is a reply as it is said.
 func (c *client) words(r *protocol.Reply) ([]byte, bool) {
-	b, err := c.Form.words(r)
+	b, err := c.form.words(r)
 	if err != nil {
 		c.conn.Close(byeBad.code, "an answer cannot be said: "+err.Error())
 	}
@@ -116,7 +73,7 @@ func (c *client) sayWords(words ...[]byte) bool {
 	if len(words) == 0 {
 		return true
 	}
-	err := c.conn.SendFrame(c.Form.frame(words...))
+	err := c.conn.SendFrame(c.form.frame(words...))
 	if errors.Is(err, serve.ErrSlow) {
 		c.close(byeSlow)
 	}
@@ -132,37 +89,25 @@ func (c *client) close(f *farewell) {
 }
 
 // Enter answers a subscription, ahead of the room's next message.
-func (c *client) Enter(in room.Entered) bool {
-	if !c.claim(in.Room, in.Call) {
-		return false
+func (c *client) Enter(in room.Entered) *room.Seat {
+	sub := c.claim(in.Room, in.Call)
+	if sub == nil {
+		return nil
 	}
 	r := &protocol.SubscribeResult{
 		Recoverable: true, Positioned: true, Epoch: in.Epoch, Offset: in.Offset,
 		WasRecovering: in.Recovering, Recovered: in.Recovered, Publications: publications(in.Missed),
 	}
 	c.say(&protocol.Reply{Id: in.Call, Subscribe: r})
-	return true
-}
-
-// claim is true for the first who answers a subscription: the room, or whoever has waited for it for too long.
-func (c *client) claim(name string, call uint32) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	sub, in := c.Rooms[name]
-	if !in || sub.awaits != call {
-		return false
-	}
-	sub.awaits = 0
-	c.Rooms[name] = sub
-	return true
+	return &sub.Seat
 }
 
 // Hear passes on what happens in a room.
 func (c *client) Hear(e *room.Event) bool {
-	if !c.wants(e) {
-		return true
+	if e.Kind != room.Said && e.Who.Client == c.id {
+		return true // it knows that it has come
 	}
-	b := c.Form.event(e)
+	b := c.form.event(e)
 	if b == nil || !errors.Is(c.conn.SendFrame(b), serve.ErrSlow) {
 		return true
 	}
@@ -172,18 +117,9 @@ func (c *client) Hear(e *room.Event) bool {
 	return !c.s.o.Skip
 }
 
-// Out notes that a subscription is over: nothing is said of the room any more.
-func (c *client) Out(name string, why room.Exit) {
-	c.mu.Lock()
-	_, in := c.Rooms[name]
-	if in {
-		if c.Over == nil {
-			c.Over = map[string]room.Exit{}
-		}
-		c.Over[name] = why
-	}
-	c.mu.Unlock()
-	if !in {
+// Out notes that a subscription is over.
+func (c *client) Out(seat *room.Seat, why room.Exit) {
+	if !c.lose(seat, why) {
 		return
 	}
 	c.keep()
@@ -194,28 +130,22 @@ func (c *client) Out(name string, why room.Exit) {
 	c.trySettle()
 }
 
-func (c *client) wants(e *room.Event) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	sub := c.Rooms[e.Room]
-	if _, over := c.Over[e.Room]; over || sub.awaits != 0 {
-		return false
-	}
-	return e.Kind == room.Said || sub.JoinLeave && e.Who.Client != c.ID
-}
+// pingSoon has the first ping come at any time: clients that came at once, as in a switch, are not to be pinged at once.
+func (c *client) pingSoon(now time.Time) { c.pinged = now.Add(-rand.N(c.s.o.Ping)) }
 
 // tend does what is to be done for a client about once a second.
 func (c *client) tend(now time.Time) {
 	c.mu.Lock()
-	connected, ping := c.ID != "", now.Sub(c.pinged) >= c.s.o.Ping && now.Sub(c.since) >= c.s.o.Ping
+	connected, since := c.id != "", now.Sub(c.pinged)
+	ping := connected && since >= c.s.o.Ping
 	silent := now.Sub(c.heard) > c.s.o.Ping+pongWithin
-	expired := !c.Expires.IsZero() && now.After(c.Expires.Add(refreshGrace))
-	if connected && ping {
+	expired := !c.expires.IsZero() && now.After(c.expires.Add(refreshGrace))
+	if ping {
 		c.pinged = now
 	}
 	c.mu.Unlock()
 	switch {
-	case !connected && now.Sub(c.since) > connectTime:
+	case !connected && since > connectTime:
 		c.close(byeStale)
 	case !connected:
 	case expired:
@@ -239,41 +169,24 @@ func (c *client) trySettle() {
 	}
 }
 
-// settle takes the client out of the rooms in which its subscriptions are over, and then tells it, if it takes anything: it
-// may subscribe again at once.
+// settle tells the client which of its subscriptions are over, if it takes anything: it may subscribe again at once.
 func (c *client) settle() {
-	c.mu.Lock()
-	over := maps.Clone(c.Over)
-	c.mu.Unlock()
-	for name, why := range over {
-		c.depart(name, why == room.Lagged)
-		b, err := c.Form.alone(&protocol.Reply{Push: &protocol.Push{Channel: name, Unsubscribe: overs[why]}})
+	for _, sub := range c.those(true) {
+		b, err := c.form.alone(&protocol.Reply{Push: &protocol.Push{Channel: sub.Room, Unsubscribe: overs[sub.why]}})
 		if err != nil || c.conn.SendFrame(b) != nil {
 			return
 		}
-		c.mu.Lock()
-		delete(c.Over, name)
-		c.mu.Unlock()
+		c.remove(sub.Room)
 		c.keep()
 	}
 }
 
-// depart takes the client out of a room.
-func (c *client) depart(name string, quiet bool) {
-	c.mu.Lock()
-	_, in := c.Rooms[name]
-	delete(c.Rooms, name)
-	c.mu.Unlock()
-	if in {
-		c.keep()
-	}
-	c.s.rooms.Leave(name, c, quiet)
-}
-
-// leave is depart for a client that knows of it.
+// leave takes the client out of a room.
 func (c *client) leave(name string, quiet bool) {
-	c.mu.Lock()
-	delete(c.Over, name)
-	c.mu.Unlock()
-	c.depart(name, quiet)
+	sub := c.remove(name)
+	if sub == nil {
+		return
+	}
+	c.keep()
+	c.s.rooms.Leave(c, &sub.Seat, quiet)
 }

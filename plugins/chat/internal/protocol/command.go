@@ -23,8 +23,8 @@ func (c *client) commands(frame []byte) {
 		return
 	}
 	c.settle()
-	d := protocol.GetCommandDecoder(c.Form.kind(), frame)
-	defer protocol.PutCommandDecoder(c.Form.kind(), d)
+	d := protocol.GetCommandDecoder(c.form.kind(), frame)
+	defer protocol.PutCommandDecoder(c.form.kind(), d)
 	a := answers{c: c}
 	for n := 0; ; n++ {
 		cmd, err := d.Decode()
@@ -54,7 +54,7 @@ func (c *client) command(cmd *protocol.Command, tooMany bool) (*protocol.Reply, 
 		}
 		return nil, byeBad
 	}
-	if (c.ID == "") != (cmd.Connect != nil) {
+	if (c.id == "") != (cmd.Connect != nil) {
 		return nil, byeBad // connect comes first, and once
 	}
 	if tooMany && cmd.Id == 0 {
@@ -91,9 +91,7 @@ func (c *client) do(ctx context.Context, cmd *protocol.Command, r *protocol.Repl
 	case cmd.Subscribe != nil:
 		return false, c.subscribe(ctx, cmd.Id, cmd.Subscribe)
 	case cmd.Unsubscribe != nil:
-		if c.isIn(cmd.Unsubscribe.Channel) {
-			c.leave(strings.Clone(cmd.Unsubscribe.Channel), false)
-		}
+		c.leave(cmd.Unsubscribe.Channel, false)
 		r.Unsubscribe = &protocol.UnsubscribeResult{}
 	case cmd.Publish != nil:
 		r.Publish, err = c.publish(ctx, cmd.Publish)
@@ -123,17 +121,17 @@ func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, e
 		return nil, stranger(err)
 	}
 	c.mu.Lock()
-	c.ID, c.User, c.Info, c.Expires = rand.Text(), p.user, p.info, p.expires
-	c.pinged = time.Now()
+	c.id, c.user, c.info, c.expires = rand.Text(), p.user, p.info, p.expires
+	c.pingSoon(time.Now())
 	c.mu.Unlock()
 	c.keep()
 	c.s.rooms.Add(c)
 	ping := uint32(c.s.o.Ping / time.Second)
 	expires, ttl := remaining(p.expires)
-	r := &protocol.ConnectResult{Client: c.ID, Version: "theseus", Expires: expires, Ttl: ttl, Ping: ping, Pong: true}
-	r.Data, _ = json.Marshal(map[string]string{"user": c.User})
-	if c.key != "" {
-		r.Session, r.Node = c.key, node
+	r := &protocol.ConnectResult{Client: c.id, Version: "theseus", Expires: expires, Ttl: ttl, Ping: ping, Pong: true}
+	r.Data, _ = json.Marshal(map[string]string{"user": c.user})
+	if to, ok := c.conn.(*stream); ok {
+		r.Session, r.Node = to.key, node
 	}
 	return r, nil
 }
@@ -165,41 +163,34 @@ func (c *client) refresh(q *protocol.RefreshRequest) (*protocol.RefreshResult, e
 	switch {
 	case err != nil:
 		return nil, stranger(err)
-	case p.user != c.User && !c.s.o.Auth.Open():
+	case p.user != c.user && !c.s.o.Auth.Open():
 		return nil, byeToken
 	}
 	c.mu.Lock()
-	c.Expires = p.expires
+	changed := !c.expires.Equal(p.expires)
+	c.expires = p.expires
 	c.mu.Unlock()
-	c.keep()
+	if changed {
+		c.keep()
+	}
 	expires, ttl := remaining(p.expires)
-	return &protocol.RefreshResult{Client: c.ID, Version: "theseus", Expires: expires, Ttl: ttl}, nil
+	return &protocol.RefreshResult{Client: c.id, Version: "theseus", Expires: expires, Ttl: ttl}, nil
 }
 
 // subscribe is answered by the room.
 func (c *client) subscribe(ctx context.Context, call uint32, q *protocol.SubscribeRequest) error {
 	name := strings.Clone(q.Channel) // the decoder may leave it in the buffer of the connection
-	c.mu.Lock()
-	_, in := c.Rooms[name]
-	full := len(c.Rooms) >= maxRooms
-	c.mu.Unlock()
-	switch {
-	case in:
-		return errAlready
-	case full:
-		return errLimit
-	case !c.s.rooms.Has(name):
+	if !c.s.rooms.Has(name) {
 		return errUnknown
 	}
-	c.mu.Lock()
-	c.Rooms[name] = subscription{q.JoinLeave, call}
-	delete(c.Over, name)
-	c.mu.Unlock()
+	if err := c.begin(&subscription{Seat: room.Seat{Room: name, JoinLeave: q.JoinLeave}, awaits: call}); err != nil {
+		return err
+	}
 	c.keep()
 	err := c.s.rooms.Enter(ctx, name, room.Enter{
-		Member: c.ID, Call: call, Recover: q.Recover, Epoch: strings.Clone(q.Epoch), Offset: q.Offset, Bytes: c.page(),
+		Member: c.id, Call: call, Recover: q.Recover, Epoch: strings.Clone(q.Epoch), Offset: q.Offset, Bytes: c.page(),
 	})
-	if err == nil || !c.claim(name, call) {
+	if err == nil || c.claim(name, call) == nil {
 		return nil // the room has answered, even if it could not say so
 	}
 	c.leave(name, true)
@@ -213,7 +204,7 @@ type what struct {
 }
 
 func (c *client) publish(ctx context.Context, q *protocol.PublishRequest) (*protocol.PublishResult, error) {
-	if !c.isIn(q.Channel) {
+	if c.in(q.Channel) == nil {
 		return nil, errPermission
 	}
 	p, err := c.postOf(q.Data)
@@ -229,7 +220,7 @@ func (c *client) publish(ctx context.Context, q *protocol.PublishRequest) (*prot
 
 // mayNow refuses a user who says too much.
 func (c *client) mayNow(ctx context.Context) error {
-	wait, ok := c.s.o.Limit.Allow(ctx, c.User)
+	wait, ok := c.s.o.Limit.Allow(ctx, c.user)
 	if ok {
 		return nil
 	}
@@ -242,5 +233,5 @@ func (c *client) postOf(data []byte) (p room.Post, err error) {
 	if err := room.CheckID(w.ID); w.ID != "" && err != nil {
 		return p, refused{errBad.code, err.Error(), false}
 	}
-	return room.Post{User: c.User, Client: c.ID, ID: w.ID, Data: data, Passing: w.Ephemeral}, nil
+	return room.Post{User: c.user, Client: c.id, ID: w.ID, Data: data, Passing: w.Ephemeral}, nil
 }

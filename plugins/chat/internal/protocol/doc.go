@@ -13,8 +13,8 @@
 //
 // rpc has the methods edit {room, offset, data}, delete {room, offset} and rooms.
 //
-// A subscription ends in the client's session first, which travels, then in the room; then the client is told: 2500 if it did
-// not keep up, and comes back for what it has missed; 2000 if the room was removed, or its user kicked or banned.
+// Whoever is put out of a room hears nothing of it any more. The client's session says so, which travels, and then it is told: 2500 if
+// it did not keep up, and comes back for what it has missed; 2000 if the room was removed, or its user kicked or banned.
 //
 // Clients without a WebSocket hear one answer that does not end, an EventSource or lines of JSON, and say each thing in a
 // request of its own. Such a stream ends with the version that serves it, and its client comes back.

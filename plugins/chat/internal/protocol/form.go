@@ -10,7 +10,7 @@ import (
 )
 
 // form is how a client speaks; it is the number of the form in a room.Event too.
-type form int
+type form uint8
 
 const (
 	formJSON form = iota

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -84,7 +83,7 @@ func TestLeavingWhatOneIsNotInLeavesNothing(t *testing.T) {
 	c, _ := open(t, New(rooms, Options{}), formJSON)
 	for n := range 100 {
 		c.commands([]byte(fmt.Sprintf(`{"id":2,"unsubscribe":{"channel":"room-%d"}}`, n)))
-		rooms.Leave(fmt.Sprint(n), c, false)
+		rooms.Leave(c, &room.Seat{Room: fmt.Sprint(n)}, false)
 		rooms.Tell(&room.Event{Room: fmt.Sprint(n)})
 		_ = rooms.Here(fmt.Sprint(n))
 	}
@@ -104,7 +103,7 @@ func TestAClientThatLagsIsOutBeforeItIsTold(t *testing.T) {
 	w.full = false
 	w.sent = func() {
 		w.sent = nil
-		if c.isIn("general") || rooms.Size("general") != 0 || !strings.Contains(string(w.out), `"code":2500`) {
+		if c.in("general") != nil || rooms.Size("general") != 0 || !strings.Contains(string(w.out), `"code":2500`) {
 			t.Errorf("it is told, and is in still: %s", w.out)
 		}
 	}
@@ -152,12 +151,12 @@ func TestAClientThatLagsIsToldByTheNextVersion(t *testing.T) {
 	c = s.enter(next)
 	post(t, rooms, "after the gap")
 	c.tend(time.Now())
-	if out := string(next.out); !strings.Contains(out, `"code":2500`) || strings.Contains(out, "gap") || c.isIn("general") {
+	if out := string(next.out); !strings.Contains(out, `"code":2500`) || strings.Contains(out, "gap") || c.in("general") != nil {
 		t.Errorf("got %s", out)
 	}
-	var kept session
-	if err := json.Unmarshal(next.session, &kept); err != nil || len(kept.Over) > 0 || len(kept.Rooms) > 0 {
-		t.Errorf("the session is %s", next.session)
+	var kept client
+	if err := kept.recall(next.session); err != nil || len(kept.subs) > 0 {
+		t.Errorf("the session is %q: %v", next.session, err)
 	}
 }
 
@@ -194,11 +193,11 @@ func TestAClientThatHasWaitedForTooLongIsInARoomOrNot(t *testing.T) {
 	err := c.subscribe(ctx, 2, &protocol.SubscribeRequest{Channel: "general"})
 	close(returned)
 	settled(t, rooms)
-	if err != nil || !c.isIn("general") || rooms.Size("general") != 1 {
-		t.Errorf("%v; %d are in the room, and the client thinks %v", err, rooms.Size("general"), c.isIn("general"))
+	if err != nil || c.in("general") == nil || rooms.Size("general") != 1 {
+		t.Errorf("%v; %d are in the room, and the client thinks %v", err, rooms.Size("general"), c.in("general") != nil)
 	}
 	c.leave("general", false)
-	err = rooms.Enter(t.Context(), "general", room.Enter{Member: c.ID, Call: 2}) // the room answers too late
+	err = rooms.Enter(t.Context(), "general", room.Enter{Member: c.id, Call: 2}) // the room answers too late
 	if !errors.Is(err, room.ErrNoMember) || rooms.Size("general") != 0 || strings.Count(string(w.out), `"subscribe"`) != 1 {
 		t.Errorf("%v; %d are in the room; %s", err, rooms.Size("general"), w.out)
 	}

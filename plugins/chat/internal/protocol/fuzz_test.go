@@ -21,7 +21,7 @@ func FuzzCommands(f *testing.F) {
 		c.commands(frame)
 		c.s.exit(c, false)
 		understood(t, speaks, w.out)
-		if rooms.Size("general") != 0 || rooms.Members() != 0 || rooms.Busy() != 0 || len(s.all()) != 0 {
+		if rooms.Size("general") != 0 || rooms.Members() != 0 || rooms.Busy() != 0 || s.clients.len() != 0 {
 			t.Fatal("something is left of a client that has gone")
 		}
 	})

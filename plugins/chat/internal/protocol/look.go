@@ -11,7 +11,7 @@ import (
 
 // history answers with messages from a position on, or with the position alone if the limit is 0.
 func (c *client) history(q *protocol.HistoryRequest) (*protocol.HistoryResult, error) {
-	if !c.isIn(q.Channel) {
+	if c.in(q.Channel) == nil {
 		return nil, errPermission
 	}
 	r, err := c.s.rooms.Find(q.Channel)
@@ -47,7 +47,7 @@ func most(asked int32) int {
 
 // presence is who is in a room that the client is in as well.
 func (c *client) presence(name string) (*protocol.PresenceResult, error) {
-	if !c.isIn(name) {
+	if c.in(name) == nil {
 		return nil, errPermission
 	}
 	all := map[string]*protocol.ClientInfo{}
@@ -58,7 +58,7 @@ func (c *client) presence(name string) (*protocol.PresenceResult, error) {
 }
 
 func (c *client) presenceStats(name string) (*protocol.PresenceStatsResult, error) {
-	if !c.isIn(name) {
+	if c.in(name) == nil {
 		return nil, errPermission
 	}
 	clients, users := c.s.rooms.Crowd(name)
@@ -84,7 +84,7 @@ func (c *client) rpc(ctx context.Context, q *protocol.RPCRequest) (*protocol.RPC
 		v, err = c.s.rooms.Names()
 	case q.Method != "edit" && q.Method != "delete":
 		return nil, errMethod
-	case !c.isIn(a.Room):
+	case c.in(a.Room) == nil:
 		return nil, errPermission
 	case q.Method == "edit" && len(a.Data) == 0:
 		return nil, errBad
@@ -106,5 +106,5 @@ func (c *client) alter(ctx context.Context, method string, a asked) (room.Posted
 	if method == "delete" {
 		a.Data = nil
 	}
-	return c.s.rooms.Alter(ctx, a.Room, room.Alter{Offset: a.Offset, User: c.User, Data: a.Data})
+	return c.s.rooms.Alter(ctx, a.Room, room.Alter{Offset: a.Offset, User: c.user, Data: a.Data})
 }

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"sync"
@@ -48,12 +47,12 @@ type Server struct {
 	rooms *room.Rooms
 	o     Options
 
+	clients  register
 	sessions sync.Map // clients whose connections are streams, by their keys
 
-	mu      sync.Mutex
-	clients map[*client]struct{}
-	closed  map[int]uint64 // connections, by code
-	lagged  uint64         // subscriptions
+	mu     sync.Mutex
+	closed map[int]uint64 // connections, by code
+	lagged uint64         // subscriptions
 }
 
 // New makes a server of rooms.
@@ -70,7 +69,7 @@ func New(rooms *room.Rooms, o Options) *Server {
 	if o.Limit == nil {
 		o.Limit = limit.New(limit.Rate{}, "", "")
 	}
-	return &Server{rooms: rooms, o: o, clients: map[*client]struct{}{}, closed: map[int]uint64{}}
+	return &Server{rooms: rooms, o: o, closed: map[int]uint64{}}
 }
 
 // protobuf is how a client asks for it.
@@ -91,9 +90,7 @@ var errFull = &ws.Refusal{Status: http.StatusServiceUnavailable, Text: "there ar
 
 // full is true if no client more may come. Of those who come in the same instant some more may.
 func (s *Server) full() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.clients) >= s.o.Clients
+	return s.clients.len() >= s.o.Clients
 }
 
 // admit notes which form the client speaks.
@@ -104,11 +101,11 @@ func (s *Server) admit(r *http.Request, spoken string) ([]byte, error) {
 	case s.full():
 		return nil, errFull
 	}
-	first := session{Form: formJSON}
+	first := formJSON
 	if q := r.URL.Query(); spoken == protobuf || q.Get("format") == "protobuf" || q.Get("cf_protocol") == "protobuf" {
-		first.Form = formProtobuf
+		first = formProtobuf
 	}
-	return json.Marshal(first)
+	return fresh(first), nil
 }
 
 // opened makes a client of a connection, be it new or from another version.
@@ -119,22 +116,22 @@ func (s *Server) opened(c *ws.Conn) {
 }
 
 func (s *Server) enter(c conn) *client {
-	cl := &client{s: s, conn: c, since: time.Now(), heard: time.Now()}
-	if err := json.Unmarshal(c.Session(), &cl.session); err != nil {
-		c.Close(ws.CloseError, "the session of another version cannot be read")
+	now := time.Now()
+	cl := &client{s: s, conn: c, pinged: now, heard: now}
+	if err := cl.recall(c.Session()); err != nil {
+		c.Close(ws.CloseError, err.Error())
 		return nil
 	}
-	if cl.Rooms == nil {
-		cl.Rooms = map[string]subscription{}
+	connected := cl.id != ""
+	if connected {
+		cl.pingSoon(now)
 	}
-	s.mu.Lock()
-	s.clients[cl] = struct{}{}
-	s.mu.Unlock()
-	if cl.ID != "" {
+	s.clients.add(cl)
+	if connected {
 		s.rooms.Add(cl)
 	}
-	for name := range cl.Rooms {
-		s.rooms.Join(name, cl)
+	for _, sub := range cl.those(false) {
+		s.rooms.Join(cl, &sub.Seat)
 	}
 	return cl
 }
@@ -147,14 +144,12 @@ func (s *Server) ended(c *ws.Conn, moved bool) {
 
 // exit takes a client out. One that was handed over has not left.
 func (s *Server) exit(cl *client, moved bool) {
-	s.mu.Lock()
-	delete(s.clients, cl)
-	s.mu.Unlock()
+	s.clients.remove(cl)
 	cl.turn.Lock()
 	defer cl.turn.Unlock()
 	cl.gone = true
-	for _, name := range cl.in() {
-		s.rooms.Leave(name, cl, moved)
+	for _, sub := range cl.those(false) {
+		s.rooms.Leave(cl, &sub.Seat, moved)
 	}
 	s.rooms.Audience.Remove(cl)
 }
@@ -190,28 +185,21 @@ func (s *Server) countLagged() {
 	s.lagged++
 }
 
+// turns is how often within a second some of the clients are tended: all at once they would hold up who talks meanwhile.
+const turns = 10
+
 // Run pings the clients and closes those that are gone.
 func (s *Server) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(time.Second / turns)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			for _, cl := range s.all() {
+			for _, cl := range s.clients.turn(turns) {
 				cl.tend(now)
 			}
 		}
 	}
-}
-
-func (s *Server) all() []*client {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]*client, 0, len(s.clients))
-	for cl := range s.clients {
-		list = append(list, cl)
-	}
-	return list
 }

@@ -29,6 +29,7 @@ const node = "theseus"
 // stream is the connection of such a client.
 type stream struct {
 	form  form
+	key   string // by which its client says something
 	limit int
 	more  chan struct{} // something is to be sent
 
@@ -40,14 +41,11 @@ type stream struct {
 var _ conn = (*stream)(nil)
 
 func newStream(f form, limit int) *stream {
-	return &stream{form: f, limit: limit, more: make(chan struct{}, 1)}
+	return &stream{form: f, key: rand.Text(), limit: limit, more: make(chan struct{}, 1)}
 }
 
 // Session is that of a client that has not connected yet.
-func (s *stream) Session() []byte {
-	b, _ := json.Marshal(session{Form: s.form})
-	return b
-}
+func (s *stream) Session() []byte { return fresh(s.form) }
 
 // SetSession ends with the answer: it does not travel.
 func (s *stream) SetSession([]byte) error { return nil }
@@ -164,9 +162,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f form, kind str
 	}
 	out := newStream(f, s.o.Queue)
 	c := s.enter(out)
-	c.key = rand.Text()
-	s.sessions.Store(c.key, c)
-	defer func() { s.sessions.Delete(c.key); s.exit(c, false) }()
+	s.sessions.Store(out.key, c)
+	defer func() { s.sessions.Delete(out.key); s.exit(c, false) }()
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
 	c.commands(connect)

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -21,6 +20,7 @@ import (
 // wire is a connection that keeps what it is sent.
 type wire struct {
 	session []byte
+	kept    int // times
 	out     []byte
 	frames  int
 	largest int
@@ -30,9 +30,14 @@ type wire struct {
 	closed  int
 }
 
-func (w *wire) Session() []byte           { return w.session }
-func (w *wire) SetSession(b []byte) error { w.session = b; return nil }
-func (w *wire) Fail()                     {}
+func (w *wire) Session() []byte { return w.session }
+func (w *wire) Fail()           {}
+
+func (w *wire) SetSession(b []byte) error {
+	w.session = b
+	w.kept++
+	return nil
+}
 
 func (w *wire) Free() int {
 	if w.free == 0 {
@@ -79,8 +84,7 @@ func startRooms(t testing.TB) (rooms *room.Rooms) {
 // open is a client that has connected.
 func open(t testing.TB, s *Server, f form) (*client, *wire) {
 	t.Helper()
-	b, _ := json.Marshal(session{Form: f})
-	w := &wire{session: b}
+	w := &wire{session: fresh(f)}
 	c := s.enter(w)
 	c.commands(hello(t, f))
 	return c, w

@@ -5,18 +5,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // Member is somebody who can be in rooms: a client, or a person at a terminal. Its methods must not wait.
 type Member interface {
 	Who() Who
-	Enter(Entered) bool        // the room has let it in; false says that it has gone meanwhile
-	Hear(e *Event) bool        // in a room that it is in; false says that it does not keep up
-	Out(room string, why Exit) // it hears nothing of the room any more, and is to leave it
+	Enter(Entered) *Seat   // the room has let it in, and it takes this seat; nil if it has gone meanwhile
+	Hear(e *Event) bool    // in a room that it is in; false says that it does not keep up
+	Out(s *Seat, why Exit) // the seat is its own no more
 }
 
-// Exit is why a member has to leave a room.
+// Exit is why a member is put out of a room.
 type Exit uint8
 
 // Reasons of an Exit.
@@ -45,59 +44,12 @@ type Entered struct {
 	Recovered  bool // Missed is all of that
 }
 
-// Kind of an event.
-type Kind uint8
-
-// What happens in a room.
-const (
-	Said   Kind = iota // a message; its offset is 0 if it is not kept
-	Joined             // Who came in
-	Left               // Who went
-)
-
-// Event is what members of a room are told.
-type Event struct {
-	Room string
-	Kind Kind
-	Entry
-	Who Who
-
-	frames [4]atomic.Pointer[[]byte]
-}
-
-// Frame is the event in one of four forms, made by the first who wants it so.
-func (e *Event) Frame(form int, encode func(*Event) []byte) []byte {
-	if b := e.frames[form].Load(); b != nil {
-		return *b
-	}
-	b := encode(e)
-	e.frames[form].Store(&b)
-	return b
-}
-
-// notice is a message by the room itself. It is not kept.
-func notice(room, text string) *Event {
-	return &Event{Room: room, Kind: Said, Entry: Entry{Message: Message{Data: noticeData(text), At: now()}}}
-}
-
-func noticeData(text string) []byte {
-	return append([]byte(`{"type":"notice",`), Say(text)[1:]...)
-}
-
 // Audience is all members, and who of them is in which room. It knows nothing of the rooms' processes, so their crashes
 // change nothing here.
 type Audience struct {
 	mu    sync.RWMutex
 	known map[string]Member
 	rooms map[string]*circle
-}
-
-// circle is the members of one room. When the last has gone it is over, and the next to come makes another.
-type circle struct {
-	mu   sync.RWMutex
-	list []Member
-	at   map[Member]int
-	over bool
 }
 
 // NewAudience has nobody.
@@ -156,130 +108,102 @@ func (a *Audience) makeCircle(room string) *circle {
 	defer a.mu.Unlock()
 	c := a.rooms[room]
 	if c == nil {
-		c = &circle{at: map[Member]int{}}
+		c = new(circle)
 		a.rooms[room] = c
 	}
 	return c
 }
 
-// Join brings a member into a room. The others are not told.
-func (a *Audience) Join(room string, m Member) {
-	for !a.makeCircle(room).add(m) {
+// forget ends the circle of a room if it has no members.
+func (a *Audience) forget(room string, c *circle) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c.close() {
+		delete(a.rooms, room)
 	}
 }
 
-// Leave takes a member out of a room. Unless it is quiet the others are told.
-func (a *Audience) Leave(room string, m Member, quiet bool) {
-	c := a.circle(room)
-	if c == nil || !c.drop(m) {
-		return
+// Join has a member take a seat, unless it has left it already. The others are not told.
+func (a *Audience) Join(m Member, s *Seat) {
+	for !a.makeCircle(s.Room).add(seated{m, s}) {
 	}
-	a.forget(room, c)
-	if !quiet {
-		a.Tell(&Event{Room: room, Kind: Left, Who: m.Who()})
+	if s.left.Load() {
+		a.vacate(s)
 	}
 }
 
-// Empty has all members leave a room, each of whom is told why.
+// Leave has a member leave its seat for good. Unless it is quiet the others are told.
+func (a *Audience) Leave(m Member, s *Seat, quiet bool) {
+	s.left.Store(true)
+	if a.vacate(s) && !quiet {
+		a.Tell(&Event{Room: s.Room, Kind: Left, Who: m.Who()})
+	}
+}
+
+// vacate is true if the seat was taken.
+func (a *Audience) vacate(s *Seat) bool {
+	c := a.circle(s.Room)
+	if c == nil {
+		return false
+	}
+	was, last := c.drop(s)
+	if last {
+		a.forget(s.Room, c)
+	}
+	return was
+}
+
+// Empty puts all members out of a room.
 func (a *Audience) Empty(room string, why Exit) {
 	c := a.circle(room)
 	if c == nil {
 		return
 	}
-	c.mu.Lock()
-	list := c.list
-	c.list, c.at = nil, map[Member]int{}
-	c.mu.Unlock()
+	list := c.clear()
 	a.forget(room, c)
 	for _, m := range list {
-		m.Out(room, why)
+		m.Out(m.seat, why)
 	}
 }
 
-// Expel has a user leave a room, and tells how many members that were.
+// Expel puts a user out of a room, and tells how many members that were.
 func (a *Audience) Expel(room, user string, why Exit) (n int) {
-	for _, m := range a.members(room) {
-		if m.Who().User == user {
-			m.Out(room, why)
-			n++
-		}
-	}
-	return n
+	list := slices.DeleteFunc(a.members(room), func(m seated) bool { return m.Who().User != user })
+	return a.putOut(list, why)
 }
 
-// forget ends a circle without members.
-func (a *Audience) forget(room string, c *circle) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.list) == 0 && !c.over {
-		c.over = true
-		delete(a.rooms, room)
+// putOut takes members out of their room, and then tells them, and those who stay.
+func (a *Audience) putOut(list []seated, why Exit) (n int) {
+	list = slices.DeleteFunc(list, func(m seated) bool { return !a.vacate(m.seat) })
+	for _, m := range list {
+		m.Out(m.seat, why)
+		a.Tell(&Event{Room: m.seat.Room, Kind: Left, Who: m.Who()})
 	}
+	return len(list)
 }
 
-// add brings a member in, and is false if the circle is over.
-func (c *circle) add(m Member) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, in := c.at[m]; !in && !c.over {
-		c.at[m] = len(c.list)
-		c.list = append(c.list, m)
-	}
-	return !c.over
-}
-
-// drop removes a member, and is true if it was there.
-func (c *circle) drop(m Member) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i, in := c.at[m]
-	if !in {
-		return false
-	}
-	last := len(c.list) - 1
-	c.list[i] = c.list[last]
-	c.at[c.list[i]] = i
-	c.list[last] = nil
-	c.list = c.list[:last]
-	delete(c.at, m)
-	return true
-}
-
-// Tell tells an event to the members of its room. Those who do not keep up are told that they are out.
+// Tell tells an event to the members of its room. Those who do not keep up are put out.
 func (a *Audience) Tell(e *Event) {
 	if c := a.circle(e.Room); c != nil {
-		for _, m := range c.tell(e) {
-			m.Out(e.Room, Lagged)
-		}
+		a.putOut(c.tell(e), Lagged)
 	}
-}
-
-func (c *circle) tell(e *Event) (slow []Member) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for _, m := range c.list {
-		if !m.Hear(e) {
-			slow = append(slow, m)
-		}
-	}
-	return slow
 }
 
 // members are those who are in a room now.
-func (a *Audience) members(room string) []Member {
-	c := a.circle(room)
-	if c == nil {
-		return nil
+func (a *Audience) members(room string) []seated {
+	if c := a.circle(room); c != nil {
+		return c.members()
 	}
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return slices.Clone(c.list)
+	return nil
 }
 
 // Size is how many members are in a room.
-func (a *Audience) Size(room string) int { return len(a.members(room)) }
+func (a *Audience) Size(room string) int {
+	if c := a.circle(room); c != nil {
+		return c.size()
+	}
+	return 0
+}
 
 // Crowd is how many members are in a room, and how many users those are.
 func (a *Audience) Crowd(room string) (members, users int) {

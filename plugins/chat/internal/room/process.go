@@ -237,23 +237,22 @@ func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error)
 		in.Missed, in.Recovered, err = k.missed(p, e)
 	}
 	if err == nil {
-		err = k.letIn(p.Name, m, in)
-	}
-	if err == nil && !e.Quiet {
-		k.audience.Tell(&Event{Room: p.Name, Kind: Joined, Who: m.Who()})
+		err = k.letIn(m, in, e.Quiet)
 	}
 	return none, err
 }
 
-// letIn has a member in the room before it says that it has come. One that has waited for too long and goes leaves afterwards, or says
-// so here: either way it is out.
-func (k *kind) letIn(room string, m Member, in Entered) error {
-	k.audience.Join(room, m)
-	if m.Enter(in) {
-		return nil
+// letIn gives a member the answer, and then has it hear what happens.
+func (k *kind) letIn(m Member, in Entered, quiet bool) error {
+	s := m.Enter(in)
+	if s == nil {
+		return ErrNoMember
 	}
-	k.audience.Leave(room, m, true)
-	return ErrNoMember
+	k.audience.Join(m, s)
+	if !quiet {
+		k.audience.Tell(&Event{Room: in.Room, Kind: Joined, Who: m.Who()})
+	}
+	return nil
 }
 
 // missed is all that a member has missed, or nothing if that is more than it may be given.
