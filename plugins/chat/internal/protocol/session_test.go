@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,5 +108,28 @@ func TestClientsAreNotPingedAtOnce(t *testing.T) {
 	}
 	if all < clients {
 		t.Errorf("%d were pinged", all)
+	}
+}
+
+// Another version's clients come side by side, and are told of what is said meanwhile.
+func TestClientsComeFromAnotherVersionSideBySide(t *testing.T) {
+	const each = 200
+	rooms := startRooms(t)
+	s := New(rooms, Options{})
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			for i := range each {
+				before := client{id: fmt.Sprint(n, i), user: "ada", subs: []*subscription{{Seat: room.Seat{Room: "general"}}}}
+				s.enter(&wire{session: before.pack()})
+			}
+		})
+	}
+	for range 20 {
+		post(t, rooms, "hello")
+	}
+	all.Wait()
+	if rooms.Size("general") != 4*each || rooms.Members() != 4*each || s.clients.len() != 4*each {
+		t.Errorf("%d are in the room, %d known, %d clients", rooms.Size("general"), rooms.Members(), s.clients.len())
 	}
 }
