@@ -1,17 +1,18 @@
 // Package limit bounds how much each user says: as the service ratelimit decides it, where there is one, or else here.
 //
-//	Allow ──▶ ratelimit: POST /check/USER?policy=NAME ──▶ 200 or 429
+//	Allow ──▶ ratelimit: POST /check with the policy and the user ──▶ 200 or 429
 //	              │ no answer within [Patience], or another: not asked again for [Pause]
 //	              ▼
 //	          here: [Rate]; what was used is forgotten when the version ends
 package limit
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +42,7 @@ type Limiter struct {
 func New(rate Rate, service, policy string) *Limiter {
 	l := &Limiter{policy: policy, client: http.Client{Timeout: Patience}, here: newHere(rate)}
 	if service != "" {
-		l.check = strings.TrimSuffix(service, "/") + "/check/"
+		l.check = strings.TrimSuffix(service, "/") + "/check"
 	}
 	return l
 }
@@ -66,13 +67,19 @@ func (l *Limiter) asks(now time.Time) bool {
 	return !now.Before(l.rest)
 }
 
+// question has the user in it, who may have any name: not all of them may be parts of a path.
+func (l *Limiter) question(user string) []byte {
+	b, _ := json.Marshal(map[string]any{"limits": []map[string]string{{"policy": l.policy, "key": user}}})
+	return b
+}
+
 // ask asks the service ratelimit.
 func (l *Limiter) ask(ctx context.Context, user string) (wait time.Duration, ok bool, err error) {
-	at := l.check + url.PathEscape(user) + "?policy=" + url.QueryEscape(l.policy)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, at, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.check, bytes.NewReader(l.question(user)))
 	if err != nil {
 		return 0, false, err
 	}
+	r.Header.Set("Content-Type", "application/json")
 	res, err := l.client.Do(r)
 	if err != nil {
 		return 0, false, err

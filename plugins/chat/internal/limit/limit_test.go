@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -74,8 +75,9 @@ func TestWhoeverWaitsAsLongAsToldMaySpeak(t *testing.T) {
 func TestTheServiceRatelimitIsAskedWhileItAnswers(t *testing.T) {
 	status, asked := http.StatusOK, 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked++; r.Method != http.MethodPost || r.URL.Path != "/check/a/b c" || r.URL.Query().Get("policy") != "chat" {
-			t.Errorf("got %s %s", r.Method, r.URL)
+		body, _ := io.ReadAll(r.Body)
+		if asked++; r.Method != http.MethodPost || r.URL.Path != "/check" || string(body) != `{"limits":[{"key":"a/b c","policy":"chat"}]}` {
+			t.Errorf("got %s %s %s", r.Method, r.URL, body)
 		}
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(status)
