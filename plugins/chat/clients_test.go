@@ -153,12 +153,22 @@ func TestWhoMayNotStay(t *testing.T) {
 		{"no JSON", `{"id":1,`, 3501},
 		{"no number", `{"connect":{"token":"token-of-ada"}}`, 3501},
 		{"nothing", ``, 3501},
+		{"no UTF-8", "\xff", 1007},
+		{"too much", strings.Repeat(" ", 70_000), 1009},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := connect(t, i, protocol.TypeJSON)
 			c.write(ws.OpText, []byte(tt.send))
 			c.ends(tt.code)
 		})
+	}
+	unmasked := connect(t, i, protocol.TypeJSON)
+	if _, err := unmasked.nc.Write(ws.MustCompileFrame(ws.NewTextFrame([]byte(`{}`)))); err != nil {
+		t.Fatal(err)
+	}
+	unmasked.ends(1002)
+	if got := i.Verb("stats"); !strings.HasSuffix(got, " closed.1002=1 closed.1007=1 closed.1009=1 closed.3500=2 closed.3501=5") {
+		t.Errorf("got %s", got)
 	}
 }
 

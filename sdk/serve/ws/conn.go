@@ -115,6 +115,9 @@ func (c *Conn) end() {
 	c.ended.Store(true)
 }
 
+// Parking is true when a handover waits for the message in hand, for as long as its budget lets it. It is for the goroutine of Message.
+func (c *Conn) Parking() bool { return c.c.Parking() }
+
 // Fail counts the message in hand as failed by the service's own fault. It is for the goroutine of Message.
 func (c *Conn) Fail() { c.failures++ }
 

@@ -112,6 +112,9 @@ func (l *loop) refuse(err error) error {
 		return err
 	}
 	l.c.Close(v.code, v.text)
+	if l.d.Broken != nil {
+		l.d.Broken(&l.c, v.code)
+	}
 	l.c.c.Discard()
 	l.r = newReader(nil)
 	return serve.ErrWait

@@ -38,6 +38,9 @@ type Server struct {
 	// Closed is told, once, that a connection that Open or Resume was told of is not served here any more: it has ended or, if
 	// moved, it was handed over.
 	Closed func(c *Conn, moved bool)
+	// Broken is told, before Closed, of a connection that is closed here because its client does not keep to RFC 6455 or sends more
+	// than MaxMessage, and with which code.
+	Broken func(c *Conn, code int)
 
 	// HTTP is for all other requests; they are answered with 404 if it is nil. A handover waits for those in hand, as for those of
 	// any listener for HTTP, and their contexts end as there. The timeouts are those of http.Server: a client that stops in the

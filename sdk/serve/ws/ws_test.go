@@ -244,10 +244,15 @@ func TestBrokenFramesEndTheConnectionWithTheirCode(t *testing.T) {
 		{"a close with a reason that is no UTF-8", frame(ws.OpClose, true, "\x03\xe8\xff"), CloseProtocol},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := dial(t, newTwo(t, newWall().server, newWall().server).Addr)
+			w, told := newWall(), make(chan int, 2)
+			w.server.Broken = func(_ *Conn, code int) { told <- code }
+			c := dial(t, newTwo(t, w.server, newWall().server).Addr)
 			c.send(text("before") + tt.send + text("after"))
 			c.expect(ws.OpText, "before")
 			c.expectClose(tt.code)
+			if code := <-told; code != tt.code || len(told) > 0 {
+				t.Errorf("the service is told %d", code)
+			}
 		})
 	}
 }

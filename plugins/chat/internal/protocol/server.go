@@ -78,7 +78,8 @@ const protobuf = "centrifuge-protobuf"
 // WebSocket is the server for package ws.
 func (s *Server) WebSocket() ws.Server {
 	return ws.Server{
-		Admit: s.admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.ended,
+		Broken: func(_ *ws.Conn, code int) { s.count(&farewell{code: code}) },
+		Admit:  s.admit, Open: s.opened, Resume: s.opened, Message: s.message, Closed: s.ended,
 		Farewell: ws.Farewell{Code: byeStop.code, Reason: byeStop.reason},
 		HTTP:     s.http(), ReadTimeout: requestTime, WriteTimeout: answerTime, MaxConns: s.o.Clients,
 		Origins: s.o.Origins, Protocols: []string{"centrifuge-json", protobuf}, MaxQueue: s.o.Queue,
