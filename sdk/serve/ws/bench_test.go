@@ -58,3 +58,17 @@ func processors() time.Duration {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkSwap is a handover of silent WebSockets and back.
+func BenchmarkSwap(b *testing.B) {
+	const clients = 5000
+	s := newWall().server
+	w := newTwo(b, s, s)
+	for range clients {
+		dial(b, w.Addr)
+	}
+	for b.Loop() {
+		w.Swap()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/clients, "ns/connection")
+}
