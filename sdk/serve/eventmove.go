@@ -144,7 +144,8 @@ func (a adopted) begin() {
 		go c.over(net.ErrClosed)
 		return
 	}
-	c.busy, c.more = false, c.more || len(c.in) > 0
+	c.more = c.more || len(c.in) > 0
+	c.atRest()
 	c.sendAll()
 	c.readSoon()
 }
