@@ -23,6 +23,7 @@ import (
 	"github.com/theseusd/theseus/daemon/watch"
 	api "github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/fault"
+	"github.com/theseusd/theseus/sdk/logs"
 	"github.com/theseusd/theseus/upgrades"
 	"github.com/theseusd/theseus/upgrades/journal"
 	"github.com/theseusd/theseus/upgrades/release"
@@ -73,7 +74,7 @@ func New(cfg Config) (d *Daemon, err error) {
 	if cfg.Beside {
 		defer func() { refuseEarly(cfg, d, err) }()
 	}
-	d = &Daemon{cfg: cfg, log: NewLogger("daemon", cfg.LogFormat, cfg.LogLevel, cfg.Log), started: time.Now().UTC()}
+	d = &Daemon{cfg: cfg, log: logs.New("daemon", cfg.LogFormat, cfg.LogLevel, cfg.Log), started: time.Now().UTC()}
 	if d.paths, err = Prepare(cfg.Dir); err != nil {
 		return nil, err
 	}
@@ -134,11 +135,11 @@ func (d *Daemon) openEngine() error {
 		return err
 	}
 	d.journal = j
-	d.audit = audit.Open(audit.Options{Path: d.paths.Audit, Logger: slogger(d.log.Named("audit"))})
+	d.audit = audit.Open(audit.Options{Path: d.paths.Audit, Logger: logs.Slog(d.log.Named("audit"))})
 	d.engine, err = upgrades.New(upgrades.Options{
 		Host: d.host, Journal: j, Records: records, Store: d.store, Operator: d.file,
 		Free: proc.Free, Keep: d.file.start.History.Keep,
-		Logger: slogger(d.log.Named("upgrades")), Journaled: d.audit.Wake,
+		Logger: logs.Slog(d.log.Named("upgrades")), Journaled: d.audit.Wake,
 	})
 	if err == nil {
 		d.store.Ask(d.engine.Taken)
@@ -256,7 +257,7 @@ func (d *Daemon) server() *control.Server {
 			return slices.Concat(d.failure(), d.unwritable(), d.engine.Notes(), d.notes(), d.warnings())
 		},
 		Replacer: &replacer{d, d.letGo}, Safe: d.safe,
-		Logger: slogger(d.log.Named("control")),
+		Logger: logs.Slog(d.log.Named("control")),
 		Daemon: api.Status{
 			Dir: d.paths.Dir, Version: Version, PID: os.Getpid(), Keel: d.keel.PID(), Started: d.started,
 		},
@@ -324,7 +325,7 @@ func (d *Daemon) bootAgain(ctx context.Context, err error) error {
 }
 
 func (d *Daemon) folder() *watch.Folder {
-	log := slogger(d.log.Named("releases"))
+	log := logs.Slog(d.log.Named("releases"))
 	policy := &watch.Policy{Store: d.store, Engine: d.engine, Read: d.rules, Logger: log}
 	return &watch.Folder{Dir: d.paths.Releases, Handle: policy.Handle, Safe: d.takes, Logger: log}
 }

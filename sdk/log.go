@@ -2,27 +2,12 @@ package sdk
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"sync/atomic"
-
-	"github.com/hashicorp/go-hclog"
-
-	"github.com/theseusd/theseus/sdk/wire"
 )
-
-// newLogger makes the process's logger: hclog lines in the format that the daemon asks for.
-func newLogger(name string, w io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{
-		Name:       name,
-		Level:      hclog.LevelFromString(os.Getenv(wire.EnvLogLevel)),
-		Output:     w,
-		JSONFormat: os.Getenv(wire.EnvLogFormat) == "json",
-	})
-}
 
 // lineWriter passes whole writes on from one goroutine, so that a reader who is slow or gone costs lines and never
 // time. What was dropped is counted and said as soon as there is room.
@@ -79,64 +64,4 @@ func logLines(log *slog.Logger, r io.Reader) {
 		}
 		log.Info(string(line))
 	}
-}
-
-// hclogHandler lets authors write log/slog and the daemon read hclog.
-type hclogHandler struct {
-	log    hclog.Logger
-	prefix string
-}
-
-var _ slog.Handler = (*hclogHandler)(nil)
-
-func (h *hclogHandler) Enabled(_ context.Context, l slog.Level) bool {
-	return h.log.GetLevel() <= hclogLevel(l)
-}
-
-func (h *hclogHandler) Handle(_ context.Context, r slog.Record) error {
-	args := make([]any, 0, 2*r.NumAttrs())
-	r.Attrs(func(a slog.Attr) bool {
-		args = h.flatten(args, a)
-		return true
-	})
-	h.log.Log(hclogLevel(r.Level), r.Message, args...)
-	return nil
-}
-
-func (h *hclogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	var args []any
-	for _, a := range attrs {
-		args = h.flatten(args, a)
-	}
-	return &hclogHandler{log: h.log.With(args...), prefix: h.prefix}
-}
-
-func (h *hclogHandler) WithGroup(name string) slog.Handler {
-	return &hclogHandler{log: h.log, prefix: h.prefix + name + "."}
-}
-
-func (h *hclogHandler) flatten(args []any, a slog.Attr) []any {
-	v := a.Value.Resolve()
-	if v.Kind() != slog.KindGroup {
-		return append(args, h.prefix+a.Key, v.Any())
-	}
-	group := &hclogHandler{prefix: h.prefix + a.Key + "."}
-	for _, inner := range v.Group() {
-		args = group.flatten(args, inner)
-	}
-	return args
-}
-
-func hclogLevel(l slog.Level) hclog.Level {
-	switch {
-	case l < slog.LevelDebug:
-		return hclog.Trace
-	case l < slog.LevelInfo:
-		return hclog.Debug
-	case l < slog.LevelWarn:
-		return hclog.Info
-	case l < slog.LevelError:
-		return hclog.Warn
-	}
-	return hclog.Error
 }

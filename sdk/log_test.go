@@ -2,13 +2,10 @@ package sdk
 
 import (
 	"bytes"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
-
-	"github.com/hashicorp/go-hclog"
 )
 
 // stuckWriter takes nothing until it is opened.
@@ -44,19 +41,4 @@ func TestLogNeverWaitsForItsReader(t *testing.T) {
 		}
 		close(l.lines)
 	})
-}
-
-func TestSlogComesOutAsHclog(t *testing.T) {
-	var out bytes.Buffer
-	log := slog.New(&hclogHandler{log: hclog.New(&hclog.LoggerOptions{Name: "visits", Output: &out, Level: hclog.Info})})
-	log.Debug("not this")
-	log.With("a", 1).WithGroup("g").Warn("careful", slog.Group("h", "b", 2), "c", "x y")
-	for _, want := range []string{"[WARN]", "visits: careful:", "a=1", "g.h.b=2", `g.c="x y"`} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q lacks %q", out.String(), want)
-		}
-	}
-	if strings.Contains(out.String(), "not this") {
-		t.Error("debug came out at level info")
-	}
 }

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/theseusd/theseus/sdk/fault"
+	"github.com/theseusd/theseus/sdk/logs"
 	"github.com/theseusd/theseus/sdk/wire"
 )
 
@@ -23,11 +23,11 @@ func startedByDaemon() bool {
 func servePlugin(s Service) {
 	signal.Ignore(syscall.SIGPIPE)
 	lines := newLineWriter(os.Stderr)
-	log := newLogger(s.Name, lines)
+	log := logs.New(s.Name, os.Getenv(wire.EnvLogFormat), os.Getenv(wire.EnvLogLevel), lines)
 	if err := fault.Enable(s.Name + "-" + s.Version); err != nil {
 		log.Error("no fault is enabled", "error", err)
 	}
-	rt := newProcess(s, slog.New(&hclogHandler{log: log}))
+	rt := newProcess(s, logs.Slog(log))
 	go rt.stopOnSignal()
 	go rt.lease.watch(context.Background(), rt.leaveAlone)
 	plugin.Serve(&plugin.ServeConfig{

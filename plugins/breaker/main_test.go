@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -77,7 +76,7 @@ func TestAllTheWayRound(t *testing.T) {
 	url := "http://" + i.Addr("http")
 	events := listen(t, url, "")
 	for range 3 {
-		request(t, "POST", url+"/breakers/fast/report", `{"ok":false}`)
+		sdktest.Request(t, "POST", url+"/breakers/fast/report", `{"ok":false}`)
 	}
 	want := func(from, to string) line {
 		t.Helper()
@@ -89,15 +88,15 @@ func TestAllTheWayRound(t *testing.T) {
 	}
 	first := want("closed", "open")
 	want("open", "half_open") // though nobody asks
-	_, body := request(t, "POST", url+"/breakers/fast/permit", "")
+	_, body, _ := sdktest.Request(t, "POST", url+"/breakers/fast/permit", "")
 	var p permitView
 	if err := json.Unmarshal([]byte(body), &p); err != nil || p.Lease == "" {
 		t.Fatal(body, err)
 	}
-	if status, body := request(t, "POST", url+"/breakers/fast/permit", ""); status != http.StatusTooManyRequests || !strings.Contains(body, `"retry_after":`) {
+	if status, body, _ := sdktest.Request(t, "POST", url+"/breakers/fast/permit", ""); status != http.StatusTooManyRequests || !strings.Contains(body, `"retry_after":`) {
 		t.Error(status, body)
 	}
-	request(t, "POST", url+"/breakers/fast/report", `{"ok":true,"lease":"`+p.Lease+`"}`)
+	sdktest.Request(t, "POST", url+"/breakers/fast/report", `{"ok":true,"lease":"`+p.Lease+`"}`)
 	want("half_open", "closed")
 	later := listen(t, url, fmt.Sprint(first.Number))
 	for _, to := range []string{"half_open", "closed"} {
@@ -173,7 +172,7 @@ func TestBadRequests(t *testing.T) {
 		{"PUT", "/breakers/a/settings", `{"cooldown":"5s"}`, `"cooldown":"5s"`, 200},
 		{"GET", "/nothing", "", "try GET /breakers", 404},
 	} {
-		if status, body := request(t, step.method, url+step.path, step.body); status != step.status || !strings.Contains(body, step.want) {
+		if status, body, _ := sdktest.Request(t, step.method, url+step.path, step.body); status != step.status || !strings.Contains(body, step.want) {
 			t.Errorf("%s %s %.60s: got %d %s", step.method, step.path, step.body, status, body)
 		}
 	}
@@ -201,24 +200,6 @@ func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
 	if got := i.Verb("status", "a"); res.StatusCode != http.StatusForbidden || got != "state: closed (calls=0 failures=0 slow=0)" {
 		t.Error(res.Status, got)
 	}
-}
-
-func request(t testing.TB, method, url, body string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
 }
 
 // A flood of names that nobody has reported leaves no rows; one of names that were is bounded, and the circuits that are

@@ -21,12 +21,6 @@ func TestMain(m *testing.M) { sdktest.Main(m, service) }
 const ledgerConfig = `{"default":{"failures":3,"failure_ratio":-1,"slow_ratio":-1,"cooldown":"1000h","max_cooldown":"1000h","probes":2,"lease":"1000h"},
 "breakers":{"fast":{"cooldown":"1ms","backoff":1,"max_cooldown":"1000h"},"faster":{"cooldown":"1ms","backoff":1,"max_cooldown":"1000h"}}}`
 
-// tester is a *testing.T or a *rapid.T.
-type tester interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
 // model is what a circuit should be.
 type model struct {
 	state         string
@@ -51,9 +45,9 @@ func newLedger(t *testing.T) *ledger {
 	return l
 }
 
-func (l *ledger) call(t tester, want int, method, path, body string) string {
+func (l *ledger) call(t rapid.TB, want int, method, path, body string) string {
 	t.Helper()
-	status, text := request(l.T, method, l.url+"/breakers/"+path, body)
+	status, text, _ := sdktest.Request(l.T, method, l.url+"/breakers/"+path, body)
 	if status != want {
 		t.Fatalf("%s %s %s: got %d %s, want %d", method, path, body, status, text, want)
 	}
@@ -61,7 +55,7 @@ func (l *ledger) call(t tester, want int, method, path, body string) string {
 }
 
 // step does something at random to the service and to the model; n draws a number below max.
-func (l *ledger) step(t tester, n func(max int) int) {
+func (l *ledger) step(t rapid.TB, n func(max int) int) {
 	name := []string{"a", "b", "fast", "faster"}[n(4)]
 	c := l.all[name]
 	switch n(8) {
@@ -83,7 +77,7 @@ func (l *ledger) step(t tester, n func(max int) int) {
 	}
 }
 
-func (l *ledger) permit(t tester, name string, c *model) {
+func (l *ledger) permit(t rapid.TB, name string, c *model) {
 	switch {
 	case c.state == "half_open" && int64(len(c.leases))+c.passed < 2:
 		var p permitView
@@ -98,7 +92,7 @@ func (l *ledger) permit(t tester, name string, c *model) {
 	}
 }
 
-func (l *ledger) report(t tester, name string, c *model, ok bool) {
+func (l *ledger) report(t rapid.TB, name string, c *model, ok bool) {
 	l.call(t, 200, "POST", name+"/report", fmt.Sprintf(`{"ok":%t}`, ok))
 	if c.state != "closed" {
 		return
@@ -111,7 +105,7 @@ func (l *ledger) report(t tester, name string, c *model, ok bool) {
 	}
 }
 
-func (l *ledger) reportProbe(t tester, name string, c *model, ok bool) {
+func (l *ledger) reportProbe(t rapid.TB, name string, c *model, ok bool) {
 	if len(c.leases) == 0 {
 		return
 	}
@@ -129,7 +123,7 @@ func (c *model) open() {
 }
 
 // coolDown waits for the end of a short cooldown.
-func (l *ledger) coolDown(t tester, name string, c *model) {
+func (l *ledger) coolDown(t rapid.TB, name string, c *model) {
 	for deadline := time.Now().Add(20 * time.Second); l.look(t, name).State.String() != "half_open"; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s stays open", name)
@@ -138,7 +132,7 @@ func (l *ledger) coolDown(t tester, name string, c *model) {
 	*c = model{state: "half_open", trips: c.trips}
 }
 
-func (l *ledger) look(t tester, name string) (v view) {
+func (l *ledger) look(t rapid.TB, name string) (v view) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(l.call(t, 200, "GET", name, "")), &v); err != nil {
 		t.Fatalf("%v", err)
@@ -147,7 +141,7 @@ func (l *ledger) look(t tester, name string) (v view) {
 }
 
 // compare looks at every circuit.
-func (l *ledger) compare(t tester) {
+func (l *ledger) compare(t rapid.TB) {
 	t.Helper()
 	for name, c := range l.all {
 		v := l.look(t, name)
@@ -163,23 +157,14 @@ func (l *ledger) compare(t tester) {
 // Counts, cooldowns, forced states and probes under way are the same before and after a restart, an upgrade and the way
 // back, whatever came before.
 func TestCircuitsOutliveTheirVersions(t *testing.T) {
-	i := sdktest.Start(t, service, sdktest.Options{Config: ledgerConfig})
+	i := sdktest.StartVersions(t, service, sdktest.Options{Config: ledgerConfig})
 	l := newLedger(t)
-	var next *sdktest.Instance
 	rapid.Check(t, func(r *rapid.T) {
 		switch rapid.IntRange(0, 9).Draw(r, "what") {
 		case 0:
-			i.Stop()
-			if next != nil {
-				next.Stop()
-			}
-			i, next = sdktest.Start(t, service, sdktest.Options{Config: ledgerConfig, StateDir: i.StateDir()}), nil
+			i.Restart()
 		case 1:
-			if next == nil {
-				next = i.Next(service)
-			}
-			i.HandOver(next) // there, and with the next one back
-			i, next = next, i
+			i.Switch()
 		}
 		l.url = "http://" + i.Addr("http")
 		for range 5 {

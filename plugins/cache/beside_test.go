@@ -2,10 +2,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -17,36 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/theseusd/theseus/sdk"
+	"github.com/theseusd/theseus/sdk/sdktest"
 )
 
-// serveVariable makes the test binary a cache of its own: a process that is measured from outside, as redis-server is.
-const serveVariable = "CACHE_TEST_SERVE" // "address directory"
-
-func TestMain(m *testing.M) {
-	if where := os.Getenv(serveVariable); where != "" {
-		serveAlone(where)
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// serveAlone serves until standard input ends.
-func serveAlone(where string) {
-	addr, dir, _ := strings.Cut(where, " ")
-	ln, err := net.Listen("tcp", addr)
-	if err == nil {
-		_, err = sdk.StartLocal(context.Background(), sdk.Service{Name: "cache", Version: version, Setup: setup}, sdk.LocalOptions{
-			StateDir: dir, Listeners: map[string]net.Listener{"resp": ln}, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Println(isReady)
-	_, _ = io.Copy(io.Discard, os.Stdin)
-}
+func TestMain(m *testing.M) { sdktest.Main(m, service) }
 
 // peer is a server that is measured.
 type peer struct {
@@ -66,10 +37,8 @@ func peers(b *testing.B) []peer {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	ours, own := exec.Command(os.Args[0]), freeAddr(b)
-	ours.Env = append(os.Environ(), serveVariable+"="+own+" "+dir)
-	startProcess(b, ours)
-	return []peer{{"redis", addr, redis.Process.Pid}, {"cache", own, ours.Process.Pid}}
+	ours := sdktest.StartProcess(b, sdktest.Options{StateDir: dir})
+	return []peer{{"redis", addr, redis.Process.Pid}, {"cache", ours.Addr("resp"), ours.PID()}}
 }
 
 // cpu is the processor time that a process has used.

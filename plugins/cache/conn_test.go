@@ -10,13 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
 )
 
 func startCache(t testing.TB, o sdktest.Options) *sdktest.Instance {
 	t.Helper()
-	return sdktest.Start(t, sdk.Service{Name: "cache", Version: version, Setup: setup}, o)
+	return sdktest.Start(t, service, o)
 }
 
 // conn sends commands and returns replies as they come, byte by byte.

@@ -6,23 +6,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
 )
-
-// pairOf is two versions of the cache that take turns.
-type pairOf struct{ now, next *sdktest.Instance }
-
-func startPair(t *testing.T) *pairOf {
-	t.Helper()
-	now := startCache(t, sdktest.Options{})
-	return &pairOf{now, now.Next(sdk.Service{Name: "cache", Version: version, Setup: setup})}
-}
-
-func (p *pairOf) swap() {
-	p.now.HandOver(p.next)
-	p.now, p.next = p.next, p.now
-}
 
 // saying checks a conversation.
 func (c *conn) saying(t *testing.T, lines ...[2]string) {
@@ -36,30 +21,30 @@ func (c *conn) saying(t *testing.T, lines ...[2]string) {
 
 // A transaction that was begun in one version ends in another, as it would have in the first.
 func TestTransactionsGoThroughUpgrades(t *testing.T) {
-	p := startPair(t)
-	c, other := dial(t, p.now.Addr("resp")), dial(t, p.now.Addr("resp"))
+	p := sdktest.StartVersions(t, service, sdktest.Options{})
+	c, other := dial(t, p.Addr("resp")), dial(t, p.Addr("resp"))
 	c.saying(t, [2]string{"SET n 1", "+OK "}, [2]string{"WATCH n m", "+OK "}, [2]string{"INCR x", ":1 "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"WATCH o", "+OK "}, [2]string{"MULTI", "+OK "}, [2]string{"INCR n", "+QUEUED "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"HSET h a 1", "+QUEUED "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"EXEC", "*2 :2 :1 "}, [2]string{"GET x", "$1 1 "}, [2]string{"EXEC", "-ERR EXEC without MULTI "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"EXEC", "-ERR EXEC without MULTI "}, [2]string{"WATCH n", "+OK "})
-	p.swap()
+	p.Switch()
 	other.saying(t, [2]string{"INCR n", ":3 "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"MULTI", "+OK "}, [2]string{"SET n 100", "+QUEUED "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"EXEC", "*-1 "}, [2]string{"GET n", "$1 3 "}, [2]string{"MULTI", "+OK "}, [2]string{"NOSUCH", "-ERR unknown command 'NOSUCH', with args beginning with:  "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"EXEC", "-EXECABORT Transaction discarded because of previous errors. "})
 }
 
 func TestSubscriptionsGoThroughUpgrades(t *testing.T) {
-	p := startPair(t)
-	listener, speaker, three := dial(t, p.now.Addr("resp")), dial(t, p.now.Addr("resp")), dial(t, p.now.Addr("resp"))
+	p := sdktest.StartVersions(t, service, sdktest.Options{})
+	listener, speaker, three := dial(t, p.Addr("resp")), dial(t, p.Addr("resp")), dial(t, p.Addr("resp"))
 	listener.saying(t, [2]string{"SUBSCRIBE news", "*3 $9 subscribe $4 news :1 "}, [2]string{"PSUBSCRIBE n*", "*3 $10 psubscribe $2 n* :2 "})
 	if _, err := three.say("HELLO 3"); err != nil {
 		t.Fatal(err)
@@ -67,14 +52,14 @@ func TestSubscriptionsGoThroughUpgrades(t *testing.T) {
 	three.saying(t, [2]string{"SUBSCRIBE news", ">3 $9 subscribe $4 news :1 "}, [2]string{"GET a", "_ "})
 	for i := range 10 {
 		if i%2 == 1 {
-			p.swap()
+			p.Switch()
 		}
 		speaker.saying(t, [2]string{fmt.Sprintf("PUBLISH news %d", i), ":3 "})
 		listener.saying(t, [2]string{"", fmt.Sprintf("*3 $7 message $4 news $1 %d ", i)}, [2]string{"", fmt.Sprintf("*4 $8 pmessage $2 n* $4 news $1 %d ", i)})
 		three.saying(t, [2]string{"", fmt.Sprintf(">3 $7 message $4 news $1 %d ", i)})
 	}
 	listener.saying(t, [2]string{"UNSUBSCRIBE news", "*3 $11 unsubscribe $4 news :1 "})
-	p.swap()
+	p.Switch()
 	speaker.saying(t, [2]string{"PUBLISH news x", ":2 "}, [2]string{"PUBSUB NUMSUB news", "*2 $4 news :1 "}, [2]string{"PUBSUB NUMPAT", ":1 "})
 	_ = three.Close()
 	for got := ""; short(got) != ":1 "; {
@@ -110,32 +95,32 @@ func TestTooManySubscriptionsAreRefused(t *testing.T) {
 
 // Names, namespaces, tags and counts are the next version's too.
 func TestNamespacesAndTagsGoThroughUpgrades(t *testing.T) {
-	p := startPair(t)
-	c := dial(t, p.now.Addr("resp"))
+	p := sdktest.StartVersions(t, service, sdktest.Options{})
+	c := dial(t, p.Addr("resp"))
 	c.saying(t,
 		[2]string{"CACHE.NS SET s EX 100 SLIDING", "+OK "}, [2]string{"CACHE.NS SET d DROP", "+OK "},
 		[2]string{"SET s:1 a", "+OK "}, [2]string{"SET d:1 a", "+OK "}, [2]string{"SET k a", "+OK "}, [2]string{"SET l a", "+OK "},
 		[2]string{"CACHE.TAG k t u", ":1 "}, [2]string{"CACHE.TAG l u", ":1 "}, [2]string{"GET nosuch", "$-1 "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"TTL s:1", ":100 "}, [2]string{"SET s:2 b", "+OK "}, [2]string{"TTL s:2", ":100 "},
 		[2]string{"EXISTS d:1", ":0 "}, [2]string{"CACHE.INVALIDATE t", "+OK "}, [2]string{"GET k", "$-1 "})
-	p.swap()
+	p.Switch()
 	c.saying(t, [2]string{"GET k", "$-1 "}, [2]string{"GET l", "$1 a "}, [2]string{"CACHE.INVALIDATE u", "+OK "}, [2]string{"MGET k l", "*2 $-1 $-1 "},
 		[2]string{"SET l b", "+OK "}, [2]string{"GET l", "$1 b "}, [2]string{"DBSIZE", ":3 "})
-	if got := p.now.Verb("stats", "--json"); !strings.Contains(got, `"misses":6,`) {
+	if got := p.Verb("stats", "--json"); !strings.Contains(got, `"misses":6,`) {
 		t.Errorf("the counts of the version before are gone: %s", got)
 	}
 }
 
 // Pipelining clients never notice: no reply is lost, doubled or another's, and no increment either.
 func TestPipelinesUnderUpgrades(t *testing.T) {
-	p := startPair(t)
+	p := sdktest.StartVersions(t, service, sdktest.Options{})
 	var wait sync.WaitGroup
 	done := make(chan struct{})
 	const clients = 10
 	sums := make([]int, clients)
 	for id := range clients {
-		c := dial(t, p.now.Addr("resp"))
+		c := dial(t, p.Addr("resp"))
 		wait.Go(func() {
 			for n := 1; ; n += 20 {
 				select {
@@ -157,11 +142,11 @@ func TestPipelinesUnderUpgrades(t *testing.T) {
 		})
 	}
 	for range 20 {
-		p.swap()
+		p.Switch()
 	}
 	close(done)
 	wait.Wait()
-	c := dial(t, p.now.Addr("resp"))
+	c := dial(t, p.Addr("resp"))
 	for id, sum := range sums {
 		c.saying(t, [2]string{fmt.Sprintf("INCRBY n%d 0", id), fmt.Sprintf(":%d ", sum)})
 	}

@@ -25,7 +25,9 @@ var schema = state.Schema[[]byte]{Name: "entry", Version: 2, Steps: []state.AnyS
 	},
 }}
 
-func main() { sdk.Main(sdk.Service{Name: "cache", Version: version, Setup: setup}) }
+var service = sdk.Service{Name: "cache", Version: version, Setup: setup}
+
+func main() { sdk.Main(service) }
 
 func setup(s *sdk.Setup) error { return newCache(s.Log()).setup(s) }
 

@@ -73,7 +73,7 @@ func TestNoWriteIsLostWhenANamespaceChanges(t *testing.T) {
 // An error in one table was forgotten if there was none in the next, so FLUSHALL said OK and keys were there.
 func TestWhatCannotBeFlushedIsAnError(t *testing.T) {
 	c, now := within(t)
-	next := now.Next(sdk.Service{Name: "cache", Version: version, Setup: setup})
+	next := now.Next(service)
 	now.Verb("ns", "d", "--set", "--keep", "durable")
 	now.Verb("put", "a", "1")
 	now.Verb("put", "d:a", "1")

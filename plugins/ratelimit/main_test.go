@@ -54,13 +54,18 @@ dry_run = true
 `
 
 // startWith starts the service with a file of policies.
-func startWith(t testing.TB, text string) (i *sdktest.Instance, path string) {
+func startWith(t testing.TB, text string) *sdktest.Instance {
+	t.Helper()
+	return sdktest.Start(t, service, options(fileWith(t, text), ""))
+}
+
+func fileWith(t testing.TB, text string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "policies.toml")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return sdktest.Start(t, service, options(path, "")), path
+	return path
 }
 
 func options(path, state string) sdktest.Options {
@@ -68,7 +73,7 @@ func options(path, state string) sdktest.Options {
 }
 
 func TestTheWordsOfTheCommandLine(t *testing.T) {
-	i, _ := startWith(t, policyText)
+	i := startWith(t, policyText)
 	for _, step := range []struct{ line, want string }{
 		{"check user42", "allowed (remaining=9)"},
 		{"check user42 --cost 3", "allowed (remaining=6)"},
@@ -121,7 +126,7 @@ func TestTheWordsOfTheCommandLine(t *testing.T) {
 }
 
 func TestLeasesOnTheCommandLine(t *testing.T) {
-	i, _ := startWith(t, policyText)
+	i := startWith(t, policyText)
 	lease := func(said string) string {
 		_, rest, _ := strings.Cut(said, "lease=")
 		return strings.TrimSuffix(rest, ")")
@@ -139,7 +144,7 @@ func TestLeasesOnTheCommandLine(t *testing.T) {
 }
 
 func TestHTTP(t *testing.T) {
-	i, _ := startWith(t, policyText)
+	i := startWith(t, policyText)
 	url := "http://" + i.Addr("http")
 	for _, step := range []struct {
 		method, path, body, want string
@@ -173,7 +178,7 @@ func TestHTTP(t *testing.T) {
 		{"DELETE", "/leases/u/zz?policy=jobs", "", "no such lease", 404},
 		{"GET", "/nothing", "", "try POST /check/KEY", 404},
 	} {
-		status, body, _ := request(t, step.method, url+step.path, step.body)
+		status, body, _ := sdktest.Request(t, step.method, url+step.path, step.body)
 		if status != step.status || !strings.Contains(body, step.want) {
 			t.Errorf("%s %.80s: got %d %s, want %d %s", step.method, step.path, status, body, step.status, step.want)
 		}
@@ -182,7 +187,7 @@ func TestHTTP(t *testing.T) {
 
 // A form of several parts was read to its end and lay in files meanwhile, for calls that have no body at all.
 func TestABodyIsNotReadWhereNoneIsNeeded(t *testing.T) {
-	i, _ := startWith(t, policyText)
+	i := startWith(t, policyText)
 	const size = 64 << 20
 	for _, path := range []string{"/check/u", "/refund/u"} {
 		read := &counted{Reader: io.MultiReader(
@@ -221,7 +226,7 @@ func (c *counted) Read(b []byte) (int, error) {
 
 // Any page that was open in a browser on the machine could give back what a key has used.
 func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
-	i, _ := startWith(t, policyText)
+	i := startWith(t, policyText)
 	i.Verb("check", "u")
 	for _, header := range []string{"Sec-Fetch-Site: cross-site", "Origin: https://page.example"} {
 		for _, path := range []string{"/refund/u", "/check/u"} {
@@ -246,43 +251,25 @@ func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
 	}
 }
 
-func request(t testing.TB, method, url, body string) (int, string, http.Header) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(text), res.Header
-}
-
 func TestHeadersOfHTTP(t *testing.T) {
-	i, _ := startWith(t, policyText)
+	i := startWith(t, policyText)
 	url := "http://" + i.Addr("http") + "/check/u"
-	_, _, h := request(t, "POST", url, "")
+	_, _, h := sdktest.Request(t, "POST", url, "")
 	if got := h.Get("RateLimit-Policy") + " " + h.Get("RateLimit") + h.Get("Retry-After"); got != `"default";q=10;w=120 "default";r=9;t=12` {
 		t.Error(got)
 	}
-	_, _, h = request(t, "POST", url+"?cost=10", "")
+	_, _, h = sdktest.Request(t, "POST", url+"?cost=10", "")
 	if got := h.Get("Retry-After"); got != "12" {
 		t.Error(got)
 	}
-	_, _, h = request(t, "POST", url+"?policy=default,jobs", "")
+	_, _, h = sdktest.Request(t, "POST", url+"?policy=default,jobs", "")
 	if got := h.Get("RateLimit-Policy"); got != `"default";q=10;w=120, "jobs";q=2` {
 		t.Error(got)
 	}
 }
 
 func TestThrottleOverRESP(t *testing.T) {
-	i, _ := startWith(t, policyText)
+	i := startWith(t, policyText)
 	for _, step := range []struct{ line, want string }{
 		{"PING", "+PONG"},
 		{"CL.THROTTLE u 9 10 60", "*5 :0 :10 :9 :-1 :6"},

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,12 +15,6 @@ import (
 )
 
 func TestMain(m *testing.M) { sdktest.Main(m, service) }
-
-// tester is a *testing.T or a *rapid.T.
-type tester interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
 
 // ledger is what was used, as a sum: the limits of policyText do not come back while a test runs. The service may be another
 // process, or another version, from call to call.
@@ -40,9 +32,9 @@ func newLedger(t *testing.T) *ledger {
 }
 
 // call makes a call, which is answered with that status.
-func (l *ledger) call(t tester, want int, method, path, body string) view {
+func (l *ledger) call(t rapid.TB, want int, method, path, body string) view {
 	t.Helper()
-	status, text, _ := request(l.T, method, l.url+path, body)
+	status, text, _ := sdktest.Request(l.T, method, l.url+path, body)
 	if status != want {
 		t.Fatalf("%s %s %s: got %d %s, want %d; used %v", method, path, body, status, text, want, l.used)
 	}
@@ -56,7 +48,7 @@ func (l *ledger) call(t tester, want int, method, path, body string) view {
 }
 
 // step does something at random to the service and to the sums; n draws a number below max.
-func (l *ledger) step(t tester, n func(max int) int) {
+func (l *ledger) step(t rapid.TB, n func(max int) int) {
 	policy, key, cost := []string{"api", "day", "login"}[n(3)], fmt.Sprint("u", n(5)), int64(1+n(5))
 	at, query := [2]string{policy, key}, fmt.Sprintf("%s?policy=%s&cost=%d", key, policy, cost)
 	switch n(10) {
@@ -83,7 +75,7 @@ func (l *ledger) step(t tester, n func(max int) int) {
 }
 
 // together charges three limits, or none.
-func (l *ledger) together(t tester, key string, cost int64) {
+func (l *ledger) together(t rapid.TB, key string, cost int64) {
 	var asks []string
 	want := 200
 	for _, policy := range []string{"api", "day", "login"} {
@@ -100,7 +92,7 @@ func (l *ledger) together(t tester, key string, cost int64) {
 	}
 }
 
-func (l *ledger) take(t tester, key string) {
+func (l *ledger) take(t rapid.TB, key string) {
 	if len(l.leases[key]) == 2 {
 		l.call(t, 429, "POST", "/check/"+key+"?policy=jobs", "")
 		return
@@ -110,7 +102,7 @@ func (l *ledger) take(t tester, key string) {
 	l.used[[2]string{"jobs", key}]++
 }
 
-func (l *ledger) release(t tester, key string) {
+func (l *ledger) release(t rapid.TB, key string) {
 	if len(l.leases[key]) == 0 {
 		l.call(t, 404, "DELETE", "/leases/"+key+"/1f?policy=jobs", "")
 		return
@@ -121,7 +113,7 @@ func (l *ledger) release(t tester, key string) {
 }
 
 // compare looks at every row.
-func (l *ledger) compare(t tester) {
+func (l *ledger) compare(t rapid.TB) {
 	t.Helper()
 	for at, used := range l.used {
 		v := l.call(t, 200, "GET", "/check/"+at[1]+"?cost=0&policy="+at[0], "")
@@ -133,23 +125,14 @@ func (l *ledger) compare(t tester) {
 
 // What was used is the same before and after a restart, an upgrade and the way back, whatever was called before.
 func TestNobodyGetsAFreshStart(t *testing.T) {
-	i, path := startWith(t, policyText)
+	i := sdktest.StartVersions(t, service, options(fileWith(t, policyText), ""))
 	l := newLedger(t)
-	var next *sdktest.Instance
 	rapid.Check(t, func(r *rapid.T) {
 		switch rapid.IntRange(0, 9).Draw(r, "what") {
 		case 0:
-			i.Stop()
-			if next != nil {
-				next.Stop()
-			}
-			i, next = sdktest.Start(t, service, options(path, i.StateDir())), nil
+			i.Restart()
 		case 1:
-			if next == nil {
-				next = i.Next(service)
-			}
-			i.HandOver(next) // there, and with the next one back
-			i, next = next, i
+			i.Switch()
 		}
 		l.url = "http://" + i.Addr("http")
 		for range 5 {
@@ -180,11 +163,7 @@ per       = "8000h"
 
 // No answer is forgotten by kill -9, and the call that it interrupts has charged all of its limits or none.
 func TestKilledServicesForgetNothing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "policies.toml")
-	if err := os.WriteFile(path, []byte(floodText), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, o, charged := newLedger(t), options(path, t.TempDir()), int64(0)
+	l, o, charged := newLedger(t), options(fileWith(t, floodText), t.TempDir()), int64(0)
 	for round := range uint64(4) {
 		p := sdktest.StartProcess(t, o)
 		l.url = "http://" + p.Addr("http")

@@ -69,7 +69,7 @@ func rlsClient(t testing.TB, addr string) rls.RateLimitServiceClient {
 
 // A gateway asks as Envoy does, with a client of go-control-plane.
 func TestEnvoysRateLimitService(t *testing.T) {
-	i, _ := startWith(t, edgeText)
+	i := startWith(t, edgeText)
 	client := rlsClient(t, i.Addr("grpc"))
 	override := entries("plan=gold")
 	override.Limit = &common.RateLimitDescriptor_RateLimitOverride{RequestsPerUnit: 2, Unit: envoy.RateLimitUnit_DAY}

@@ -1,7 +1,6 @@
 package sdktest
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"io"
@@ -77,19 +76,8 @@ func StartProcess(t testing.TB, o Options) *Process {
 	p := &Process{cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(os.Environ(), processEnv+"="+string(text))
 	p.cmd.Stderr = os.Stderr
-	in, err := p.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = in.Close(); p.Kill() })
-	line, err := bufio.NewReader(out).ReadBytes('\n')
+	_, out := Run(t, p.cmd)
+	line, err := out.ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &p.addresses)
 	}
@@ -102,8 +90,8 @@ func StartProcess(t testing.TB, o Options) *Process {
 // Addr is where the listener of that name serves.
 func (p *Process) Addr(listener string) string { return p.addresses[listener] }
 
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Kill kills it, as kill -9 does, and waits for its end.
-func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-}
+func (p *Process) Kill() { Kill(p.cmd) }

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/theseusd/theseus/sdk/sdktest"
 	"github.com/theseusd/theseus/sdk/serve"
 )
 
@@ -145,26 +146,11 @@ func start(t testing.TB, l *listeners, version string) *process {
 	cmd.Env = append(os.Environ(), roleEnv+"="+version)
 	cmd.ExtraFiles = l.files
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{t: t, cmd: cmd, in: in, out: bufio.NewReader(out)}
-	t.Cleanup(p.kill)
-	return p
+	in, out := sdktest.Run(t, cmd)
+	return &process{t: t, cmd: cmd, in: in, out: out}
 }
 
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-}
+func (p *process) kill() { sdktest.Kill(p.cmd) }
 
 // try gives an order and returns how long it took there, and what it answered.
 func (p *process) try(order string) (time.Duration, string, error) {

@@ -22,6 +22,7 @@ import (
 	"github.com/theseusd/theseus/daemon/keel"
 	"github.com/theseusd/theseus/sdk/control"
 	"github.com/theseusd/theseus/sdk/fault"
+	"github.com/theseusd/theseus/sdk/logs"
 	"github.com/theseusd/theseus/upgrades/appup"
 	"github.com/theseusd/theseus/upgrades/trust"
 )
@@ -152,7 +153,7 @@ func (o *options) keel(ctx context.Context) error {
 		Run: paths.Run, MaxBackoff: o.backoff, Silence: o.silence,
 		Args:   []string{"daemon", "--dir", paths.Dir, "--log-format", o.format, "--log-level", o.level},
 		Clean:  func() error { return host.Sweep(ctx, paths.Run, paths.Store, paths.Daemons) },
-		Logger: daemon.NewLogger("keel", o.format, o.level, os.Stderr),
+		Logger: logs.New("keel", o.format, o.level, os.Stderr),
 	})
 }
 

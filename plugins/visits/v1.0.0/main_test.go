@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -72,23 +70,11 @@ func TestHTTP(t *testing.T) {
 
 func do(t *testing.T, method, url, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := res.Header.Get("Content-Type"); got != "application/json" {
+	status, text, header := sdktest.Request(t, method, url, body)
+	if got := header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("content type %q", got)
 	}
-	return res.StatusCode, string(text)
+	return status, text
 }
 
 func TestVerbs(t *testing.T) {

@@ -1,4 +1,6 @@
-package daemon
+// Package logs writes log/slog, which is what code writes, as lines of hclog, which is what the daemon and its services
+// speak with each other.
+package logs
 
 import (
 	"context"
@@ -8,15 +10,15 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// NewLogger makes the log of a keel or a daemon: hclog lines, as the services write them too.
-func NewLogger(name, format, level string, out io.Writer) hclog.Logger {
+// New makes a log that has lines from a level on, as text or JSON.
+func New(name, format, level string, out io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{
 		Name: name, Level: hclog.LevelFromString(level), Output: out, JSONFormat: format == "json",
 	})
 }
 
-// slogger gives the packages that write log/slog our log.
-func slogger(log hclog.Logger) *slog.Logger { return slog.New(&handler{log: log}) }
+// Slog gives those who write log/slog a log.
+func Slog(log hclog.Logger) *slog.Logger { return slog.New(&handler{log: log}) }
 
 // handler is a slog.Handler over hclog.
 type handler struct {
@@ -33,9 +35,9 @@ func (h *handler) Enabled(_ context.Context, l slog.Level) bool {
 
 // Handle writes one line.
 func (h *handler) Handle(_ context.Context, r slog.Record) error {
-	var args []any
+	args := make([]any, 0, 2*r.NumAttrs())
 	r.Attrs(func(a slog.Attr) bool {
-		args = append(args, h.prefix+a.Key, a.Value.Resolve().Any())
+		args = h.flatten(args, a)
 		return true
 	})
 	h.log.Log(levelOf(r.Level), r.Message, args...)
@@ -46,7 +48,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	var args []any
 	for _, a := range attrs {
-		args = append(args, h.prefix+a.Key, a.Value.Resolve().Any())
+		args = h.flatten(args, a)
 	}
 	return &handler{log: h.log.With(args...), prefix: h.prefix}
 }
@@ -54,6 +56,18 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup puts a name before the keys that follow.
 func (h *handler) WithGroup(name string) slog.Handler {
 	return &handler{log: h.log, prefix: h.prefix + name + "."}
+}
+
+func (h *handler) flatten(args []any, a slog.Attr) []any {
+	v := a.Value.Resolve()
+	if v.Kind() != slog.KindGroup {
+		return append(args, h.prefix+a.Key, v.Any())
+	}
+	group := &handler{prefix: h.prefix + a.Key + "."}
+	for _, inner := range v.Group() {
+		args = group.flatten(args, inner)
+	}
+	return args
 }
 
 func levelOf(l slog.Level) hclog.Level {
