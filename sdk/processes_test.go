@@ -84,10 +84,7 @@ var guestShadows = map[string]int32{"process/guest": 1}
 
 func TestProcessesTakeTurnsWithTheirVersions(t *testing.T) {
 	r := guestRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/ada")
 	r.ask("/bob")
 	v2 := r.open("2.0.0")
@@ -125,24 +122,15 @@ func TestDescribeTellsBehaviours(t *testing.T) {
 // A version that stops in order leaves its processes to the next start; one that does not, leaves none.
 func TestProcessesAfterAStopAndAfterACrash(t *testing.T) {
 	r := guestRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/ada")
 	r.conn = nil
 	v1.close()
-	again := r.open("1.0.0")
-	if _, err := again.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(r.open("1.0.0"))
 	if got := r.ask("/ada"); got != "1.0.0 2" {
 		t.Errorf("after a stop: %q", got)
 	}
-	after := r.open("1.0.0")
-	if _, err := after.Activate(t.Context(), &wire.ActivateRequest{}); err != nil { // fences the one before, as after a crash
-		t.Fatal(err)
-	}
+	after := r.serve(r.open("1.0.0")) // fences the one before, as after a crash
 	if n, err := otp.Call(after.procs.Node(), otp.Name("ada"), hit{}); !errors.Is(err, otp.ErrNoProc) {
 		t.Errorf("after a crash: %d %v", n, err)
 	}
@@ -160,10 +148,7 @@ func TestBusyProcessIsNotReleased(t *testing.T) {
 			return nil
 		}}
 	}
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	n := v1.procs.Node()
 	pid, err := otp.Start(n, b, nil)
 	if err != nil {
@@ -185,10 +170,7 @@ func TestBusyProcessIsNotReleased(t *testing.T) {
 // What waits in mailboxes has to be counted, so it is told only to who asks.
 func TestMailboxesAreCountedWhenSomebodyAsks(t *testing.T) {
 	r := guestRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/ada")
 	for _, asked := range []bool{true, false} {
 		reply, err := v1.Status(t.Context(), &wire.StatusRequest{Mailboxes: asked})
@@ -219,18 +201,13 @@ func TestProcessesAfterAStopUnderARequestThatDoesNotEnd(t *testing.T) {
 	}
 	v1 := r.open("1.0.0")
 	v1.drain = 20 * time.Millisecond
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(v1)
 	r.ask("/ada")
 	r.send("/hang")
 	<-hanging
 	v1.close()
 	r.conn = nil
-	again := r.open("1.0.0")
-	if _, err := again.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(r.open("1.0.0"))
 	if got := r.ask("/ada"); got != "2 <nil>" {
 		t.Errorf("after a stop: %q", got)
 	}
@@ -257,9 +234,7 @@ func TestProcessesAfterAStopUnderAHandlerThatDoesNotEnd(t *testing.T) {
 	}
 	v1 := r.open("1.0.0")
 	v1.drain = 20 * time.Millisecond
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(v1)
 	r.ask("/ada")
 	n := v1.procs.Node()
 	pid, err := otp.Start(n, stuck, nil)
@@ -272,10 +247,7 @@ func TestProcessesAfterAStopUnderAHandlerThatDoesNotEnd(t *testing.T) {
 	<-hung
 	v1.close()
 	r.conn = nil
-	again := r.open("1.0.0")
-	if _, err := again.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(r.open("1.0.0"))
 	if got := r.ask("/ada"); got != "2 <nil>" {
 		t.Errorf("after a stop: %q", got)
 	}

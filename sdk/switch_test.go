@@ -118,6 +118,15 @@ func (r *rig) open(version string) *process {
 	return rt
 }
 
+// serve has a version serve.
+func (r *rig) serve(p *process) *process {
+	r.t.Helper()
+	if _, err := p.Activate(r.t.Context(), &wire.ActivateRequest{}); err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
 func (r *rig) pair(serving, standby *process) {
 	r.t.Helper()
 	path := filepath.Join(r.t.TempDir(), "pair")
@@ -178,10 +187,7 @@ func (r *rig) ask(path string) string { r.t.Helper(); r.send(path); return r.ans
 
 func TestVersionsTakeTurnsOnOneConnection(t *testing.T) {
 	r := newRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	if got := r.ask("/a"); got != "1.0.0 1" {
 		t.Fatal(got)
 	}
@@ -206,10 +212,7 @@ func TestVersionsTakeTurnsOnOneConnection(t *testing.T) {
 
 func TestRequestInHandIsFinishedByTheVersionThatReadIt(t *testing.T) {
 	r := newRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/a")
 	v2 := r.open("2.0.0")
 	r.pair(v1, v2)
@@ -236,10 +239,7 @@ func (r *rig) awaitInHand() {
 
 func TestBusyVersionIsNotReleased(t *testing.T) {
 	r := newRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/a")
 	r.send("/slow")
 	r.awaitInHand()
@@ -258,10 +258,7 @@ func TestBusyVersionIsNotReleased(t *testing.T) {
 // The pair may break between the park and the last word. Then nobody has the connections but the version that served.
 func TestVersionThatCannotHandOverServesOnWithItsConnections(t *testing.T) {
 	r := newRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/a")
 	v2 := r.open("2.0.0")
 	r.pair(v1, v2)
@@ -284,9 +281,7 @@ func TestVersionThatCannotHandOverServesOnWithItsConnections(t *testing.T) {
 func TestSettleThatNobodyWaitsForPartsNobody(t *testing.T) {
 	r := newRig(t)
 	v1, v2 := r.open("1.0.0"), r.open("2.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(v1)
 	r.ask("/a")
 	r.pair(v1, v2)
 	late, stop := context.WithCancel(t.Context())
@@ -319,9 +314,7 @@ func TestVersionThatStopsTakesNobodyIn(t *testing.T) {
 	}
 	v1 := r.open("1.0.0")
 	v1.drain = 100 * time.Millisecond
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(v1)
 	<-begun
 	closed := make(chan bool)
 	go func() { v1.close(); close(closed) }()
@@ -337,9 +330,7 @@ func TestVersionThatStopsTakesNobodyIn(t *testing.T) {
 	}
 	v2 := r.open("2.0.0")
 	v2.drain = v1.drain
-	if _, err := v2.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(v2)
 	for i := range clients {
 		if got := clients[i].answer(); !strings.HasPrefix(got, "2.0.0 ") {
 			t.Error(got)
@@ -350,18 +341,12 @@ func TestVersionThatStopsTakesNobodyIn(t *testing.T) {
 // With cut a version lets go all the same, and is a standby.
 func TestVersionLetsGoOfConnectionsThatNobodyTakes(t *testing.T) {
 	r := newRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/a")
 	if _, err := v1.Release(t.Context(), &wire.ReleaseRequest{DrainMicros: 500_000, Cut: true}); err != nil {
 		t.Fatal(err)
 	}
-	v2 := r.open("2.0.0")
-	if _, err := v2.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	r.serve(r.open("2.0.0"))
 	r.conn = nil
 	if got := r.ask("/a"); got != "2.0.0 2" {
 		t.Error(got)
@@ -395,10 +380,7 @@ func TestSetupSaysAllThatIsWrong(t *testing.T) {
 
 func TestRehearsalAndHealthOverTheRuntime(t *testing.T) {
 	r := newRig(t)
-	v1 := r.open("1.0.0")
-	if _, err := v1.Activate(t.Context(), &wire.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	v1 := r.serve(r.open("1.0.0"))
 	r.ask("/a")
 	v2 := r.open("2.0.0")
 	got, err := v2.store.Rehearse(t.Context(), func(uint64, uint64) {})

@@ -126,11 +126,7 @@ const supervision = "supervision"
 
 // decisions are the settings of a package, taken apart.
 func (e *Engine) decisions(p release.Package) release.Decisions {
-	s := p.Settings
-	if s == "" {
-		s = e.operator.AtStart(p.Name)
-	}
-	d, err := s.Decisions()
+	d, err := p.Decisions(e.operator.AtStart)
 	if err != nil {
 		e.log.Error("settings that are none", "service", p.Name, "error", err)
 	}

@@ -475,11 +475,7 @@ func (w *world) with(f func()) {
 
 // listens are the sockets of a package.
 func (w *world) listens(p release.Package) (list []string) {
-	s := p.Settings
-	if s == "" {
-		s = w.operator.AtStart(p.Name)
-	}
-	d, err := s.Decisions()
+	d, err := p.Decisions(w.operator.AtStart)
 	if err != nil {
 		w.complain("%s: %v", p.Name, err)
 	}

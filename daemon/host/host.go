@@ -157,11 +157,7 @@ func (h *Host) Give(name string, in upgrades.Instance) {
 
 // decisions are the settings that a package runs with.
 func (h *Host) decisions(p release.Package) release.Decisions {
-	s := p.Settings
-	if s == "" {
-		s = h.o.Settings(p.Name)
-	}
-	d, err := s.Decisions()
+	d, err := p.Decisions(h.o.Settings)
 	if err != nil {
 		h.log.Error("settings that are none", "service", p.Name, "error", err)
 	}

@@ -51,6 +51,16 @@ type Package struct {
 // Binary is the path of the service's binary. Only this file is ever executed.
 func (p Package) Binary() string { return filepath.Join(p.Dir, binaryFile) }
 
+// Decisions are the settings that the package runs with: those of its release, or what is there for a service of a release
+// from before there were any.
+func (p Package) Decisions(before func(service string) Settings) (Decisions, error) {
+	s := p.Settings
+	if s == "" {
+		s = before(p.Name)
+	}
+	return s.Decisions()
+}
+
 // Appup is the package as package appup compares it.
 func (p Package) Appup() appup.Version {
 	return appup.Version{Manifest: p.Manifest, Describe: p.Describe}
