@@ -25,6 +25,23 @@ func connections(ctx context.Context, d *drill) (err error) {
 	if err != nil {
 		return err
 	}
+	err = d.keeping(ctx, in, &line, func() error {
+		for i := range d.Upgrades {
+			if err := in.upgrade(ctx, cycle[i%len(cycle)]).end(ctx); err != nil {
+				return fmt.Errorf("upgrade %d to %s: %w", i+1, cycle[i%len(cycle)], err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.add(line)
+	return nil
+}
+
+// keeping does something under connections that are never idle, and looks whether they are the same afterwards.
+func (d *drill) keeping(ctx context.Context, in *instance, line *Line, do func() error) error {
 	k, err := openKeepers(ctx, in)
 	if err != nil {
 		return err
@@ -34,10 +51,8 @@ func connections(ctx context.Context, d *drill) (err error) {
 	if err != nil {
 		return err
 	}
-	for i := range d.Upgrades {
-		if err := in.upgrade(ctx, cycle[i%len(cycle)]).end(ctx); err != nil {
-			return fmt.Errorf("upgrade %d to %s: %w", i+1, cycle[i%len(cycle)], err)
-		}
+	if err := do(); err != nil {
+		return err
 	}
 	if err := pass(ctx, settled); err != nil { // each client has been served by the last version
 		return err
@@ -47,8 +62,7 @@ func connections(ctx context.Context, d *drill) (err error) {
 		return err
 	}
 	k.stop()
-	d.judge(&line, k, same(k.ports, before, after))
-	d.add(line)
+	d.judge(line, k, same(k.ports, before, after))
 	return nil
 }
 

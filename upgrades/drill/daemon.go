@@ -18,27 +18,15 @@ func replaceDaemon(ctx context.Context, d *drill) (err error) {
 	defer func() { err = errors.Join(err, in.stop()) }()
 	line := Line{Goal: "0 failed, 0 dropped, every socket and every process the same", Figures: map[string]float64{}}
 	line.Name = fmt.Sprintf("%d replacements of the daemon, %d HTTP + %d RESP clients", d.Upgrades, httpClients, respClients)
-	k, err := openKeepers(ctx, in)
-	if err != nil {
-		return err
-	}
-	defer k.stop()
-	before, err := in.sockets()
-	if err != nil {
-		return err
-	}
 	first, err := in.Status(ctx)
 	if err != nil {
 		return err
 	}
-	took, err := in.replacements(ctx, d.Theseusd, d.Upgrades)
-	if err != nil {
+	var took time.Duration
+	err = d.keeping(ctx, in, &line, func() (err error) {
+		took, err = in.replacements(ctx, d.Theseusd, d.Upgrades)
 		return err
-	}
-	if err := pass(ctx, settled); err != nil {
-		return err
-	}
-	after, err := in.sockets()
+	})
 	if err != nil {
 		return err
 	}
@@ -46,9 +34,7 @@ func replaceDaemon(ctx context.Context, d *drill) (err error) {
 	if err != nil {
 		return err
 	}
-	k.stop()
 	d.broken(&line, sameProcesses(first, last))
-	d.judge(&line, k, same(k.ports, before, after))
 	line.Figures["replaced_ms"] = ms(took)
 	line.Text += fmt.Sprintf("; each replacement %.2f s", took.Seconds())
 	d.add(line)
