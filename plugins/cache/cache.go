@@ -3,6 +3,7 @@ package main
 import (
 	"hash/maphash"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/theseusd/theseus/plugins/cache/internal/entry"
@@ -25,7 +26,8 @@ type cache struct {
 }
 
 func newCache(log *slog.Logger) *cache {
-	c := &cache{log: log, table: commands, byName: index(commands), started: time.Now(), maxReply: maxReply}
+	c := &cache{log: log, table: slices.Clone(commands), started: time.Now(), maxReply: maxReply}
+	c.byName = index(c.table)
 	c.locks.seed = maphash.MakeSeed()
 	c.spaces.locks = &c.locks
 	c.clients.first = c.started.UnixMicro()
