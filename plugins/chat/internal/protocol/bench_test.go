@@ -18,6 +18,7 @@ func (s *sink) Session() []byte           { return s.session }
 func (s *sink) SetSession(b []byte) error { s.session = bytes.Clone(b); return nil }
 func (s *sink) SendFrame([]byte) error    { return nil }
 func (s *sink) Free() int                 { return ws.MaxQueue }
+func (s *sink) Parking() bool             { return false }
 func (s *sink) Close(int, string)         {}
 func (s *sink) Fail()                     {}
 

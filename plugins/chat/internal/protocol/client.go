@@ -20,6 +20,7 @@ type conn interface {
 	SetSession([]byte) error
 	SendFrame([]byte) error
 	Free() int
+	Parking() bool // a handover waits for what the client has said
 	Close(code int, reason string)
 	Fail()
 }

@@ -25,10 +25,11 @@ func (c *client) commands(frame []byte) {
 	c.settle()
 	d := protocol.GetCommandDecoder(c.form.kind(), frame)
 	defer protocol.PutCommandDecoder(c.form.kind(), d)
-	a := answers{c: c}
+	a, began := answers{c: c}, time.Now()
 	for n := 0; ; n++ {
 		cmd, err := d.Decode()
-		if cmd != nil && !a.add(c.command(cmd, n >= maxCommands)) {
+		tooMany := n >= maxCommands || time.Since(began) > maxHeld && c.conn.Parking()
+		if cmd != nil && !a.add(c.command(cmd, tooMany)) {
 			return
 		}
 		if errors.Is(err, io.EOF) {

@@ -61,6 +61,25 @@ func TestCommandsInAFrameAreBounded(t *testing.T) {
 	}
 }
 
+// A client whose frames took long to answer, one after the other, had every switch called off.
+func TestALongFrameHoldsUpNoHandover(t *testing.T) {
+	rooms := startRooms(t)
+	for range 100 {
+		post(t, rooms, strings.Repeat("x", 40_000))
+	}
+	ask := strings.TrimSpace(strings.Repeat(`{"id":3,"history":{"channel":"general","limit":1000}}`+"\n", maxCommands))
+	for _, parks := range []bool{false, true} {
+		c, w := open(t, New(rooms, Options{}), formJSON)
+		c.commands([]byte(subscribe))
+		w.parks = parks
+		c.commands([]byte(ask))
+		done, put := strings.Count(string(w.out), `"history"`), strings.Count(string(w.out), `"code":111`)
+		if done+put != maxCommands || done == 0 || parks != (put > 0) || w.closed != 0 {
+			t.Errorf("%d are answered, and %d put off", done, put)
+		}
+	}
+}
+
 // Recovering in many rooms at once, a client was given more than may wait for it, and closed as slow, each time anew.
 func TestAClientIsGivenNoMoreOfTheHistoryThanMayWaitForIt(t *testing.T) {
 	rooms := startRooms(t)

@@ -17,11 +17,12 @@ const Path = "/connection/websocket"
 
 // Limits of a client.
 const (
-	maxRooms     = 128              // that it may be in
-	maxCommands  = 256              // in a frame
-	maxHistory   = 1000             // messages in an answer
-	patience     = 5 * time.Second  // for a room's answer
-	pingEvery    = 25 * time.Second // unless Options.Ping says otherwise
+	maxRooms     = 128                   // that it may be in
+	maxCommands  = 256                   // in a frame
+	maxHeld      = 20 * time.Millisecond // for which a frame may hold up a handover
+	maxHistory   = 1000                  // messages in an answer
+	patience     = 5 * time.Second       // for a room's answer
+	pingEvery    = 25 * time.Second      // unless Options.Ping says otherwise
 	pongWithin   = 10 * time.Second
 	connectTime  = 10 * time.Second // for the first command
 	refreshGrace = 25 * time.Second // after a token's end

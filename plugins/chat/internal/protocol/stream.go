@@ -31,7 +31,8 @@ type stream struct {
 	form  form
 	key   string // by which its client says something
 	limit int
-	more  chan struct{} // something is to be sent
+	more  chan struct{}   // something is to be sent
+	parks <-chan struct{} // see Parking
 
 	mu   sync.Mutex
 	out  []byte
@@ -78,6 +79,16 @@ func (s *stream) Free() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return max(s.limit-len(s.out), 0)
+}
+
+// Parking is true when the answer is about to end, as those to what its client says now are waited for.
+func (s *stream) Parking() bool {
+	select {
+	case <-s.parks:
+		return true
+	default:
+		return false
+	}
 }
 
 // Close ends the answer, with the reason as its last word.
@@ -161,6 +172,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f form, kind str
 		return
 	}
 	out := newStream(f, s.o.Queue)
+	out.parks = serve.Parking(r.Context())
 	c := s.enter(out)
 	s.sessions.Store(out.key, c)
 	defer func() { s.sessions.Delete(out.key); s.exit(c, false) }()
@@ -174,7 +186,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f form, kind str
 		case <-out.more:
 		case <-r.Context().Done():
 			return
-		case <-serve.Parking(r.Context()):
+		case <-out.parks:
 			return
 		}
 		b, last := out.take()

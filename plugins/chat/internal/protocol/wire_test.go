@@ -27,6 +27,7 @@ type wire struct {
 	full    bool   // it takes nothing
 	free    int    // ws.MaxQueue if 0
 	sent    func() // is called for each frame
+	parks   bool   // a handover waits
 	closed  int
 }
 
@@ -38,6 +39,8 @@ func (w *wire) SetSession(b []byte) error {
 	w.kept++
 	return nil
 }
+
+func (w *wire) Parking() bool { return w.parks }
 
 func (w *wire) Free() int {
 	if w.free == 0 {
