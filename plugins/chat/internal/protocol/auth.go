@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -19,9 +21,20 @@ type Auth struct {
 	Secret []byte            // of JSON Web Tokens: HS256, HS384 or HS512, with sub, and exp and info if you like
 }
 
+// proof is how a client has said who it is.
+type proof uint8
+
+const (
+	unknown  proof = iota // to a version that kept no note of it
+	byName                // nothing more: the chat was open
+	byToken               // a static one
+	bySecret              // it had a token that was signed
+)
+
 // person is who a token belongs to.
 type person struct {
 	user    string
+	proof   proof
 	info    []byte
 	expires time.Time
 }
@@ -45,7 +58,7 @@ func (a Auth) who(token string, data []byte) (person, error) {
 	}
 	for known, user := range a.Tokens {
 		if subtle.ConstantTimeCompare([]byte(known), []byte(token)) == 1 {
-			return person{user: user}, nil
+			return person{user: user, proof: byToken}, nil
 		}
 	}
 	if len(a.Secret) == 0 {
@@ -62,7 +75,20 @@ func named(data []byte) (person, error) {
 	if json.Unmarshal(data, &said) != nil || said.User == "" {
 		said.User = "guest-" + rand.Text()[:6]
 	}
-	return person{user: said.User}, room.CheckUser(said.User)
+	return person{user: said.User, proof: byName}, room.CheckUser(said.User)
+}
+
+// holds is false for a client that could not say any more who it is as it has: the settings are others now.
+func (a Auth) holds(user string, p proof) bool {
+	switch {
+	case a.Open():
+		return true
+	case p == byToken:
+		return slices.Contains(slices.Collect(maps.Values(a.Tokens)), user)
+	case p == bySecret:
+		return len(a.Secret) > 0
+	}
+	return p == unknown
 }
 
 type claims struct {
@@ -82,7 +108,10 @@ func (a Auth) signed(token string) (person, error) {
 	case room.CheckUser(c.Subject) != nil:
 		return person{}, errSubject
 	}
-	p := person{user: c.Subject, info: c.Info}
+	p := person{user: c.Subject, proof: bySecret}
+	if p.info, err = room.Tidy(c.Info); err != nil && len(c.Info) > 0 {
+		return person{}, errToken
+	}
 	if c.ExpiresAt != nil {
 		p.expires = c.ExpiresAt.Time
 	}

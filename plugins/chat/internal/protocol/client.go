@@ -29,12 +29,13 @@ var _ conn = (*ws.Conn)(nil)
 
 // client is one connection.
 type client struct {
-	conn conn
-	s    *Server
-	form form
-	at   uint32     // in the register
-	gone bool       // it is not here any more, and comes into no room; guarded by turn
-	turn sync.Mutex // of those who bring it into rooms and out of them; rooms themselves must not wait for it
+	conn   conn
+	s      *Server
+	form   form
+	at     uint32     // in the register
+	enters int64      // until when it has used up coming into rooms, in Unix nanoseconds; guarded by turn
+	gone   bool       // it is not here any more, and comes into no room; guarded by turn
+	turn   sync.Mutex // of those who bring it into rooms and out of them; rooms themselves must not wait for it
 
 	keeping sync.Mutex
 	bye     atomic.Pointer[farewell]
@@ -42,6 +43,7 @@ type client struct {
 	mu      sync.Mutex // who has the turn reads what follows without it, and alone writes it; but subs and times
 	id      string     // empty until it has connected
 	user    string
+	proof   proof
 	info    []byte
 	expires time.Time
 	subs    []*subscription

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -122,7 +123,7 @@ func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, e
 		return nil, stranger(err)
 	}
 	c.mu.Lock()
-	c.id, c.user, c.info, c.expires = rand.Text(), p.user, p.info, p.expires
+	c.id, c.user, c.proof, c.info, c.expires = rand.Text(), p.user, p.proof, p.info, p.expires
 	c.pingSoon(time.Now())
 	c.mu.Unlock()
 	c.keep()
@@ -156,7 +157,7 @@ func remaining(at time.Time) (expires bool, ttl uint32) {
 	if at.IsZero() {
 		return false, 0
 	}
-	return true, uint32(max(time.Until(at)/time.Second, 1))
+	return true, uint32(min(max(time.Until(at)/time.Second, 1), math.MaxUint32))
 }
 
 func (c *client) refresh(q *protocol.RefreshRequest) (*protocol.RefreshResult, error) {
@@ -168,8 +169,8 @@ func (c *client) refresh(q *protocol.RefreshRequest) (*protocol.RefreshResult, e
 		return nil, byeToken
 	}
 	c.mu.Lock()
-	changed := !c.expires.Equal(p.expires)
-	c.expires = p.expires
+	changed := !c.expires.Equal(p.expires) || c.proof != p.proof
+	c.expires, c.proof = p.expires, p.proof
 	c.mu.Unlock()
 	if changed {
 		c.keep()
@@ -184,6 +185,9 @@ func (c *client) subscribe(ctx context.Context, call uint32, q *protocol.Subscri
 	if !c.s.rooms.Has(name) {
 		return errUnknown
 	}
+	if !c.mayEnter(time.Now()) {
+		return errTooMany
+	}
 	if err := c.begin(&subscription{Seat: room.Seat{Room: name, JoinLeave: q.JoinLeave}, awaits: call}); err != nil {
 		return err
 	}
@@ -196,6 +200,16 @@ func (c *client) subscribe(ctx context.Context, call uint32, q *protocol.Subscri
 	}
 	c.leave(name, true)
 	return err
+}
+
+// mayEnter is false for a client that comes and goes all the time: all others are told each time.
+func (c *client) mayEnter(now time.Time) bool {
+	next := max(c.enters, now.UnixNano()) + int64(enterEvery)
+	if next > now.Add(maxRooms*enterEvery).UnixNano() {
+		return false
+	}
+	c.enters = next
+	return true
 }
 
 // what is said in data by its fields.

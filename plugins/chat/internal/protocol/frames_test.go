@@ -266,3 +266,25 @@ func TestWhatCameBeforeNonsenseIsAnswered(t *testing.T) {
 		t.Errorf("it is closed with %d: %s", w.closed, w.out)
 	}
 }
+
+// Whoever came and went in one go had everybody in the room told of it, hundreds of times in a frame.
+func TestComingAndGoingIsBounded(t *testing.T) {
+	rooms := startRooms(t)
+	s := New(rooms, Options{})
+	c, w := open(t, s, formJSON)
+	for range 3 * maxRooms {
+		c.commands([]byte(subscribe + "\n" + `{"id":3,"unsubscribe":{"channel":"general"}}`))
+	}
+	if in := strings.Count(string(w.out), `"subscribe"`); in < maxRooms || in > 2*maxRooms || !strings.Contains(string(w.out), `"code":111`) || w.closed != 0 {
+		t.Errorf("it came in %d times, and was closed with %d", in, w.closed)
+	}
+	other, now := new(client), time.Now()
+	for n := range maxRooms + 1 {
+		if may := other.mayEnter(now); may != (n < maxRooms) {
+			t.Fatalf("the %d. time: %v", n+1, may)
+		}
+	}
+	if !other.mayEnter(now.Add(enterEvery)) || other.mayEnter(now.Add(enterEvery)) {
+		t.Error("it may not come in once more after a while, or more often")
+	}
+}

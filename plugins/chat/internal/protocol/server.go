@@ -17,12 +17,13 @@ const Path = "/connection/websocket"
 
 // Limits of a client.
 const (
-	maxRooms     = 128                   // that it may be in
-	maxCommands  = 256                   // in a frame
-	maxHeld      = 20 * time.Millisecond // for which a frame may hold up a handover
-	maxHistory   = 1000                  // messages in an answer
-	patience     = 5 * time.Second       // for a room's answer
-	pingEvery    = 25 * time.Second      // unless Options.Ping says otherwise
+	maxRooms     = 128                    // that it may be in, and come into at once
+	enterEvery   = 100 * time.Millisecond // for one more
+	maxCommands  = 256                    // in a frame
+	maxHeld      = 20 * time.Millisecond  // for which a frame may hold up a handover
+	maxHistory   = 1000                   // messages in an answer
+	patience     = 5 * time.Second        // for a room's answer
+	pingEvery    = 25 * time.Second       // unless Options.Ping says otherwise
 	pongWithin   = 10 * time.Second
 	connectTime  = 10 * time.Second // for the first command
 	refreshGrace = 25 * time.Second // after a token's end
@@ -130,12 +131,20 @@ func (s *Server) enter(c conn) *client {
 	}
 	s.clients.add(cl)
 	if connected {
-		s.rooms.Add(cl)
+		s.welcome(cl)
 	}
+	return cl
+}
+
+// welcome has a client go on that has come from another version, unless the settings of this one are against it.
+func (s *Server) welcome(cl *client) {
+	s.rooms.Add(cl)
 	for _, sub := range cl.those(false) {
 		s.rooms.Join(cl, &sub.Seat)
 	}
-	return cl
+	if !s.o.Auth.holds(cl.user, cl.proof) {
+		cl.close(byeToken)
+	}
 }
 
 func (s *Server) ended(c *ws.Conn, moved bool) {

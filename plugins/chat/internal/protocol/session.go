@@ -13,7 +13,7 @@ import (
 
 // A session is what the next version has to know of a client:
 //
-//	packed form id user info expires subscriptions {room marks}
+//	packed form proof id user info expires subscriptions {room marks}
 //
 // Numbers are varints, and what is of any length begins with its length. Every client is read in the instant of a switch, and
 // JSON took ten times as long. What a later version adds comes at the end, where this one does not look.
@@ -38,7 +38,7 @@ func fresh(f form) []byte { return (&client{form: f}).pack() }
 
 // pack is for those who hold the lock.
 func (c *client) pack() []byte {
-	b := append(make([]byte, 0, 128), packed, byte(c.form))
+	b := append(make([]byte, 0, 128), packed, byte(c.form), byte(c.proof))
 	b = appendBytes(b, c.id)
 	b = appendBytes(b, c.user)
 	b = appendBytes(b, c.info)
@@ -71,7 +71,7 @@ func (c *client) recall(session []byte) error {
 		return c.recallJSON(session)
 	}
 	r := reader{left: session[1:]}
-	c.form = form(r.number())
+	c.form, c.proof = form(r.number()), proof(r.number())
 	c.id, c.user, c.info = string(r.bytes()), string(r.bytes()), bytes.Clone(r.bytes())
 	if at := r.number(); at > 0 {
 		c.expires = time.Unix(int64(at), 0)

@@ -45,6 +45,10 @@ func TestSessionsTravel(t *testing.T) {
 			}
 		})
 	}
+	full.proof = bySecret
+	if got := new(client); got.recall(full.pack()) != nil || got.proof != bySecret {
+		t.Errorf("who it is was proved by %d", got.proof)
+	}
 	for n := range len(full.pack()) {
 		if err := new(client).recall(full.pack()[:n]); err == nil {
 			t.Errorf("%d bytes of a session are taken for one", n)
