@@ -24,6 +24,14 @@ func browsers(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case !neg && len(args) > 2 && args[0] == "open" && i.browsers == nil:
 		i.browsers = openBrowsers(ts, i.chat, args[1], args[2:])
+	case !neg && len(args) > 2 && args[0] == "visit" && i.browsers == nil:
+		i.browsers = visit(ts, i.chat, args[1], args[2:], false)
+	case !neg && len(args) == 3 && args[0] == "sign":
+		b := i.browser(ts, args[1])
+		b.say(ts, `$('me').reset()`)
+		b.do(ts, chromedp.SendKeys(`#me input`, args[2]+kb.Enter))
+	case !neg && len(args) == 3 && args[0] == "until":
+		i.browser(ts, args[1]).until(ts, args[2])
 	case !neg && len(args) == 3 && args[0] == "say":
 		i.browser(ts, args[1]).do(ts, chromedp.SendKeys(box, args[2]+kb.Enter))
 		for _, b := range i.browsers {
@@ -36,7 +44,7 @@ func browsers(ts *testscript.TestScript, neg bool, args []string) {
 			fmt.Fprintln(ts.Stdout(), b.look(ts))
 		}
 	default:
-		ts.Fatalf("usage: browsers open ROOM USER..., browsers say USER TEXT, browsers type USER TEXT, browsers look")
+		ts.Fatalf("usage: browsers open ROOM USER..., visit ROOM USER..., sign USER TOKEN, say USER TEXT, type USER TEXT, until USER SCRIPT, look")
 	}
 }
 
@@ -51,7 +59,18 @@ func canBrowse() bool {
 // box is where people type.
 const box = "#say textarea"
 
-func openBrowsers(ts *testscript.TestScript, addr, room string, users []string) (list []browser) {
+// openBrowsers has people in a room.
+func openBrowsers(ts *testscript.TestScript, addr, room string, users []string) []browser {
+	list := visit(ts, addr, room, users, true)
+	for _, b := range list {
+		b.until(ts, fmt.Sprintf(`document.querySelectorAll('#here li').length === %d`, len(users)))
+		b.say(ts, `states = [], new MutationObserver(() => states.push($('state').textContent)).observe($('state'), { childList: true })`)
+	}
+	return list
+}
+
+// visit has people look at a room, with their names if the chat is open.
+func visit(ts *testscript.TestScript, addr, room string, users []string, open bool) (list []browser) {
 	chromium, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox)...)
 	ts.Defer(stop)
 	for _, user := range users {
@@ -59,14 +78,12 @@ func openBrowsers(ts *testscript.TestScript, addr, room string, users []string) 
 		ts.Defer(end)
 		ts.Check(chromedp.Do(tab)) // it starts, and ends with this context
 		b := browser{user, tab}
-		b.do(ts, chromedp.Navigate("http://"+addr+"/"))
-		b.say(ts, fmt.Sprintf(`localStorage.setItem('user', %q)`, user))
+		if open {
+			b.do(ts, chromedp.Navigate("http://"+addr+"/"))
+			b.say(ts, fmt.Sprintf(`localStorage.setItem('user', %q)`, user))
+		}
 		b.do(ts, chromedp.Navigate("http://"+addr+"/rooms/"+room))
 		list = append(list, b)
-	}
-	for _, b := range list {
-		b.until(ts, fmt.Sprintf(`document.querySelectorAll('#here li').length === %d`, len(users)))
-		b.say(ts, `states = [], new MutationObserver(() => states.push($('state').textContent)).observe($('state'), { childList: true })`)
 	}
 	return list
 }
