@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,12 @@ func browsers(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case !neg && len(args) > 2 && args[0] == "open" && i.browsers == nil:
 		i.browsers = openBrowsers(ts, i.chat, args[1], args[2:])
-	case !neg && len(args) > 2 && args[0] == "visit" && i.browsers == nil:
-		i.browsers = visit(ts, i.chat, args[1], args[2:], false)
+	case !neg && len(args) > 2 && args[0] == "visit":
+		i.browsers = append(i.browsers, visit(ts, i.chat, args[1], args[2:], false)...)
+	case !neg && len(args) == 2 && args[0] == "leave":
+		b := i.browser(ts, args[1])
+		ts.Check(chromedp.Cancel(b.tab))
+		i.browsers = slices.DeleteFunc(i.browsers, func(other browser) bool { return other == b })
 	case !neg && len(args) == 3 && args[0] == "sign":
 		b := i.browser(ts, args[1])
 		b.say(ts, `$('me').reset()`)
@@ -44,7 +49,7 @@ func browsers(ts *testscript.TestScript, neg bool, args []string) {
 			fmt.Fprintln(ts.Stdout(), b.look(ts))
 		}
 	default:
-		ts.Fatalf("usage: browsers open ROOM USER..., visit ROOM USER..., sign USER TOKEN, say USER TEXT, type USER TEXT, until USER SCRIPT, look")
+		ts.Fatalf("usage: browsers open ROOM USER..., visit ROOM USER..., leave USER, sign USER TOKEN, say USER TEXT, type USER TEXT, until USER SCRIPT, look")
 	}
 }
 

@@ -61,12 +61,13 @@ func (p Page) Handler() http.Handler {
 
 // view is what page.html shows.
 type view struct {
-	Open  bool
-	Rooms []link
-	Name  string // of the room, if it shows one
-	Room  room.Room
-	Lines []Line
-	More  bool // there are older ones
+	Open   bool
+	Rooms  []link
+	Name   string // of the room, if it shows one
+	Room   room.Room
+	Lines  []Line
+	Oldest uint64 // up to where the history was looked at
+	More   bool   // there are older ones
 }
 
 type link struct {
@@ -125,7 +126,10 @@ func (p Page) fill(v *view) error {
 			v.Lines = append(v.Lines, l)
 		}
 	}
-	v.More = len(list) > 0 && list[len(list)-1].Offset > v.Room.First
+	if len(list) > 0 {
+		v.Oldest = list[len(list)-1].Offset
+	}
+	v.More = v.Oldest > v.Room.First
 	return err
 }
 

@@ -2,6 +2,7 @@
 'use strict';
 
 const { open, room, epoch, offset } = document.body.dataset;
+let oldest = Number(document.body.dataset.oldest); // up to where the history is shown
 const isOpen = open === 'true';
 const $ = (id) => document.getElementById(id);
 const lines = $('lines');
@@ -91,7 +92,7 @@ function lineOf({ offset: n, data, info, time, tags = {} }) {
 function keepingSight(change) {
   const past = $('past');
   const low = past.scrollHeight - past.scrollTop - past.clientHeight < 40;
-  change();
+  change(low);
   if (low) past.scrollTop = past.scrollHeight;
 }
 
@@ -104,17 +105,35 @@ function heard(p) {
   if (data && (data.type === 'edit' || data.type === 'delete')) return changed(data);
   const li = lineOf(p);
   const next = [...waiting.values()][0];
-  return keepingSight(() => (next ? next.li.before(li) : lines.append(li)));
+  return keepingSight((low) => {
+    if (next) next.li.before(li);
+    else lines.append(li);
+    if (low) shorten();
+  });
 }
 
-// changed shows the change of a message where it stands.
-async function changed({ offset: n }) {
+// shorten keeps a page that is open for days from growing; what goes is with the earlier messages.
+function shorten() {
+  if (lines.children.length <= 500) return;
+  while (lines.children.length > 400) lines.firstElementChild.remove();
+  const first = lines.querySelector('li[data-offset]');
+  if (first) oldest = Number(first.dataset.offset);
+  $('earlier').hidden = !first;
+}
+
+// changed shows the change of a message where it stands. What it says now comes along, unless that was missed.
+async function changed({ type, offset: n, data }) {
   const li = at(n);
   if (!li) return;
+  if (type === 'delete' || data !== undefined) {
+    li.querySelector('p').textContent = type === 'delete' ? '(deleted)' : textOf(data);
+    li.classList.toggle('edited', type === 'edit');
+    li.classList.toggle('deleted', type === 'delete');
+    return;
+  }
   const { publications } = await sub.history({ limit: 1, since: { offset: n - 1, epoch: sub.epoch } });
   const now = publications[0] && publications[0].offset === n && lineOf(publications[0]);
-  if (!now) return;
-  li.replaceWith(now);
+  if (now) li.replaceWith(now);
 }
 
 // say has a message appear at once; it is sent until it is acknowledged, under one id, so it is said once.
@@ -177,34 +196,43 @@ async function meet() {
   }
 }
 
+// showHere shows it once when many come at once.
+let shows = 0;
+
 function showHere() {
-  if (crowd) return;
-  const users = [...new Set([...here.values()].map((info) => info.user))].sort();
-  $('here').replaceChildren(...users.map((user) => element('li', user)));
+  if (crowd || shows) return;
+  shows = setTimeout(() => {
+    shows = 0;
+    const users = [...new Set([...here.values()].map((info) => info.user))].sort();
+    $('here').replaceChildren(...users.map((user) => element('li', user)));
+  }, 50);
+}
+
+// older is the history before a position, the oldest first, and as lines.
+async function older(offset) {
+  const since = offset ? { offset, epoch: sub.epoch } : undefined;
+  const { publications, epoch: e } = await sub.history({ limit: 50, reverse: true, since });
+  sub.epoch = e;
+  const last = publications.at(-1);
+  if (last) oldest = last.offset;
+  $('earlier').hidden = !last || oldest === 1;
+  return publications.reverse().map(lineOf).filter(Boolean);
 }
 
 // renew shows the newest messages anew, if what was missed cannot be given one by one.
 async function renew() {
-  const { publications, epoch: e } = await sub.history({ limit: 50, reverse: true });
-  sub.epoch = e;
-  keepingSight(() => {
-    lines.replaceChildren(...publications.reverse().map(lineOf).filter(Boolean), ...[...waiting.values()].map((w) => w.li));
-    $('earlier').hidden = isAll(publications);
-  });
+  const newest = await older();
+  keepingSight(() => lines.replaceChildren(...newest, ...[...waiting.values()].map((w) => w.li)));
 }
 
-// isAll is true if there is nothing before these, the oldest first. There may be fewer than were asked for, since they may be long.
-const isAll = ([oldest]) => !oldest || oldest.offset === 1;
-
+// earlier shows more of the history. Some of it may be nothing to be shown.
 async function earlier() {
-  const first = lines.querySelector('li[data-offset]');
-  if (!first) return;
-  const { publications } = await sub.history({ limit: 50, reverse: true, since: { offset: Number(first.dataset.offset), epoch: sub.epoch } });
+  let found = [];
+  while (!found.length && !$('earlier').hidden) found = await older(oldest);
   const past = $('past');
   const below = past.scrollHeight - past.scrollTop;
-  lines.prepend(...publications.reverse().map(lineOf).filter(Boolean));
+  lines.prepend(...found);
   past.scrollTop = past.scrollHeight - below;
-  $('earlier').hidden = isAll(publications);
 }
 
 let sub;
