@@ -175,6 +175,11 @@ func (c *client) publish(name, data string) *protocol.Reply {
 	return c.ask(&protocol.Command{Publish: &protocol.PublishRequest{Channel: name, Data: []byte(data)}})
 }
 
+func (c *client) rpc(method, data string) *protocol.Reply {
+	c.t.Helper()
+	return c.ask(&protocol.Command{Rpc: &protocol.RPCRequest{Method: method, Data: []byte(data)}})
+}
+
 // hears expects a publication.
 func (c *client) hears(offset uint64, data string) {
 	c.t.Helper()

@@ -171,6 +171,7 @@ func TestSlowMode(t *testing.T) {
 		}
 	}
 	refused(t, ada.publish("general", `{"text":"two"}`), 111, "slow mode: wait 1h0m0s")
+	refused(t, ada.rpc("edit", `{"room":"general","offset":1,"data":{"text":"two"}}`), 111, "slow mode") // said to all as well
 	if r := bob.publish("general", `{"text":"hello"}`); r.Publish == nil {
 		t.Errorf("others wait as well: %v", r)
 	}
@@ -179,6 +180,9 @@ func TestSlowMode(t *testing.T) {
 	next := i.Next(service)
 	i.HandOver(next)
 	refused(t, ada.publish("general", `{"text":"two"}`), 111, "slow mode")
+	if r := ada.rpc("delete", `{"room":"general","offset":1}`); r.Rpc == nil {
+		t.Errorf("got %v", r)
+	}
 	next.Verb("slow", "general", "0")
 	if r := ada.publish("general", `{"text":"two"}`); r.Publish == nil {
 		t.Errorf("got %v", r)

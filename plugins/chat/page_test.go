@@ -50,6 +50,9 @@ func TestPage(t *testing.T) {
 	if p := header.Get("Content-Security-Policy"); !strings.Contains(p, "default-src 'none'") || !strings.Contains(p, "frame-ancestors 'none'") {
 		t.Errorf("its policy is %q", p)
 	}
+	if kind := header.Get("X-Content-Type-Options"); kind != "nosniff" {
+		t.Errorf("browsers may take it for something else: %q", kind)
+	}
 	for path, want := range map[string]int{"/": 200, "/rooms/random": 200, "/rooms/nosuch": 404, "/nosuch": 404, "/assets/chat.js": 200, "/assets/nosuch": 404} {
 		if status, _, _ := get(t, i, path); status != want {
 			t.Errorf("%s: %d, want %d", path, status, want)

@@ -186,7 +186,7 @@ func (k *kind) say(p *process, m Message, told []byte, author string, from otp.F
 // alter changes a message where it stands, and says so behind the last one: whoever was away learns of it like of any
 // other message. What it says now is told to those who are here, and kept in its own place alone: deleted there it is gone.
 func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) error {
-	if err := k.maySpeak(p, a.User); err != nil && !a.Any {
+	if err := k.mayAlter(p, a); err != nil {
 		return err
 	}
 	before := 0

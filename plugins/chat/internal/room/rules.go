@@ -115,6 +115,17 @@ func (k *kind) mayPost(p *process, m Message) error {
 	return nil
 }
 
+// mayAlter is mayPost for what an edit says, and maySpeak for a deletion; a moderator always may.
+func (k *kind) mayAlter(p *process, a Alter) error {
+	switch {
+	case a.Any:
+		return nil
+	case a.Data == nil:
+		return k.maySpeak(p, a.User)
+	}
+	return k.mayPost(p, Message{User: a.User, At: now()})
+}
+
 // ruleKey of a sanction. No room has a slash in its name.
 func ruleKey(kind, room, user string) string { return kind + "/" + room + "/" + user }
 
