@@ -262,6 +262,9 @@ func (g *Group) hangup() {
 	for _, l := range g.idle.links {
 		g.drop(l, hangup)
 	}
+	for l := range g.early {
+		g.drop(l, hangup)
+	}
 	p := g.park
 	g.mu.Unlock()
 	g.farewell(g.liveConns())

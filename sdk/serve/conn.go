@@ -260,6 +260,9 @@ func (c *gate) take(fd uintptr) (int, error) {
 	return n, nil
 }
 
+// rawMost is how many bytes one call moves at most: nobody else uses the processor meanwhile.
+const rawMost = 64 << 10
+
 // noSocket stands for the descriptor in a read of what is here.
 const noSocket = ^uintptr(0)
 

@@ -20,7 +20,7 @@ var ErrWait = errors.New("serve: nothing to read now")
 // subscribers: it is called when something happens. A connection becomes one of these by [Conn.ToEvents], and is one from
 // the start if it came from another process and is Wanted.
 //
-// Wanted and Held are called with locks held: they must be quick, and use nothing of this package. Closed and Held may be nil.
+// Wanted, Held and Farewell are called with locks held: they must be quick, and use nothing of this package. Closed and Held may be nil.
 type Events struct {
 	// Wanted tells by the session whether a connection of another process is one of these.
 	Wanted func(session []byte) bool
@@ -106,6 +106,9 @@ func (c *Conn) toEvents() (*EventConn, error) {
 	l.conn, l.event, l.fd = nil, e, fd
 	delete(g.live, c)
 	g.live[e] = struct{}{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sendAll()
 	return e, nil
 }
 
@@ -207,13 +210,13 @@ func (c *EventConn) over(err error) {
 	time.AfterFunc(c.g.limit, func() { _ = c.close() })
 }
 
-// Read reads at least one byte. It never waits: ErrWait says that Ready is to return. After the end of the connection it
-// fails with net.ErrClosed.
+// Read reads at least one byte, once the client's side has taken what was pushed to it. It never waits: ErrWait says that Ready
+// is to return. After the end of the connection it fails with net.ErrClosed.
 func (c *EventConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed:
+	case c.closed, len(c.out) > 0 && !c.full && !c.sendOut():
 		return 0, net.ErrClosed
 	case c.owes != nil || c.full || !c.more:
 		return 0, ErrWait
@@ -224,6 +227,7 @@ func (c *EventConn) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
+	p = p[:min(len(p), rawMost)]
 	n, err := readSocket(c.fd, p)
 	if err == unix.EAGAIN {
 		c.more = false

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/theseusd/theseus/sdk/serve/internal/servetest"
 )
 
@@ -18,6 +20,8 @@ import (
 type choir struct {
 	conns chan *EventConn // that it was told of
 	ended chan error      // of connections, why
+
+	resume func(c *EventConn) // nil, or what is done with one that has come
 
 	mu   sync.Mutex
 	hold chan struct{} // nil, or lines are answered when it is closed
@@ -33,7 +37,7 @@ func newChoir() *choir {
 func (s *choir) join(g *Group, ln net.Listener) {
 	g.Events("choir", ln, s.begin, Events{
 		Wanted:   func(session []byte) bool { return len(session) > 0 },
-		Resume:   func(c *EventConn, _ []byte) { s.enter(c) },
+		Resume:   s.resumed,
 		Ready:    s.ready,
 		Held:     func(c *EventConn) []byte { return c.Value.(*voice).line },
 		Farewell: func(*EventConn) []byte { return []byte("bye\n") },
@@ -45,6 +49,12 @@ func (s *choir) begin(c *Conn) {
 	_ = c.SetSession([]byte("sings"))
 	if e, err := c.ToEvents(); err == nil {
 		s.enter(e)
+	}
+}
+
+func (s *choir) resumed(c *EventConn, _ []byte) {
+	if s.enter(c); s.resume != nil {
+		s.resume(c)
 	}
 }
 
@@ -70,7 +80,7 @@ func (s *choir) ready(c *EventConn) error {
 				return err
 			}
 		}
-		b := make([]byte, 1<<10)
+		b := make([]byte, 4*rawMost)
 		n, err := c.Read(b)
 		v.line = append(v.line, b[:n]...)
 		switch {
@@ -204,7 +214,7 @@ func TestEventConnThatDoesNotTakeAnswersIsNotRead(t *testing.T) {
 		defer e.mu.Unlock()
 		return e.full && !e.busy
 	})
-	if n := e.Waiting(); n > 1<<20 {
+	if n := e.Waiting(); n > 8*rawMost {
 		t.Errorf("%d bytes wait for it", n)
 	}
 	other := dial(t, addr)
@@ -212,6 +222,54 @@ func TestEventConnThatDoesNotTakeAnswersIsNotRead(t *testing.T) {
 	other.hears("hello\n")
 	c.hears(strings.Repeat(line, lines))
 	must(t, <-sent)
+}
+
+// A read of all that one call moves was taken for one of all that was there, and the rest waited for the client's next word.
+func TestEventConnReadsMoreThanACallMoves(t *testing.T) {
+	w, here, _, addr := singing(t)
+	c := dial(t, addr)
+	e := servetest.Next(t, here.conns)
+	must(t, unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4*rawMost))
+	line := strings.Repeat("x", 4*rawMost) + "\n"
+	parkNow(w)
+	sent := make(chan error, 1)
+	go func() { _, err := io.WriteString(c.nc, line); sent <- err }()
+	eventually(t, "more has come than a call moves", func() bool { return arrived(t, w.Now) > rawMost })
+	must(t, w.Now.Unpark())
+	c.hears(line)
+	must(t, <-sent)
+}
+
+// arrived is how many bytes wait in the sockets of a group's connections with events.
+func arrived(t *testing.T, g *Group) (n int) {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for l := range g.links {
+		if l.event != nil {
+			waiting, err := unix.IoctlGetInt(l.fd, unix.TIOCINQ)
+			must(t, err)
+			n += waiting
+		}
+	}
+	return n
+}
+
+// A slow client to whom something was pushed while its connection was taken over was cut, with all that it had not taken.
+func TestEventConnOfASlowClientThatIsToldSomethingInResume(t *testing.T) {
+	w, here, there, addr := singing(t)
+	slow := dial(t, addr)
+	said := fill(t, servetest.Next(t, here.conns))
+	there.resume = func(c *EventConn) {
+		must(t, c.Push([]byte("welcome\n"), 1<<30))
+		eventually(t, "the sender has come to it", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return !c.queued
+		})
+	}
+	w.Swap()
+	slow.hears(said + "welcome\n")
 }
 
 // The last bytes of a client that leaves are heard, though its end comes with them.

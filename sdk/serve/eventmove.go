@@ -118,8 +118,9 @@ func resumeAll(all []adopted) {
 }
 
 func (a adopted) resume() {
+	err := a.watch() // first of all: whoever is resumed may push to it
 	a.c.events.Resume(a.c, a.session)
-	if err := a.watch(); err != nil {
+	if err != nil {
 		a.c.g.log.Error("a connection could not be taken over", "listener", a.c.l.door.name, "error", err)
 		_ = a.c.close()
 	}

@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawMost is how many bytes one call moves at most: nobody else uses the processor meanwhile.
-const rawMost = 64 << 10
-
 // receive takes from a socket what is there, without waiting.
 func receive(fd int, p []byte) (int, error) { return rawCall(unix.SYS_RECVFROM, fd, p) }
 

@@ -85,20 +85,22 @@ func closeFrame(code int, reason string) []byte {
 	return appendFrame(nil, ws.OpClose, body)
 }
 
-// closeWith has the next version know that the connection ends, tells the client, and ends the wait for its answer. If the client
-// can be told no more, it is hung up, unless the connection has gone to the next version already.
-func (c *Conn) closeWith(frame []byte) {
+// closeWith has the next version know that the connection ends, tells the client, and ends the wait for its answer; false if it
+// was not the first. If the client can be told no more, it is hung up, unless the connection is on its way to the next version.
+func (c *Conn) closeWith(frame []byte) bool {
 	if !c.closing.CompareAndSwap(false, true) {
-		return
+		return false
 	}
 	c.mu.Lock()
 	_ = c.keep(c.Session())
 	c.mu.Unlock()
-	if c.c.Push(frame, math.MaxInt) != nil { // whatever waits, it is the last one
+	switch err := c.c.Push(frame, math.MaxInt); err { // whatever waits, it is the last one
+	case nil, serve.ErrHandover:
+		c.hangUpLater()
+	default:
 		_ = c.c.Close()
-		return
 	}
-	c.hangUpLater()
+	return true
 }
 
 func (c *Conn) hangUpLater() {

@@ -111,8 +111,7 @@ func (l *loop) refuse(err error) error {
 	if !errors.As(err, &v) {
 		return err
 	}
-	l.c.Close(v.code, v.text)
-	if l.d.Broken != nil {
+	if first := l.c.closeWith(closeFrame(v.code, v.text)); first && l.d.Broken != nil {
 		l.d.Broken(&l.c, v.code)
 	}
 	l.c.c.Discard()

@@ -129,7 +129,7 @@ func held(c *serve.EventConn) []byte { return loopOf(c).held() }
 
 // last is for the client when the service stops, unless it has been told another reason.
 func (d *door) last(c *serve.EventConn) []byte {
-	if loopOf(c).c.closing.Load() {
+	if loopOf(c).c.closing.Swap(true) {
 		return nil
 	}
 	return d.farewell

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
+	"github.com/theseusd/theseus/sdk/serve"
 	"github.com/theseusd/theseus/sdk/serve/ws"
 )
 
@@ -28,7 +29,7 @@ func (c *client) keep() {
 	c.mu.Lock()
 	b := c.pack()
 	c.mu.Unlock()
-	if err := c.conn.SetSession(b); err != nil {
+	if err := c.conn.SetSession(b); err != nil && !errors.Is(err, serve.ErrHandover) {
 		c.conn.Close(ws.CloseError, err.Error())
 	}
 }
