@@ -119,7 +119,12 @@ func (s *stream) take() (b []byte, last bool) {
 func (s *Server) http() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+ssePath, s.known(func(w http.ResponseWriter, r *http.Request) {
-		s.stream(w, r, formSSE, "text/event-stream", []byte(r.URL.Query().Get("cf_connect")))
+		connect := []byte(r.URL.Query().Get("cf_connect"))
+		if speaks(connect) {
+			http.Error(w, "an address only connects and subscribes", http.StatusBadRequest)
+			return
+		}
+		s.stream(w, r, formSSE, "text/event-stream", connect)
 	}))
 	mux.HandleFunc("POST "+streamPath, s.known(func(w http.ResponseWriter, r *http.Request) {
 		connect, err := io.ReadAll(http.MaxBytesReader(w, r.Body, ws.MaxMessage))
@@ -137,6 +142,20 @@ func (s *Server) http() http.Handler {
 		mux.Handle("/", s.o.HTTP)
 	}
 	return mux
+}
+
+// speaks is true for commands that change something: an address may be followed by any page, and browsers do not tell all servers whose.
+func speaks(commands []byte) bool {
+	d := protocol.NewJSONCommandDecoder(commands)
+	for {
+		cmd, err := d.Decode()
+		if cmd != nil && (cmd.Publish != nil || cmd.Rpc != nil || cmd.Send != nil) {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+	}
 }
 
 // foreign is true for what a page of another origin has a browser load without naming it, such as an image: it cannot read the answer,
