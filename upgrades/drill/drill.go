@@ -3,7 +3,7 @@
 //
 //	Packages ──▶ instance in a temporary folder ──▶ scenarios, one after the other ──▶ Report
 //	                 ▲
-//	   probe, load, keep-alive connections: clients that never retry and never reconnect
+//	   probe, load, keep-alive connections, a crowd: clients that never retry and never reconnect, but after a kill
 //
 // A scenario measures times and checks invariants. A time that misses its goal is told and no more, since a machine may
 // be slow or busy. An invariant that does not hold (a failed request, a lost or doubled visit, a connection that was
