@@ -133,8 +133,11 @@ func (c *client) Out(seat *room.Seat, why room.Exit) {
 	c.trySettle()
 }
 
-// pingSoon has the first ping come at any time: clients that came at once, as in a switch, are not to be pinged at once.
-func (c *client) pingSoon(now time.Time) { c.pinged = now.Add(-rand.N(c.s.o.Ping)) }
+// pingWithin has the next ping come at any time until then: clients that came at once, as in a switch, are not to be pinged at
+// once.
+func (c *client) pingWithin(d time.Duration, now time.Time) {
+	c.pinged = now.Add(rand.N(d) - c.s.o.Ping)
+}
 
 // tend does what is to be done for a client about once a second.
 func (c *client) tend(now time.Time) {

@@ -124,7 +124,7 @@ func (c *client) connect(q *protocol.ConnectRequest) (*protocol.ConnectResult, e
 	}
 	c.mu.Lock()
 	c.id, c.user, c.proof, c.info, c.expires = rand.Text(), p.user, p.proof, p.info, p.expires
-	c.pingSoon(time.Now())
+	c.pingWithin(c.s.o.Ping, time.Now())
 	c.mu.Unlock()
 	c.keep()
 	c.s.rooms.Add(c)

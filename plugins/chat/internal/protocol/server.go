@@ -24,6 +24,7 @@ const (
 	maxHistory   = 1000                   // messages in an answer
 	patience     = 5 * time.Second        // for a room's answer
 	pingEvery    = 25 * time.Second       // unless Options.Ping says otherwise
+	pingSpread   = 5 * time.Second        // for those of another version, whose last one may be pingEvery ago: SDKs wait for 10 s more
 	pongWithin   = 10 * time.Second
 	connectTime  = 10 * time.Second // for the first command
 	refreshGrace = 25 * time.Second // after a token's end
@@ -127,7 +128,7 @@ func (s *Server) enter(c conn) *client {
 	}
 	connected := cl.id != ""
 	if connected {
-		cl.pingSoon(now)
+		cl.pingWithin(min(s.o.Ping, pingSpread), now)
 	}
 	s.clients.add(cl)
 	if connected {

@@ -86,7 +86,8 @@ func TestASessionIsKeptWhenItChanges(t *testing.T) {
 	}
 }
 
-// All clients that a version had taken over were pinged at once, 25 s later, and nobody was heard meanwhile.
+// All clients that a version had taken over were pinged at once, 25 s later, and nobody was heard meanwhile. Of those in silent rooms
+// many had left by then: their SDKs wait for a ping for 35 s, and the one before the switch may have been 25 s ago.
 func TestClientsAreNotPingedAtOnce(t *testing.T) {
 	const clients = 1000
 	s := New(startRooms(t), Options{})
@@ -96,22 +97,22 @@ func TestClientsAreNotPingedAtOnce(t *testing.T) {
 		s.enter(w)
 	}
 	began, all := time.Now(), 0
-	for second := range 26 {
+	for second := range pongWithin / time.Second {
 		pinged := 0
 		for range turns {
 			for _, c := range s.clients.turn(turns) {
 				w := c.conn.(*wire)
 				w.frames = 0
-				c.tend(began.Add(time.Duration(second) * time.Second))
+				c.tend(began.Add(second * time.Second))
 				pinged += w.frames
 			}
 		}
-		if all += pinged; pinged > clients/8 {
+		if all += pinged; pinged > clients/3 {
 			t.Errorf("%d were pinged after %d s", pinged, second)
 		}
 	}
 	if all < clients {
-		t.Errorf("%d were pinged", all)
+		t.Errorf("%d were pinged in time", all)
 	}
 }
 
