@@ -77,6 +77,9 @@ func (g *group) change(ctx context.Context, flags supervise.Flags, children []me
 
 // heed is told by the supervisor what it acts upon.
 func (g *group) heed(r supervise.Report) {
+	if sub := g.sub(r.ID); sub != nil && r.Event == supervise.Ended {
+		sub.abandon(outcome(r.Reason), sub.blame(r.Reason)) // not before: what it is declared to be may have changed meanwhile
+	}
 	if r.Event != supervise.Stopped && r.Event != supervise.StopFailed {
 		g.isAwaited() // it is at work: who is given from now on may be given to one that is ending
 	}
@@ -101,6 +104,18 @@ func (g *group) heed(r supervise.Report) {
 		g.culprit = ""
 	default:
 	}
+}
+
+// sub is the group that is a child of that name; nil if it is none.
+func (g *group) sub(name string) *group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range g.children {
+		if m.sub != nil && m.ID == name {
+			return m.sub
+		}
+	}
+	return nil
 }
 
 func (g *group) member(service string) release.Member {
@@ -166,9 +181,6 @@ func (g *group) run(ctx context.Context, ready func()) error {
 		return err
 	}
 	g.tellUp(err)
-	if !g.begins(err) {
-		g.abandon(outcome(err), g.blame(err))
-	}
 	return err
 }
 
