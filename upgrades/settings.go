@@ -190,6 +190,14 @@ func configChange(old, now json.RawMessage) string {
 	return strings.Join(list, ", ")
 }
 
+// configBack is the change of configuration on the way back.
+func (e *Engine) configBack(c change) string {
+	of := func(s release.Settings) json.RawMessage {
+		return e.decisions(release.Package{Name: c.Service, Settings: s}).Config
+	}
+	return configChange(of(c.NewSettings), of(c.OldSettings))
+}
+
 func objectOf(text json.RawMessage) map[string]json.RawMessage {
 	m := map[string]json.RawMessage{}
 	_ = json.Unmarshal(text, &m) // empty if there is none
@@ -247,7 +255,7 @@ func (c change) aroundSteps(to string) (list []control.PlanStep) {
 		add("listen", "open "+l+"; closed again if it does not come to the end")
 	}
 	if c.Config != "" {
-		add("config", fmt.Sprintf("%s gets the configuration of %s: %s", c.toName(), to, c.Config))
+		add("config", fmt.Sprintf("%s gets the configuration of %s: %s", c.To, to, c.Config))
 	}
 	return list
 }
@@ -269,17 +277,14 @@ func (c change) endSteps() (list []control.PlanStep) {
 	return list
 }
 
-// toName and fromName are the versions, told apart also where only settings change.
-func (c change) toName() string {
-	if c.From == c.To {
-		return c.To + " with its new settings"
-	}
-	return c.To
-}
+// toName and fromName are the versions, told apart by their releases where only settings change.
+func (c change) toName(in string) string { return c.nameOf(c.To, in) }
 
-func (c change) fromName() string {
+func (c change) fromName(in string) string { return c.nameOf(c.From, in) }
+
+func (c change) nameOf(version, in string) string {
 	if c.From == c.To {
-		return c.From + " with its old settings"
+		return version + " with the settings of " + in
 	}
-	return c.From
+	return version
 }

@@ -47,6 +47,7 @@ func lines(p control.Plan) string {
 	return strings.Join(list, "\n")
 }
 
+// The plan of a way back called the settings that it leads to new, and named keys as added that went away.
 func TestConfigurationIsPartOfTheRelease(t *testing.T) {
 	harbour(t, func(t *testing.T, w *world, d *daemon) {
 		w.operator.now = map[string]release.Settings{
@@ -73,8 +74,8 @@ func TestConfigurationIsPartOfTheRelease(t *testing.T) {
 		p, err := d.e.Plan(t.Context(), control.PlanRequest{})
 		must(t, err)
 		for _, line := range []string{
-			"listen open http 127.0.0.1:9; closed again", "config 1.0.0 with its new settings gets the configuration of v2: +language",
-			"start start visits 1.0.0 with its new settings as a standby beside 1.0.0 with its old settings",
+			"listen open http 127.0.0.1:9; closed again", "config 1.0.0 gets the configuration of v2: +language",
+			"start start visits 1.0.0 with the settings of v2 as a standby beside 1.0.0 with the settings of v1",
 			"supervise restarted at most 9 times", "close close http 127.0.0.1:1",
 		} {
 			if !strings.Contains(lines(p), line) {
@@ -82,17 +83,38 @@ func TestConfigurationIsPartOfTheRelease(t *testing.T) {
 			}
 		}
 		var during string
+		var back control.Plan
 		must(t, d.e.Upgrade(t.Context(), control.UpgradeRequest{}, func(ev control.Event) {
 			if ev.Kind == string(Probation) {
 				during = w.sockets("visits")
+				back, err = d.e.Plan(t.Context(), control.PlanRequest{Rollback: true})
 			}
 		}))
+		must(t, err)
 		must(t, d.e.Wait(t.Context()))
+		for _, line := range []string{
+			"visits 1.0.0 with the settings of v2 finishes what is in hand", "1.0.0 with the settings of v1, which stands by",
+			"config 1.0.0 has the configuration of v1 again: -language", "stop stop visits 1.0.0 with the settings of v2",
+		} {
+			if !strings.Contains(lines(back), line) {
+				t.Errorf("the plan back from the probation has no %q:\n%s", line, lines(back))
+			}
+		}
 		if during != "1 2 9" || w.sockets("visits") != "2 9" {
 			t.Errorf("open in the probation: %q, after it: %q", during, w.sockets("visits"))
 		}
 		if drift, _, err := d.e.Drift(); err != nil || len(drift) > 0 {
 			t.Errorf("drift %v, %v", drift, err)
+		}
+		down, err := d.e.Plan(t.Context(), control.PlanRequest{Rollback: true})
+		must(t, err)
+		for _, line := range []string{
+			"config 1.0.0 gets the configuration of v1: -language",
+			"start start visits 1.0.0 with the settings of v1 as a standby beside 1.0.0 with the settings of v2",
+		} {
+			if !strings.Contains(lines(down), line) {
+				t.Errorf("the plan down has no %q:\n%s", line, lines(down))
+			}
 		}
 		must(t, d.e.Rollback(t.Context(), control.UpgradeRequest{}, nil))
 		must(t, d.e.Wait(t.Context()))

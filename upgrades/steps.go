@@ -14,13 +14,13 @@ func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
 	list := []control.PlanStep{{Name: "verify", Text: "check packages, schemas and requirements of " + d.plan.To}}
 	for _, c := range d.changes {
 		list = append(list, c.aroundSteps(d.plan.To)...)
-		list = append(list, prepareSteps(c, rows[c.Service])...)
+		list = append(list, prepareSteps(d.plan, c, rows[c.Service])...)
 	}
 	decided := false
 	for _, c := range d.changes {
 		commit := !decided && c.commits(d.changes[len(d.changes)-1].Service)
 		decided = decided || commit
-		list = append(list, control.PlanStep{Service: c.Service, Name: "switch", Text: switchText(c), Commit: commit})
+		list = append(list, control.PlanStep{Service: c.Service, Name: "switch", Text: switchText(d.plan, c), Commit: commit})
 	}
 	list = append(list, treeSteps(d.tree)...)
 	if len(d.changes) == 0 {
@@ -36,7 +36,7 @@ func steps(d *drawn, rows map[string]uint64) []control.PlanStep {
 	return list
 }
 
-func prepareSteps(c change, rows uint64) []control.PlanStep {
+func prepareSteps(p control.Plan, c change, rows uint64) []control.PlanStep {
 	var list []control.PlanStep
 	add := func(name, text string) {
 		list = append(list, control.PlanStep{Service: c.Service, Name: name, Text: text})
@@ -46,7 +46,7 @@ func prepareSteps(c change, rows uint64) []control.PlanStep {
 			c.Service, c.From, plural(rows, "row"), c.To))
 	}
 	if c.live() || c.Do == doStart {
-		add("start", startText(c))
+		add("start", startText(p, c))
 	}
 	if c.Do == doUpdate {
 		add("rehearse", rehearseText(c, rows))
@@ -58,11 +58,11 @@ func prepareSteps(c change, rows uint64) []control.PlanStep {
 	return list
 }
 
-func startText(c change) string {
+func startText(p control.Plan, c change) string {
 	if c.Do == doStart {
 		return fmt.Sprintf("start %s %s, which is new", c.Service, c.To)
 	}
-	return fmt.Sprintf("start %s %s as a standby beside %s; it reads the state log", c.Service, c.toName(), c.fromName())
+	return fmt.Sprintf("start %s %s as a standby beside %s; it reads the state log", c.Service, c.toName(p.To), c.fromName(p.From))
 }
 
 func rehearseText(c change, rows uint64) string {
@@ -80,7 +80,7 @@ func rehearseText(c change, rows uint64) string {
 	return fmt.Sprintf("take %s up and down again, and compare: %s", plural(rows, "row"), strings.Join(names, ", "))
 }
 
-func switchText(c change) string {
+func switchText(p control.Plan, c change) string {
 	switch c.Do {
 	case doStart:
 		return fmt.Sprintf("%s %s serves", c.Service, c.To)
@@ -91,7 +91,7 @@ func switchText(c change) string {
 			c.Service, c.From, c.To)
 	}
 	text := fmt.Sprintf("%s %s finishes what is in hand (up to %s) and lets go, %s serves",
-		c.Service, c.fromName(), c.Drain, c.toName())
+		c.Service, c.fromName(p.From), c.Drain, c.toName(p.To))
 	if c.Irreversible {
 		text += "; no way back keeps the writes"
 	}
@@ -117,7 +117,7 @@ func permanentText(d *drawn) string {
 	var gone []string
 	for _, c := range d.changes {
 		if c.Old != "" {
-			gone = append(gone, c.Service+" "+c.fromName())
+			gone = append(gone, c.Service+" "+c.fromName(d.plan.From))
 		}
 	}
 	text := d.plan.To + " is permanent"
