@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -54,11 +55,18 @@ func browsers(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // canBrowse is true if there is a Chromium here that runs, which not every container lets it.
-func canBrowse() bool {
+func canBrowse() (bool, error) {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	text, err := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--dump-dom", "data:text/html,<p>yes").Output()
-	return err == nil && strings.Contains(string(text), "<p>yes")
+	dir, err := os.MkdirTemp("", "th")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	cmd := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--dump-dom", "data:text/html,<p>yes")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	text, err := cmd.Output()
+	return err == nil && strings.Contains(string(text), "<p>yes"), nil
 }
 
 // box is where people type.
@@ -76,7 +84,10 @@ func openBrowsers(ts *testscript.TestScript, addr, room string, users []string) 
 
 // visit has people look at a room, with their names if the chat is open.
 func visit(ts *testscript.TestScript, addr, room string, users []string, open bool) (list []browser) {
-	chromium, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox)...)
+	chromium, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox,
+		chromedp.Env("TMPDIR="+ts.Getenv("TMPDIR")), // the script's own: a browser that is killed leaves its files
+	)...)
 	ts.Defer(stop)
 	for _, user := range users {
 		tab, end := chromedp.NewContext(chromium)

@@ -66,7 +66,7 @@ func condition(cond string) (bool, error) {
 	case "smalldisk":
 		return canMount()
 	case "chromium":
-		return canBrowse(), nil
+		return canBrowse()
 	}
 	return false, fmt.Errorf("unknown condition %q", cond)
 }
