@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	api "github.com/theseusd/theseus/sdk/control"
+	"github.com/theseusd/theseus/sdk/describe"
 )
 
 // banner tells whoever started the instance where things are and what to try next.
@@ -23,10 +24,10 @@ func (d *Daemon) banner() {
 		fmt.Fprintf(&b, "\ntheseusd %s in %s runs no service yet: put packages into %s\n", Version, d.paths.Dir, d.paths.Releases)
 	case name == "":
 		fmt.Fprintf(&b, "\ntheseusd %s in %s, the first release is not up yet\n\n", Version, d.paths.Dir)
-		table(&b, services)
+		d.table(&b, services)
 	default:
 		fmt.Fprintf(&b, "\ntheseusd %s in %s, release %s (%s)\n\n", Version, d.paths.Dir, name, status)
-		table(&b, services)
+		d.table(&b, services)
 	}
 	fmt.Fprintf(&b, "\nIn a second terminal:\n")
 	for _, line := range d.environment() {
@@ -51,12 +52,13 @@ var nextSteps = []step{
 	{"reltool rollback", "and back"},
 }
 
-func table(b *strings.Builder, services []api.ServiceStatus) {
+func (d *Daemon) table(b *strings.Builder, services []api.ServiceStatus) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, s := range services {
 		var at []string
+		says, _ := d.describe(s)
 		for _, name := range slices.Sorted(maps.Keys(s.Listeners)) {
-			at = append(at, url(name, s.Listeners[name]))
+			at = append(at, typed(says, name, s.Listeners[name]))
 		}
 		state := s.State
 		if s.Reason != "" {
@@ -67,9 +69,9 @@ func table(b *strings.Builder, services []api.ServiceStatus) {
 	w.Flush()
 }
 
-// url is an address as one would type it.
-func url(name, address string) string {
-	if name == "http" {
+// typed is an address of a service as one would type it.
+func typed(s describe.Service, name, address string) string {
+	if slices.Contains(s.Web, name) {
 		return "http://" + address
 	}
 	return name + " " + address
@@ -92,15 +94,20 @@ func (d *Daemon) environment() []string {
 func (d *Daemon) verbs(services []api.ServiceStatus) []step {
 	var steps []step
 	for _, s := range services {
-		for _, in := range d.host.Instances(s.Name) {
-			verbs := in.Describe().Verbs
-			if len(verbs) == 0 || in.Package().Version != s.Version {
-				continue
-			}
-			call := strings.TrimSpace(s.Command + " " + verbs[0].Name + " " + verbs[0].Args)
-			steps = append(steps, step{call, verbs[0].Short})
-			break
+		if says, ok := d.describe(s); ok && len(says.Verbs) > 0 {
+			v := says.Verbs[0]
+			steps = append(steps, step{strings.TrimSpace(s.Command + " " + v.Name + " " + v.Args), v.Short})
 		}
 	}
 	return steps
+}
+
+// describe is what the running version of a service says of itself, if one runs.
+func (d *Daemon) describe(s api.ServiceStatus) (describe.Service, bool) {
+	for _, in := range d.host.Instances(s.Name) {
+		if in.Package().Version == s.Version {
+			return in.Describe(), true
+		}
+	}
+	return describe.Service{}, false
 }

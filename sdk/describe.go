@@ -59,8 +59,12 @@ func (s *Setup) describe() describe.Service {
 	}
 	for _, l := range s.listeners {
 		d.Listeners = append(d.Listeners, l.name)
+		if l.web {
+			d.Web = append(d.Web, l.name)
+		}
 	}
 	slices.Sort(d.Listeners)
+	slices.Sort(d.Web)
 	if s.node != nil {
 		d.Processes = s.node.Behaviours()
 	}

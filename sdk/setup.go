@@ -39,6 +39,7 @@ type Setup struct {
 // A listener is served once the process is active.
 type listener struct {
 	name  string
+	web   bool // a browser is answered
 	serve func(g *serve.Group, ln net.Listener)
 }
 
@@ -65,7 +66,7 @@ func (s *Setup) HTTP(name string, h http.Handler) { s.HTTPServer(name, &http.Ser
 
 // HTTPServer is HTTP for a server with its own timeouts and hooks.
 func (s *Setup) HTTPServer(name string, srv *http.Server) {
-	s.listen(name, func(g *serve.Group, ln net.Listener) { g.HTTP(name, ln, srv) })
+	s.listen(listener{name, true, func(g *serve.Group, ln net.Listener) { g.HTTP(name, ln, srv) }})
 }
 
 // RESP answers Redis' protocol on the listener of that name.
@@ -73,12 +74,12 @@ func (s *Setup) RESP(name string, h resp.Handler) { s.RESPServer(name, resp.Serv
 
 // RESPServer is RESP for a service that pushes messages to its clients, as subscriptions do.
 func (s *Setup) RESPServer(name string, srv resp.Server) {
-	s.listen(name, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) })
+	s.listen(listener{name, false, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) }})
 }
 
 // WebSocket serves WebSockets on the listener of that name, and plain requests beside them.
 func (s *Setup) WebSocket(name string, srv ws.Server) {
-	s.listen(name, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) })
+	s.listen(listener{name, srv.HTTP != nil, func(g *serve.Group, ln net.Listener) { srv.Stream(g, name, ln) }})
 }
 
 // GRPC answers unary gRPC in clear text on the listener of that name; register is what protoc-gen-go-grpc generates, such as
@@ -94,21 +95,21 @@ func (s *Setup) GRPC(name string, register func(gogrpc.ServiceRegistrar)) {
 
 // Stream gives each connection of the listener to handle, for protocols of one's own.
 func (s *Setup) Stream(name string, handle func(*serve.Conn)) {
-	s.listen(name, func(g *serve.Group, ln net.Listener) { g.Stream(name, ln, handle) })
+	s.listen(listener{name, false, func(g *serve.Group, ln net.Listener) { g.Stream(name, ln, handle) }})
 }
 
-func (s *Setup) listen(name string, f func(*serve.Group, net.Listener)) {
-	if name == controlListener {
-		s.fail("listener %q: the name is taken by the service's own socket", name)
+func (s *Setup) listen(n listener) {
+	if n.name == controlListener {
+		s.fail("listener %q: the name is taken by the service's own socket", n.name)
 		return
 	}
 	for _, l := range s.listeners {
-		if l.name == name {
-			s.fail("listener %q is served twice", name)
+		if l.name == n.name {
+			s.fail("listener %q is served twice", n.name)
 			return
 		}
 	}
-	s.listeners = append(s.listeners, listener{name: name, serve: f})
+	s.listeners = append(s.listeners, n)
 }
 
 // Verb adds a command that the running version answers: `NAME VERB ARGS...` on the command line.

@@ -358,7 +358,7 @@ func TestDescribeTellsTablesVerbsAndListeners(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Tables) != 1 || d.Tables[0].Version != 2 || len(d.Tables[0].Steps) != 1 || d.Listeners[0] != "http" {
+	if len(d.Tables) != 1 || d.Tables[0].Version != 2 || len(d.Tables[0].Steps) != 1 || d.Listeners[0] != "http" || len(d.Web) != 1 || d.Web[0] != "http" {
 		t.Errorf("%+v", d)
 	}
 }

@@ -15,6 +15,7 @@ type Service struct {
 	Tables    []Table  `json:"tables,omitempty"`
 	Verbs     []Verb   `json:"verbs,omitempty"`
 	Listeners []string `json:"listeners,omitempty"` // names; addresses are the manifest's and theseus.toml's
+	Web       []string `json:"web,omitempty"`       // those of them that answer a browser
 	Processes []string `json:"processes,omitempty"` // behaviours of the processes that it keeps in memory
 }
 
