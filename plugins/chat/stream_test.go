@@ -186,3 +186,29 @@ func TestPagesOfOtherHostsGetNoStreams(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asked an address of the clients in another way than they do was told that there is no such page.
+func TestAddressesOfClientsSayHowTheyAreAsked(t *testing.T) {
+	i := startWithRoom(t, `{}`)
+	c := &streamer{t: t, at: "http://" + i.Addr("clients")}
+	const noSocket = ": it is for clients that have no WebSocket\n"
+	for _, tt := range []struct {
+		method, path, header string
+		status               int
+		text                 string
+	}{
+		{http.MethodGet, "/connection/websocket", "Upgrade: websocket", 426, "this is the address of a WebSocket: ask for an upgrade\n"},
+		{http.MethodPost, "/connection/websocket", "Upgrade: websocket", 426, "this is the address of a WebSocket: ask for an upgrade\n"},
+		{http.MethodPost, "/connection/sse", "Allow: GET, OPTIONS", 405, "this address takes GET" + noSocket},
+		{http.MethodGet, "/connection/http_stream", "Allow: POST, OPTIONS", 405, "this address takes POST" + noSocket},
+		{http.MethodGet, "/emulation", "Allow: POST, OPTIONS", 405, "this address takes POST" + noSocket},
+	} {
+		res := c.do(t.Context(), tt.method, tt.path, "", "")
+		text, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		name, value, _ := strings.Cut(tt.header, ": ")
+		if err != nil || res.StatusCode != tt.status || string(text) != tt.text || res.Header.Get(name) != value {
+			t.Errorf("%s %s: got %s, %s %q, %q (%v)", tt.method, tt.path, res.Status, name, res.Header.Get(name), text, err)
+		}
+	}
+}

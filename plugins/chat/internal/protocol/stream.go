@@ -135,9 +135,17 @@ func (s *Server) http() http.Handler {
 		s.stream(w, r, formLines, "application/json", connect)
 	}))
 	mux.HandleFunc("POST "+saysPath, s.known(s.says))
-	for _, path := range []string{ssePath, streamPath, saysPath} {
+	for path, method := range map[string]string{ssePath: http.MethodGet, streamPath: http.MethodPost, saysPath: http.MethodPost} {
 		mux.HandleFunc("OPTIONS "+path, s.known(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", method+", OPTIONS")
+			http.Error(w, "this address takes "+method+": it is for clients that have no WebSocket", http.StatusMethodNotAllowed)
+		})
 	}
+	mux.HandleFunc(Path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Upgrade", "websocket")
+		http.Error(w, "this is the address of a WebSocket: ask for an upgrade", http.StatusUpgradeRequired)
+	})
 	if s.o.HTTP != nil {
 		mux.Handle("/", s.o.HTTP)
 	}
