@@ -81,6 +81,7 @@ func asks(t *testing.T, i *sdktest.Instance, path string, headers ...string) (st
 	for n := 0; n < len(headers); n += 2 {
 		r.Header.Set(headers[n], headers[n+1])
 	}
+	r.Host = r.Header.Get("Host") // that of the address if there is none
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +143,45 @@ func TestPagesOfOtherHostsSayNothingByAnImage(t *testing.T) {
 	}
 	if got := standing(t, i, "general").Last; got != 0 {
 		t.Errorf("%d messages", got)
+	}
+}
+
+// A page whose host name was made to lead to 127.0.0.1 read an open chat of this machine and spoke in it: its origin is the host that
+// its browser asks.
+func TestAnOpenChatOfThisMachineKnowsItsNames(t *testing.T) {
+	open, closed := startWithRoom(t, `{"origins": ["chat.test", "chat.test:8000"]}`), startWithRoom(t, tokens)
+	port := open.Addr("clients")[strings.LastIndex(open.Addr("clients"), ":"):]
+	for _, tt := range []struct {
+		i      *sdktest.Instance
+		host   string
+		status int
+	}{
+		{open, "evil.test", 403},
+		{open, "evil.test" + port, 403},
+		{open, "127.0.0.1.evil.test", 403},
+		{open, "localhost.evil.test", 403},
+		{open, "chat.test:8001", 403},
+		{open, "chat.test", 200},
+		{open, "chat.test:8000", 200},
+		{open, "127.0.0.1" + port, 200},
+		{open, "[::1]" + port, 200},
+		{open, "192.0.2.1", 200},
+		{open, "localhost" + port, 200},
+		{open, "LOCALHOST", 200},
+		{closed, "evil.test", 200},
+	} {
+		for path, want := range map[string]int{
+			"/rooms/general": tt.status, "/connection/sse?cf_connect=%7B%22id%22:1,%22connect%22:%7B%7D%7D": tt.status, "/connection/websocket": tt.status,
+		} {
+			headers := []string{"Host", tt.host, "Origin", "http://" + tt.host}
+			if path == "/connection/websocket" {
+				headers = append(headers, upgrade...)
+				want = map[int]int{200: 101, 403: 403}[want]
+			}
+			if status, body := asks(t, tt.i, path, headers...); status != want {
+				t.Errorf("%s of %s: got %d %s", path, tt.host, status, body)
+			}
+		}
 	}
 }
 

@@ -100,6 +100,8 @@ func (s *Server) full() bool {
 // admit notes which form the client speaks.
 func (s *Server) admit(r *http.Request, spoken string) ([]byte, error) {
 	switch {
+	case s.astray(r):
+		return nil, errHost
 	case r.URL.Path != Path:
 		return nil, &ws.Refusal{Status: http.StatusNotFound, Text: "the chat is at " + Path}
 	case s.full():

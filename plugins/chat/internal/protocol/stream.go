@@ -149,7 +149,7 @@ func (s *Server) http() http.Handler {
 	if s.o.HTTP != nil {
 		mux.Handle("/", s.o.HTTP)
 	}
-	return mux
+	return s.called(mux)
 }
 
 // speaks is true for commands that change something: an address may be followed by any page, and browsers do not tell all servers whose.
