@@ -11,6 +11,8 @@ import (
 	"github.com/centrifugal/protocol"
 	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/theseusd/theseus/plugins/chat/internal/room"
 )
 
 func TestClientsTalk(t *testing.T) {
@@ -42,7 +44,7 @@ func TestClientsTalk(t *testing.T) {
 	}
 }
 
-// The members of a room that crashes stay in it, are told, and miss nothing.
+// The members of a room that crashes stay in it, are told, and miss nothing. One that stays down was said to be started again.
 func TestClientsStayWhenTheirRoomCrashes(t *testing.T) {
 	i := startWithRoom(t, "")
 	c := as(t, i, protocol.TypeJSON, "")
@@ -50,12 +52,27 @@ func TestClientsStayWhenTheirRoomCrashes(t *testing.T) {
 	c.publish("general", `{"text":"one"}`)
 	c.hears(1, "")
 	i.Verb("crash", "room", "general")
-	c.hears(0, `{"type":"notice","text":"room general crashed: its supervisor starts it again"}`)
+	const again = `{"type":"notice","text":"room general crashed, and was started again"}`
+	c.hears(0, again)
 	c.publish("general", `{"text":"two"}`)
 	c.hears(2, `{"text":"two"}`)
 	if got := standing(t, i, "general"); got.Epoch != before.Epoch || got.Members != 1 {
 		t.Errorf("got %+v", got)
 	}
+	for range room.Intensity - 1 {
+		i.Verb("crash", "room", "general")
+		c.hears(0, again)
+	}
+	if err := i.VerbError("crash", "room", "general"); err == nil {
+		t.Fatal("it was started once too often")
+	}
+	const down = "room general is down (more than 3 restarts within 5s): " + cure
+	c.hears(0, `{"type":"notice","text":"`+down+`","down":true}`)
+	refused(t, c.publish("general", `{"text":"three"}`), 108, down)
+	i.Verb("create", "room", "general")
+	c.hears(0, again)
+	c.publish("general", `{"text":"three"}`)
+	c.hears(3, `{"text":"three"}`)
 }
 
 func TestRecovery(t *testing.T) {

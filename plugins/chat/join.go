@@ -87,7 +87,7 @@ var outFor = map[room.Exit]error{
 	room.Lagged:  errors.New("this terminal does not keep up with what is said: join again"),
 	room.Removed: errors.New("it was removed"),
 	room.Kicked:  errors.New("you were kicked"),
-	room.Banned:  room.ErrBanned,
+	room.Banned:  errors.New("you were banned"),
 }
 
 // join prints what is said until the caller has enough, in whatever version of the chat.

@@ -86,7 +86,7 @@ func (c *chat) sanctions(_ context.Context, call *sdk.Call) error {
 	}
 	rows := []string{"KIND\tUSER\tUNTIL\tREASON"}
 	for _, r := range list {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s", r.Kind, plain(r.User), stamp(r.Until, "lifted"), plain(r.Reason)))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s", r.Kind, plain(r.User), stamp(r.Until, "no end"), plain(r.Reason)))
 	}
 	return asked{call}.tell(list, "%s", table(rows))
 }

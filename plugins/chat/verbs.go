@@ -23,7 +23,7 @@ var (
 	sinceFlag = sdk.Flag{Name: "since", Arg: "OFFSET|DURATION", Short: "only those after a message, 120, or of the last time, 10m"}
 	idFlag    = sdk.Flag{Name: "id", Arg: "ID", Short: "of the message: sent again within five minutes it is not said twice"}
 	onFlag    = sdk.Flag{Name: "on", Arg: "CLIENT/EPOCH/OFFSET", Short: "go on where another version has stopped; chatctl does this by itself"}
-	forFlag   = sdk.Flag{Name: "for", Arg: "DURATION", Short: "and no longer, such as 10m; until it is lifted if it is not there"}
+	forFlag   = sdk.Flag{Name: "for", Arg: "DURATION", Short: "how long, such as 10m; without an end if it is not there"}
 	whyFlag   = sdk.Flag{Name: "reason", Arg: "TEXT", Short: "what bans shows"}
 	toFlag    = sdk.Flag{Name: "to", Arg: "FILE", Short: "write it there", Writes: true}
 )

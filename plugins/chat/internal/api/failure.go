@@ -31,13 +31,14 @@ func refuse(w http.ResponseWriter, err error) {
 	f := new(failure)
 	var down *room.DownError
 	var pace *room.PaceError
+	var ruled *room.SanctionError
 	switch {
 	case errors.As(err, &f):
 	case errors.Is(err, room.ErrNoRoom):
 		f = errUnknown
 	case errors.Is(err, room.ErrReserved), errors.Is(err, room.ErrData):
 		f = &failure{107, err.Error(), http.StatusOK}
-	case errors.Is(err, room.ErrBanned), errors.Is(err, room.ErrMuted):
+	case errors.As(err, &ruled):
 		f = &failure{103, err.Error(), http.StatusOK}
 	case errors.As(err, &pace):
 		f = &failure{111, err.Error(), http.StatusOK}

@@ -32,7 +32,6 @@ var (
 	errAlready    = refused{105, "already subscribed", false}
 	errLimit      = refused{106, "limit exceeded", false}
 	errBad        = refused{107, "bad request", false}
-	errDown       = refused{108, "not available", false}
 	errTokenOld   = refused{109, "token expired", false}
 	errTooMany    = refused{111, "too many requests", true}
 	errPosition   = refused{112, "unrecoverable position", false}
@@ -43,6 +42,7 @@ func codeOf(err error) (r refused, failed bool) {
 	var own refused
 	var down *room.DownError
 	var pace *room.PaceError
+	var ruled *room.SanctionError
 	switch {
 	case errors.As(err, &own):
 		return own, own == errInternal
@@ -50,7 +50,7 @@ func codeOf(err error) (r refused, failed bool) {
 		return errUnknown, false
 	case errors.Is(err, room.ErrNotYours):
 		return errPermission, false
-	case errors.Is(err, room.ErrBanned), errors.Is(err, room.ErrMuted):
+	case errors.As(err, &ruled):
 		return refused{errPermission.code, err.Error(), false}, false
 	case errors.As(err, &pace):
 		return refused{errTooMany.code, err.Error(), true}, false
@@ -59,7 +59,7 @@ func codeOf(err error) (r refused, failed bool) {
 	case errors.Is(err, otp.ErrOverloaded):
 		return errTooMany, false
 	case errors.As(err, &down):
-		return errDown, false
+		return refused{108, down.Error(), false}, false
 	case errors.Is(err, context.DeadlineExceeded):
 		return errTooMany, true
 	}

@@ -32,11 +32,15 @@ func (e *Event) Frame(form int, encode func(*Event) []byte) []byte {
 	return b
 }
 
-// notice is a message by the room itself. It is not kept.
-func notice(room, text string) *Event {
-	return &Event{Room: room, Kind: Said, Entry: Entry{Message: Message{Data: noticeData(text), At: now()}}}
+// Notice is the data of a message by the room itself.
+type Notice struct {
+	Type string `json:"type"` // notice
+	Text string `json:"text"`
+	Down bool   `json:"down,omitempty"` // the room stays down until somebody starts it
 }
 
-func noticeData(text string) []byte {
-	return append([]byte(`{"type":"notice",`), Say(text)[1:]...)
+// notice is such a message. It is not kept.
+func notice(room, text string, down bool) *Event {
+	data := encode(Notice{"notice", text, down})
+	return &Event{Room: room, Kind: Said, Entry: Entry{Message: Message{Data: data, At: now()}}}
 }

@@ -87,10 +87,9 @@ func behaviour(l *Log, a *Audience) *otp.Behaviour[process] {
 		Name: "room", State: state.Schema[process]{Version: 1},
 		Init: func(_ *otp.Ctx, arg any) (process, error) {
 			p := process{Name: arg.(string)}
-			return p, k.open(&p)
+			return p, k.begin(&p)
 		},
-		Restore:   func(_ *otp.Ctx, p *process) error { return k.open(p) },
-		Terminate: func(_ *otp.Ctx, p *process, reason error) { k.ended(p, reason) },
+		Restore: func(_ *otp.Ctx, p *process) error { return k.open(p) },
 	}
 	otp.OnDefer(b, k.post)
 	otp.OnDefer(b, k.alter)
@@ -106,6 +105,15 @@ func behaviour(l *Log, a *Audience) *otp.Behaviour[process] {
 type kind struct {
 	log      *Log
 	audience *Audience
+}
+
+// begin opens the room. If it has members already it was open before and has crashed, as they learn.
+func (k *kind) begin(p *process) error {
+	err := k.open(p)
+	if err == nil {
+		k.audience.Tell(notice(p.Name, "room "+p.Name+" crashed, and was started again", false))
+	}
+	return err
 }
 
 // open finds out where the room stands.
@@ -137,17 +145,6 @@ func (k *kind) remember(p *process) error {
 func (p *process) note(e Entry) {
 	p.ids.add(idOf(e.Message), e.At, e.Offset)
 	p.spoke.add(e.User, e.At, e.Offset)
-}
-
-// ended tells the members of a crash.
-func (k *kind) ended(p *process, reason error) {
-	if !orderly(reason) {
-		k.audience.Tell(notice(p.Name, fmt.Sprintf("room %s crashed: its supervisor starts it again", p.Name)))
-	}
-}
-
-func orderly(reason error) bool {
-	return reason == nil || errors.Is(reason, otp.ErrNormal) || errors.Is(reason, otp.ErrShutdown)
 }
 
 // post writes a message, acknowledges it, and tells it to the members.

@@ -26,7 +26,7 @@ type Rooms struct {
 func New(s *sdk.Setup) *Rooms {
 	r := &Rooms{Log: NewLog(s), Audience: NewAudience()}
 	kind := behaviour(r.Log, r.Audience)
-	r.tree = &tree{kind: kind, names: r.Names, tidy: r.tidy, places: map[string]*place{}}
+	r.tree = &tree{kind: kind, tell: r.Tell, names: r.Names, tidy: r.tidy, places: map[string]*place{}}
 	r.node = s.Node(otp.Options{Behaviours: []otp.AnyBehaviour{kind}, Root: r.tree.root})
 	return r
 }

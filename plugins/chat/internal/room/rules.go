@@ -27,12 +27,22 @@ const (
 	Mute = "mute" // not to speak
 )
 
-// Errors of those who may not.
-var (
-	ErrBanned = errors.New("the user is banned")
-	ErrMuted  = errors.New("the user is muted")
-	ErrFree   = errors.New("there is no such ban or mute")
-)
+// ErrFree says that there is nothing to lift.
+var ErrFree = errors.New("there is no such ban or mute")
+
+// SanctionError says who may not, and until when.
+type SanctionError struct {
+	Kind, User string
+	Until      time.Time // zero: until it is lifted
+}
+
+func (e *SanctionError) Error() string {
+	text := e.User + " is " + map[string]string{Ban: "banned", Mute: "muted"}[e.Kind]
+	if !e.Until.IsZero() {
+		text += " until " + e.Until.UTC().Format(time.RFC3339)
+	}
+	return text
+}
 
 // PaceError says when a user may speak again in a room that is in slow mode.
 type PaceError struct{ Wait time.Duration }
@@ -90,16 +100,13 @@ func (k *kind) slow(_ *otp.Ctx, p *process, s Slow) (none struct{}, err error) {
 
 // mayBe refuses users who are banned.
 func (k *kind) mayBe(p *process, user string) error {
-	if k.log.under(Ban, p.Name, user) {
-		return ErrBanned
-	}
-	return nil
+	return k.log.under(Ban, p.Name, user)
 }
 
 // maySpeak refuses users who are banned or muted.
 func (k *kind) maySpeak(p *process, user string) error {
-	if k.log.under(Mute, p.Name, user) {
-		return ErrMuted
+	if err := k.log.under(Mute, p.Name, user); err != nil {
+		return err
 	}
 	return k.mayBe(p, user)
 }
@@ -129,9 +136,13 @@ func (k *kind) mayAlter(p *process, a Alter) error {
 // ruleKey of a sanction. No room has a slash in its name.
 func ruleKey(kind, room, user string) string { return kind + "/" + room + "/" + user }
 
-func (l *Log) under(kind, room, user string) bool {
-	_, is := l.sanctions.Expiry(ruleKey(kind, room, user))
-	return is
+// under is a *SanctionError if there is such a sanction.
+func (l *Log) under(kind, room, user string) error {
+	until, is := l.sanctions.Expiry(ruleKey(kind, room, user))
+	if !is {
+		return nil
+	}
+	return &SanctionError{kind, user, until}
 }
 
 // Ruled is a sanction with whom it is on.

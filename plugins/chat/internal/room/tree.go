@@ -39,6 +39,7 @@ type tree struct {
 	node  *otp.Node
 	rooms *supervise.Supervisor // Dynamic: the supervisors of the rooms; of this time awake
 	kind  *otp.Behaviour[process]
+	tell  func(*Event)
 	names func() ([]string, error)
 	tidy  func(context.Context) error // what was left undone
 
@@ -139,10 +140,12 @@ func (t *tree) started(room string, r supervise.Report) {
 	}
 }
 
-// ended notes that the supervisor of a room has given up.
+// ended notes that the supervisor of a room has given up, and tells the members what starts it again.
 func (t *tree) ended(r supervise.Report) {
 	if r.Event == supervise.Ended {
-		t.note(r.ID, 0, fmt.Errorf("more than %d restarts within %s", Intensity, Period))
+		why := fmt.Errorf("more than %d restarts within %s", Intensity, Period)
+		t.note(r.ID, 0, why)
+		t.tell(notice(r.ID, (&DownError{r.ID, why}).Error(), true))
 	}
 }
 

@@ -40,6 +40,7 @@ function tell(text, className = '') {
 client.on('connecting', () => tell('connecting'));
 client.on('connected', ({ data }) => {
   mine = data.user;
+  down = false;
   tell('connected', 'good');
   if (!isOpen) client.rpc('rooms', {}).then(({ data }) => listRooms(data), () => {});
 });
@@ -88,6 +89,15 @@ function lineOf({ offset: n, data, info, time, tags = {} }) {
   return li;
 }
 
+let down = false; // the room: whatever else is heard says that it is up again
+
+function stands(isDown) {
+  if (down === isDown) return;
+  down = isDown;
+  if (down) tell('the room is down', 'bad');
+  else tell('connected', 'good');
+}
+
 // The newest line stays in sight if it was, and only then.
 function keepingSight(change) {
   const past = $('past');
@@ -99,6 +109,7 @@ function keepingSight(change) {
 function heard(p) {
   const { data, info } = p;
   if (data && data.type === 'typing') return typing(info && info.user);
+  stands(Boolean(data && data.type === 'notice' && data.down));
   if (data && data.id) acknowledged(data.id);
   if (info) typing(info.user, 0);
   if (p.offset ? at(p.offset) : !data || data.type !== 'notice') return undefined;
