@@ -26,6 +26,7 @@ type Call struct {
 	goes   bool            // the client calls a verb once more
 	files  map[string]bool // flags that name files, if the client writes any
 	mu     sync.Mutex
+	lost   *control.GoOn // goes along with what is said next
 	say    func(control.Said) error
 	silent bool // nothing was said since the last beat
 }
@@ -72,6 +73,11 @@ func (c *Call) Write(flag string, content []byte) error {
 	return nil
 }
 
+// Note has the client print a line on its standard error once the verb is done, and the files that it has written are there.
+func (c *Call) Note(format string, args ...any) {
+	c.tell(control.Said{Note: fmt.Sprintf(format, args...)})
+}
+
 // Exec has the client run the command that the person has written behind a `--`, with the person's own terminal, files and
 // rights, once the verb is done. Then the client calls the verb report, with args and behind them --exit CODE --took
 // DURATION, and ends with the code of the command. A command that could not be started, or that a signal has ended, has the
@@ -94,11 +100,21 @@ func (c *Call) GoOn(args ...string) bool {
 	return c.goes
 }
 
+// IfLost has the client call the verb once more with args if the service ends before the verb is done, as in a crash. They reach the
+// client with what is printed next, be that nothing: so args can say up to where something was printed, and nothing is printed twice or
+// not at all. What was said last counts. Clients that cannot do that end as ever.
+func (c *Call) IfLost(args ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost = &control.GoOn{Args: args}
+}
+
 // tell says something. Nobody may listen any more: then the context of the call ends.
 func (c *Call) tell(s control.Said) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.silent = false
+	s.Lost, c.lost = c.lost, nil
 	_ = c.say(s)
 }
 

@@ -95,6 +95,28 @@ func TestAVerbGoesOnInTheNextCall(t *testing.T) {
 	}
 }
 
+// How a verb goes on comes with what it has printed: neither can be lost alone.
+func TestAVerbSaysHowItGoesOnIfItIsLost(t *testing.T) {
+	client := talker(t, Verb{Name: "watch", Do: func(_ context.Context, c *Call) error {
+		for n := range 2 {
+			c.IfLost(fmt.Sprint("after ", n))
+			c.Printf("%d", n)
+			c.Note("seen")
+		}
+		return nil
+	}})
+	var all []string
+	err := client.Do(t.Context(), "watch", control.Asked{}, func(s control.Said) {
+		if s.Lost != nil {
+			s.Out += fmt.Sprint(s.Lost.Args)
+		}
+		all = append(all, s.Out+s.Note)
+	})
+	if got := strings.Join(all, "|"); err != nil || got != "0[after 0]|seen|1[after 1]|seen|" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 // What a verb had not read yet when it first printed was thrown away, and a slow caller held up both.
 func TestAVerbAnswersWhileItsInputComes(t *testing.T) {
 	client := talker(t, Verb{Name: "load", Do: func(_ context.Context, c *Call) error {

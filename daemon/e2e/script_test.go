@@ -222,6 +222,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("CACHE", i.resp)
 	env.Setenv("LIMITS", i.limits)
 	env.Setenv("CHECKS", i.checks)
+	env.Setenv("CHAT", i.chat)
 	env.Setenv("SOCKET", filepath.Join(i.dir, ".theseus/run/control.sock"))
 	return goEnv(env)
 }

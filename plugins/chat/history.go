@@ -107,6 +107,14 @@ func (a asked) since() (after uint64, from time.Time, err error) {
 	return 0, time.Now().Add(-d), nil
 }
 
+// messages is so many of them.
+func messages(n int) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
+}
+
 // export is everything, in a form that programs read line by line.
 func (c *chat) export(_ context.Context, call *sdk.Call) error {
 	name := call.Args[0]
@@ -126,9 +134,14 @@ func (c *chat) export(_ context.Context, call *sdk.Call) error {
 			return err
 		}
 	}
-	if _, given := call.Flag("to"); given {
-		return call.Write("to", b.Bytes())
+	to, given := call.Flag("to")
+	if !given {
+		call.Printf("%s", b.String())
+		return nil
 	}
-	call.Printf("%s", b.String())
+	if err := call.Write("to", b.Bytes()); err != nil {
+		return err
+	}
+	call.Note("%s written to %s", messages(len(list)), to)
 	return nil
 }

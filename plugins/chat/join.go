@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
@@ -15,6 +17,9 @@ import (
 
 // heard is how many messages wait for a terminal at most.
 const heard = 1024
+
+// terminalPrefix begins the name of a client that is a terminal.
+const terminalPrefix = "terminal-"
 
 // terminal is a member at a terminal.
 type terminal struct {
@@ -25,7 +30,13 @@ type terminal struct {
 	who   room.Who
 	at    mark
 
+	returns bool       // it was in the version before
+	since   time.Time  // when the first terminal came back from there
+	was     []room.Who // who was in the room there; nil if nobody says so
+
 	in    room.Entered
+	found []room.Who // in the room, when it came in
+	roll  *roll
 	heard chan *room.Event
 	out   context.Context // its cause is why it is not in the room any more
 	leave context.CancelCauseFunc
@@ -42,21 +53,35 @@ var _ room.Member = (*terminal)(nil)
 // newTerminal is one that joins or, if another version of the chat says so, goes on.
 func newTerminal(rooms *room.Rooms, call *sdk.Call) (*terminal, error) {
 	t := &terminal{asked: asked{call}, rooms: rooms, room: call.Args[0], heard: make(chan *room.Event, heard)}
-	t.who = room.Who{Client: "terminal-" + rand.Text()[:8], User: t.user()}
-	if from, given := t.Flag("on"); given {
-		part := strings.Split(from, "/")
-		if len(part) != 3 {
-			return nil, sdk.Usagef("--on %s: want CLIENT/EPOCH/OFFSET", from)
-		}
-		offset, err := strconv.ParseUint(part[2], 10, 64)
-		if err != nil {
-			return nil, sdk.Usagef("--on %s: %s is no offset", from, part[2])
-		}
-		t.who.Client, t.at = part[0], mark{part[1], offset}
-	}
+	t.who = room.Who{Client: terminalPrefix + rand.Text()[:8], User: t.user()}
 	t.seat.Room, t.seat.JoinLeave = t.room, true
 	t.out, t.leave = context.WithCancelCause(context.Background())
-	return t, nil
+	return t, t.resume()
+}
+
+// resume reads where another version or process has stopped.
+func (t *terminal) resume() (err error) {
+	from, given := t.Flag("on")
+	part := strings.Split(from, "/")
+	switch {
+	case !given:
+		return nil
+	case len(part) != 3:
+		return sdk.Usagef("--on %s: want CLIENT/EPOCH/OFFSET", from)
+	case part[0] != "":
+		t.who.Client, t.returns = part[0], true
+	}
+	t.at.epoch = part[1]
+	if t.at.offset, err = strconv.ParseUint(part[2], 10, 64); err != nil {
+		return sdk.Usagef("--on %s: %s is no offset", from, part[2])
+	}
+	if was, given := t.Flag("was"); given {
+		err = json.Unmarshal([]byte(was), &t.was)
+	}
+	if err != nil {
+		return sdk.Usagef("--was: %v", err)
+	}
+	return nil
 }
 
 func (t *terminal) Who() room.Who { return t.who }
@@ -66,7 +91,7 @@ func (t *terminal) Enter(in room.Entered) *room.Seat {
 	if t.out.Err() != nil {
 		return nil
 	}
-	t.in = in
+	t.in, t.found = in, t.rooms.Here(t.room)
 	return &t.seat
 }
 
@@ -103,8 +128,11 @@ func (c *chat) join(ctx context.Context, call *sdk.Call) error {
 	defer t.leave(nil)
 	c.rooms.Add(t)
 	defer c.rooms.Audience.Remove(t)
-	goesOn := t.at.epoch != ""
-	if err := c.rooms.Enter(ctx, t.room, room.Enter{Member: t.who.Client, Quiet: goesOn}); err != nil {
+	if t.returns {
+		t.since = c.back.begin()
+	}
+	quiet := t.returns && time.Since(t.since) < away
+	if err := c.rooms.Enter(ctx, t.room, room.Enter{Member: t.who.Client, Quiet: quiet}); err != nil {
 		t.leave(err)
 		c.rooms.Leave(t, &t.seat, true)
 		return failed(t.room, err)
@@ -113,6 +141,7 @@ func (c *chat) join(ctx context.Context, call *sdk.Call) error {
 	moves := errors.Is(err, errMoved)
 	c.rooms.Leave(t, &t.seat, moves)
 	if moves {
+		c.back.end()
 		err = t.goOn()
 	}
 	return failed(t.room, err)
@@ -128,6 +157,7 @@ func (t *terminal) watch(ctx context.Context, last int) error {
 	if err := t.catchUp(last); err != nil {
 		return err
 	}
+	settled := t.meet()
 	for {
 		select {
 		case e := <-t.heard:
@@ -135,6 +165,8 @@ func (t *terminal) watch(ctx context.Context, last int) error {
 		case <-t.out.Done():
 			t.printRest()
 			return context.Cause(t.out)
+		case <-settled:
+			t.pass(t.roll.compare(t.rooms.Here(t.room), false)...)
 		case <-serve.Parking(ctx):
 			return errMoved
 		case <-ctx.Done():
@@ -157,11 +189,34 @@ func (t *terminal) catchUp(last int) error {
 	if err != nil {
 		return err
 	}
-	t.at = mark{t.in.Epoch, t.in.Offset}
+	t.at.epoch = t.in.Epoch
 	for _, e := range list {
-		_ = t.tell(entry{e, e.Data}, "%d %s", e.Offset, said(t.room, e))
+		t.show(e)
 	}
+	t.reach(t.in.Offset)
+	t.Printf("")
 	return nil
+}
+
+// reach notes up to where something is printed, also for a chat that has crashed.
+func (t *terminal) reach(offset uint64) {
+	t.at.offset = offset
+	t.IfLost(append(t.words(""), "--", t.room)...)
+}
+
+// show prints a message.
+func (t *terminal) show(e room.Entry) {
+	t.reach(e.Offset)
+	_ = t.tell(entry{e, e.Data}, "%d %s", e.Offset, said(t.room, e))
+}
+
+// words have another version or process go on: as this client or, without one, as somebody who comes anew.
+func (t *terminal) words(client string) []string {
+	words := []string{"--as", t.who.User, "--on", fmt.Sprintf("%s/%s/%d", client, t.at.epoch, t.at.offset)}
+	if t.Given("json") {
+		words = append(words, "--json")
+	}
+	return words
 }
 
 // printRest prints what is left of what was heard.
@@ -174,33 +229,22 @@ func (t *terminal) printRest() {
 // goOn prints what is left, and has the next version go on behind it.
 func (t *terminal) goOn() error {
 	t.printRest()
-	args := []string{"--as", t.who.User, "--on", fmt.Sprintf("%s/%s/%d", t.who.Client, t.at.epoch, t.at.offset)}
-	if t.Given("json") {
-		args = append(args, "--json")
-	}
-	if !t.GoOn(append(args, "--", t.room)...) {
+	if !t.GoOn(append(append(t.words(t.who.Client), t.roll.words()...), "--", t.room)...) {
 		return errMoved
 	}
 	return nil
 }
 
-// passage is somebody who comes or goes, as JSON.
-type passage struct {
-	Event string `json:"event"`
-	room.Who
-}
-
 func (t *terminal) print(e *room.Event) {
 	switch {
 	case e.Kind == room.Joined:
-		_ = t.tell(passage{"joined", e.Who}, "[%s] %s joined", t.room, plain(e.Who.User))
+		t.passes(passage{"joined", e.Who})
 	case e.Kind == room.Left:
-		_ = t.tell(passage{"left", e.Who}, "[%s] %s left", t.room, plain(e.Who.User))
+		t.passes(passage{"left", e.Who})
 	case e.Offset == 0 && e.User != "" && !t.Given("json"): // such as that somebody types: it is for programs, and nobody has said it
 	case e.Offset == 0:
 		_ = t.tell(entry{e.Entry, e.Data}, "%s", said(t.room, e.Entry))
 	default:
-		t.at.offset = e.Offset
-		_ = t.tell(entry{e.Entry, e.Data}, "%d %s", e.Offset, said(t.room, e.Entry))
+		t.show(e.Entry)
 	}
 }

@@ -49,6 +49,7 @@ type chat struct {
 	rooms   *room.Rooms
 	clients *protocol.Server
 
+	back     homecoming
 	benching sync.Mutex
 }
 

@@ -217,6 +217,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		{"delete", "general x", "x is no number of a message"},
 		{"join", "general --on general/1", "want CLIENT/EPOCH/OFFSET"},
 		{"join", "general --on a/b/c", "c is no offset"},
+		{"join", "general --on a/b/1 --was x", "--was: invalid character"},
 		{"join", "general --on a/another/1", "room general: it was removed"},
 		{"join", "nowhere", "room nowhere: there is no such room"},
 	} {

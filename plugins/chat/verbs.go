@@ -22,7 +22,8 @@ var (
 	lastFlag  = sdk.Flag{Name: "last", Arg: "N", Short: "only so many of the newest; 100 if it is not there"}
 	sinceFlag = sdk.Flag{Name: "since", Arg: "OFFSET|DURATION", Short: "only those after a message, 120, or of the last time, 10m"}
 	idFlag    = sdk.Flag{Name: "id", Arg: "ID", Short: "of the message: sent again within five minutes it is not said twice"}
-	onFlag    = sdk.Flag{Name: "on", Arg: "CLIENT/EPOCH/OFFSET", Short: "go on where another version has stopped; chatctl does this by itself"}
+	onFlag    = sdk.Flag{Name: "on", Arg: "CLIENT/EPOCH/OFFSET", Short: "go on where another version or process has stopped; chatctl does this by itself"}
+	wasFlag   = sdk.Flag{Name: "was", Arg: "JSON", Short: "who was here then; chatctl says so by itself"}
 	forFlag   = sdk.Flag{Name: "for", Arg: "DURATION", Short: "how long, such as 10m; without an end if it is not there"}
 	whyFlag   = sdk.Flag{Name: "reason", Arg: "TEXT", Short: "what bans shows"}
 	toFlag    = sdk.Flag{Name: "to", Arg: "FILE", Short: "write it there", Writes: true}
@@ -86,7 +87,7 @@ func (c *chat) talkVerbs() []sdk.Verb {
 		},
 		{
 			Name: "join", Args: "ROOM", Short: "Be in a room, and print what is said there", Do: c.join,
-			Flags:    []sdk.Flag{asFlag, recent, onFlag, jsonFlag},
+			Flags:    []sdk.Flag{asFlag, recent, onFlag, wasFlag, jsonFlag},
 			Examples: "chatctl join general\nchatctl join general --as ada --last 1",
 		},
 		{

@@ -27,14 +27,17 @@ type Said struct {
 	Progress string `json:"progress,omitempty"` // a line in the place of the last one
 	Flag     string `json:"flag,omitempty"`     // that named the file
 	File     []byte `json:"file,omitempty"`     // its content
+	Note     string `json:"note,omitempty"`     // a line for standard error, once the verb is done
 	Last     bool   `json:"last,omitempty"`     // the verb is done, or has failed
 	Error    string `json:"error,omitempty"`
 	Failed   bool   `json:"failed,omitempty"` // the verb has failed, and has printed what there is to say
 	Exec     *Exec  `json:"exec,omitempty"`   // what the client does once the verb is done
 	GoOn     *GoOn  `json:"go_on,omitempty"`  // likewise
+	Lost     *GoOn  `json:"lost,omitempty"`   // what the client does if the service ends before the verb is done; the last one counts
 }
 
-// GoOn has the client call the verb once more, with these arguments: another version of the service is about to answer.
+// GoOn has the client call the verb once more, with these arguments: another version of the service is about to answer, or another
+// process.
 type GoOn struct {
 	Args []string `json:"args"`
 }

@@ -47,6 +47,7 @@ type call struct {
 	help     bool
 	version  bool
 	args     []string
+	lost     lost
 	in       io.Reader // what goes to the verb; nil for nothing
 	out, err io.Writer
 }

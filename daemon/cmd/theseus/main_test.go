@@ -67,7 +67,7 @@ func verbs(list string) http.Handler {
 		w.Header().Set("Content-Type", control.SaidType)
 		bits := json.NewEncoder(w)
 		for _, s := range []control.Said{
-			{Out: in.Args[0] + "\n"}, {Progress: "half"}, {}, {Flag: "to", File: []byte("<svg>")}, {Out: fmt.Sprint("colour ", in.Colour)},
+			{Out: in.Args[0] + "\n"}, {Progress: "half"}, {}, {Flag: "to", File: []byte("<svg>")}, {Note: "drawn"}, {Out: fmt.Sprint("colour ", in.Colour)},
 		} {
 			_ = bits.Encode(s)
 		}
@@ -217,10 +217,10 @@ func TestVerbsWithFlags(t *testing.T) {
 		out  string
 		err  string
 	}{
-		{"the answer comes bit by bit, the progress to terminals only", "pen draw one --to " + file, 0, "one\ncolour false\n", ""},
+		{"the answer comes bit by bit, the progress to terminals only", "pen draw one --to " + file, 0, "one\ncolour false\n", "pen: drawn\n"},
 		{"a -- is for the service", "pen draw -- --to x", 1, "--\n", "pen: the service wants to write a file for --to, which nobody has named\n"},
-		{"an old file is replaced", "pen draw one --to=" + old, 0, "one\ncolour false\n", ""},
-		{"a device is written to", "pen draw one --to /dev/null", 0, "one\ncolour false\n", ""},
+		{"an old file is replaced", "pen draw one --to=" + old, 0, "one\ncolour false\n", "pen: drawn\n"},
+		{"a device is written to", "pen draw one --to /dev/null", 0, "one\ncolour false\n", "pen: drawn\n"},
 		{"a failure in the middle", "pen draw one --bad --to " + file + "2", 1, "one\ncolour false\n", "pen: no ink\n"},
 		{"help of a verb", "pen draw --help", 0, manualOfDraw, ""},
 		{"help behind other words", "pen draw --ink red --help", 0, manualOfDraw, ""},

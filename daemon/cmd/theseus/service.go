@@ -68,11 +68,12 @@ func (c *call) hintAt(in *os.File) {
 	}
 }
 
-// do runs a verb and shows what it answers; a verb that goes on in another version of the service is called again.
+// do runs a verb and shows what it answers; a verb that goes on in another version of the service, or after its end, is called again.
 func (c *call) do(ctx context.Context, s *control.Service, words []string, all files) int {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &display{call: c, files: all, stop: stop}
+	defer c.lost.bound(stop)()
 	err := s.Do(ctx, c.args[0], control.Asked{Args: words, Colour: coloured(c.out), Execs: true, Goes: true, Input: c.in}, d.see)
 	d.end()
 	if err == nil && ctx.Err() != nil {
@@ -82,11 +83,18 @@ func (c *call) do(ctx context.Context, s *control.Service, words []string, all f
 		c.in = nil // it was read
 		return c.do(ctx, s, d.goOn.Args, all)
 	}
+	if c.comesAgain(ctx, err) {
+		c.in = nil
+		return c.do(ctx, s, c.lost.words, all)
+	}
 	if err == nil {
 		err = all.keep()
 	}
 	if err != nil {
 		return c.fail(err)
+	}
+	for _, note := range d.notes {
+		c.say(note)
 	}
 	if d.exec != nil {
 		return c.exec(ctx, s, d.exec)

@@ -18,7 +18,8 @@ type display struct {
 	files    files
 	stop     context.CancelCauseFunc // of the call, when nothing more can be shown
 	progress bool                    // a line of progress is on the terminal
-	exec     *control.Exec           // what is to be done when the verb is
+	notes    []string                // what is to be said when the verb is done
+	exec     *control.Exec           // what is to be done then
 	goOn     *control.GoOn           // likewise
 	broken   bool                    // nothing more can be shown
 	open     bool                    // what was printed last has no end of a line
@@ -26,8 +27,11 @@ type display struct {
 
 func (d *display) see(s control.Said) {
 	var err error
+	d.call.lost.answered(s)
 	switch {
 	case d.broken:
+	case s.Note != "":
+		d.notes = append(d.notes, s.Note)
 	case s.Exec != nil:
 		d.exec = s.Exec
 	case s.GoOn != nil:

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -220,7 +221,7 @@ func (a *Audience) Here(room string) (list []Who) {
 		list = append(list, m.Who())
 	}
 	slices.SortFunc(list, func(a, b Who) int {
-		return strings.Compare(a.User+"\x00"+a.Client, b.User+"\x00"+b.Client)
+		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.Client, b.Client))
 	})
 	return list
 }
