@@ -53,6 +53,9 @@ func TestPage(t *testing.T) {
 	if kind := header.Get("X-Content-Type-Options"); kind != "nosniff" {
 		t.Errorf("browsers may take it for something else: %q", kind)
 	}
+	if _, body, _ := get(t, i, "/rooms/no<b>"); !strings.Contains(body, "There is no room no&lt;b&gt;.") || !strings.Contains(body, `<a href="/rooms/random">random</a>`) {
+		t.Errorf("a room that is not there has no page that leads to the others:\n%s", body)
+	}
 	for path, want := range map[string]int{"/": 200, "/rooms/random": 200, "/rooms/nosuch": 404, "/nosuch": 404, "/assets/chat.js": 200, "/assets/nosuch": 404} {
 		if status, _, _ := get(t, i, path); status != want {
 			t.Errorf("%s: %d, want %d", path, status, want)

@@ -64,13 +64,14 @@ func (p Page) Handler() http.Handler {
 
 // view is what page.html shows.
 type view struct {
-	Open   bool
-	Rooms  []link
-	Name   string // of the room, if it shows one
-	Room   room.Room
-	Lines  []Line
-	Oldest uint64 // up to where the history was looked at
-	More   bool   // there are older ones
+	Open    bool
+	Rooms   []link
+	Name    string // of the room, if it shows one
+	Missing string // a room that was asked for, and is none
+	Room    room.Room
+	Lines   []Line
+	Oldest  uint64 // up to where the history was looked at
+	More    bool   // there are older ones
 }
 
 type link struct {
@@ -80,16 +81,17 @@ type link struct {
 }
 
 func (p Page) show(w http.ResponseWriter, name string) {
+	status := http.StatusOK
 	v, err := p.view(name)
+	if errors.Is(err, room.ErrNoRoom) {
+		status, err = http.StatusNotFound, nil
+		v.Name, v.Missing = "", name
+	}
 	var b bytes.Buffer
 	if err == nil {
 		err = page.Execute(&b, v)
 	}
-	switch {
-	case errors.Is(err, room.ErrNoRoom):
-		http.Error(w, "there is no room of that name", http.StatusNotFound)
-		return
-	case err != nil:
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -97,6 +99,7 @@ func (p Page) show(w http.ResponseWriter, name string) {
 	w.Header().Set("Content-Security-Policy", policy)
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // whoever asked may be gone
 }
 

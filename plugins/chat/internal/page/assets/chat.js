@@ -8,6 +8,7 @@ const $ = (id) => document.getElementById(id);
 const lines = $('lines');
 const form = $('say');
 const box = form && form.elements.text;
+const button = form && form.querySelector('button');
 const waiting = new Map(); // what was said and is not acknowledged, by its id
 const here = new Map(); // who is in the room, by client
 const typists = new Map(); // who is typing, and until when
@@ -24,38 +25,105 @@ let mine = isOpen ? me.value : ''; // the reader's name, as the chat knows it
 
 const client = new Centrifuge(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`, { maxReconnectDelay: 5000 });
 
+// The client passes over when a message was said.
+const timeless = client._getPublicationContext;
+client._getPublicationContext = (channel, p) => ({ ...timeless.call(client, channel, p), time: p.time });
+
 function signIn() {
   me.value = me.value.trim();
   kept.setItem(me.name, me.value);
   if (isOpen) client.setData({ user: me.value });
   else client.setToken(me.value);
+  comeIn();
+}
+
+// comeIn connects and enters the room, if either is over.
+function comeIn() {
   client.connect();
+  if (sub) sub.subscribe();
 }
 
 function tell(text, className = '') {
-  $('state').textContent = text;
   $('state').className = className;
+  if ($('state').textContent !== text) $('state').textContent = text;
+}
+
+// note says by the field what became of what the reader has sent. Why nothing can be sent matters more.
+function note(text) {
+  if (!form || !button.disabled) $('note').textContent = text;
+}
+
+// bar says why nothing can be sent until something is done, and offers what can be. What is being typed stays.
+function bar(state, why, ...ways) {
+  tell(state, 'bad');
+  $('note').replaceChildren(why, ...ways.flatMap((way) => [' ', way]));
+  if (!form) return;
+  button.disabled = true;
+  here.clear();
+  $('here').replaceChildren();
+}
+
+function unbar() {
+  tell('connected', 'good');
+  if (form) button.disabled = false;
+  $('note').textContent = '';
+}
+
+const link = (text, href) => Object.assign(element('a', text), { href });
+
+// again is the way back to where the reader was.
+function again(text) {
+  const way = element('button', text);
+  way.onclick = () => { if (box) box.focus(); comeIn(); };
+  return way;
 }
 
 client.on('connecting', () => tell('connecting'));
 client.on('connected', ({ data }) => {
   mine = data.user;
-  down = false;
-  tell('connected', 'good');
-  if (!isOpen) client.rpc('rooms', {}).then(({ data }) => listRooms(data), () => {});
+  if (!isOpen) $('who').textContent = `you are ${mine}`;
+  if (!room) unbar();
+  else if (sub.state === 'unsubscribed') tell('not in the room', 'bad');
+  seeRooms();
 });
 // A token that is over ends with 1: the client would ask for another one, and only the reader has that.
-const tokenEnds = { 1: 'that token has expired: sign in again', 3500: 'that token is not good: sign in again' };
-client.on('disconnected', ({ code, reason }) => tell((!isOpen && tokenEnds[code]) || `not connected: ${reason}`, 'bad'));
+const tokenEnds = { 1: 'That token has expired: sign in again.', 3500: 'That token is not good: sign in again.' };
+client.on('disconnected', ({ code, reason }) => {
+  if (!isOpen) $('who').textContent = '';
+  if (!code) return; // the reader signs in
+  if (code === 3500 && isOpen) bar('not connected', 'The chat asks for a token now.', link('Sign in', ''));
+  else if (!isOpen && tokenEnds[code]) bar('not connected', tokenEnds[code]);
+  else bar('not connected', `The connection is closed: ${reason}.`, again('Connect again'));
+});
 
+// Why the reader is not in the room, by what the chat says: for good, or until they come in again.
+const gone = { 'the room was removed': 'This room was removed.', 'unknown channel': 'There is no room of that name.' };
+const outs = { kicked: 'You were kicked.', banned: 'You are banned here.' };
+
+function out({ code, reason }) {
+  const state = code === 108 ? 'the room is down' : 'not in the room';
+  const ways = gone[reason] ? [] : [again('Come in again')];
+  bar(state, gone[reason] || outs[reason] || `You are not in the room: ${reason}.`, ...ways, link('All rooms', '/'));
+  seeRooms();
+}
+
+// seeRooms shows which rooms there are now.
+function seeRooms() {
+  client.rpc('rooms', {}).then(({ data }) => listRooms(data), () => {});
+}
+
+// listRooms leaves the list alone while a key may open one of its links.
 function listRooms(names) {
+  const shown = [...$('rooms').querySelectorAll('a')].map((a) => a.textContent);
+  if ($('rooms').contains(document.activeElement) || names.length && names.join('/') === shown.join('/')) return;
   $('rooms').replaceChildren(...names.map((name) => {
-    const a = Object.assign(element('a', name), { href: `/rooms/${encodeURIComponent(name)}` });
+    const a = link(name, `/rooms/${encodeURIComponent(name)}`);
     if (name === room) a.setAttribute('aria-current', 'page');
     const li = element('li', '');
     li.append(a);
     return li;
   }));
+  if (!names.length) $('rooms').append(element('li', 'There is no room yet: chatctl create room general', 'none'));
 }
 
 // line is a message as page.html has it.
@@ -82,20 +150,11 @@ const textOf = (data) => (data && typeof data.text === 'string' ? data.text : JS
 function lineOf({ offset: n, data, info, time, tags = {} }) {
   const user = info && info.user;
   if (data && (data.type === 'edit' || data.type === 'delete')) return null;
-  if (data && data.type === 'notice') return line({ text: textOf(data), className: 'notice' });
+  if (data && data.type === 'notice') return line({ when: time, text: textOf(data), className: 'notice' });
   const li = line({ offset: n, user, when: time, text: tags.deleted ? '(deleted)' : textOf(data) });
   for (const name of ['edited', 'deleted']) if (tags[name]) li.classList.add(name);
   if (user && user === mine) li.classList.add('mine');
   return li;
-}
-
-let down = false; // the room: whatever else is heard says that it is up again
-
-function stands(isDown) {
-  if (down === isDown) return;
-  down = isDown;
-  if (down) tell('the room is down', 'bad');
-  else tell('connected', 'good');
 }
 
 // The newest line stays in sight if it was, and only then.
@@ -109,7 +168,8 @@ function keepingSight(change) {
 function heard(p) {
   const { data, info } = p;
   if (data && data.type === 'typing') return typing(info && info.user);
-  stands(Boolean(data && data.type === 'notice' && data.down));
+  if (data && data.type === 'notice' && data.down) tell('the room is down', 'bad');
+  else tell('connected', 'good'); // whoever hears something else is in a room that is up again
   if (data && data.id) acknowledged(data.id);
   if (info) typing(info.user, 0);
   if (p.offset ? at(p.offset) : !data || data.type !== 'notice') return undefined;
@@ -163,14 +223,15 @@ function send(id) {
   sub.publish({ id, text }).catch(({ code, message, temporary }) => {
     if (!waiting.has(id) || code < 100) return; // the next connection tries again
     if (temporary) {
-      li.dataset.why = message;
+      if (!$('note').textContent) note(`It will be sent later: ${message}.`);
       setTimeout(send, 1000, id);
       return;
     }
     li.className = 'failed';
-    const again = element('button', `not sent (${message}): again`);
-    again.onclick = () => { again.remove(); li.className = 'waiting'; send(id); };
-    li.append(again);
+    const retry = element('button', `not sent (${message}): again`);
+    retry.onclick = () => { box.focus(); note(''); retry.remove(); li.className = 'waiting'; send(id); };
+    keepingSight(() => li.append(retry));
+    note(`Not sent: ${message}.`);
   });
 }
 
@@ -179,6 +240,7 @@ function acknowledged(id) {
   if (!w) return;
   w.li.remove();
   waiting.delete(id);
+  note('');
 }
 
 function typing(user, ms = 4000) {
@@ -257,14 +319,22 @@ function enter() {
   sub.on('leave', ({ info }) => { here.delete(info.client); showHere(); });
   sub.on('subscribed', async ({ wasRecovering, recovered, streamPosition }) => {
     sub.epoch = streamPosition.epoch;
+    unbar();
     try {
       if (!wasRecovering || !recovered) await renew();
-      for (const id of waiting.keys()) send(id);
+      for (const [id, { li }] of waiting) if (li.className === 'waiting') send(id);
       await meet();
     } catch { /* the connection is cut: the next one does it all again */ }
   });
-  sub.on('unsubscribed', ({ code, reason }) => { if (code) tell(`not in the room: ${reason}`, 'bad'); });
+  sub.on('unsubscribed', out);
   sub.subscribe();
+}
+
+// keep has what is being typed in this tab when the reader comes back to the room, and the box as high as it is.
+function keep() {
+  sessionStorage.setItem(`typed in ${room}`, box.value);
+  box.style.height = 'auto';
+  box.style.height = `${box.scrollHeight + 2}px`;
 }
 
 let told = 0;
@@ -274,15 +344,18 @@ if (room) {
     clock(li);
     if (li.querySelector('b').textContent === mine) li.classList.add('mine');
   }
-  $('past').scrollTop = $('past').scrollHeight;
+  const past = $('past');
+  let low = true; // when what is by the field, or a keyboard, takes some of its height the newest line stays in sight
+  past.onscroll = () => { low = past.scrollHeight - past.scrollTop - past.clientHeight < 40; };
+  new ResizeObserver(() => { if (low) past.scrollTop = past.scrollHeight; }).observe(past);
   $('earlier').onclick = earlier;
   form.onsubmit = (e) => {
     e.preventDefault();
     const text = box.value.trim();
-    if (!text) return;
+    if (!text || button.disabled) return;
     say(text);
     box.value = '';
-    box.style.height = '';
+    keep();
     box.focus();
   };
   let shift = false; // Enter sends, Shift and Enter begins a line; phones tell of the line break only
@@ -293,12 +366,13 @@ if (room) {
     form.requestSubmit();
   };
   box.oninput = () => {
-    box.style.height = 'auto';
-    box.style.height = `${box.scrollHeight + 2}px`;
+    keep();
     if (Date.now() - told < 2500) return;
     told = Date.now();
     sub.publish({ type: 'typing', ephemeral: true }).catch(() => {});
   };
+  box.value = sessionStorage.getItem(`typed in ${room}`) || '';
+  keep();
   enter();
 }
 
@@ -308,4 +382,6 @@ $('me').onsubmit = (e) => {
   signIn();
 };
 if (me.value) signIn();
-else tell('sign in with your token', 'bad');
+else bar('not signed in', 'Sign in with your token.');
+addEventListener('focus', seeRooms);
+setInterval(() => document.hidden || seeRooms(), 30_000);
