@@ -68,8 +68,24 @@ func (c *call) hintAt(in *os.File) {
 	}
 }
 
-// do runs a verb and shows what it answers; a verb that goes on in another version of the service, or after its end, is called again.
+// do runs a verb; one that goes on in another version of the service, or after its end, is called again.
 func (c *call) do(ctx context.Context, s *control.Service, words []string, all files) int {
+	for {
+		d, err := c.once(ctx, s, words, all)
+		switch {
+		case err == nil && d.goOn != nil:
+			words = d.goOn.Args
+		case c.comesAgain(ctx, err):
+			words = c.lost.words
+		default:
+			return c.finish(ctx, s, d, err)
+		}
+		c.in = nil // it was read
+	}
+}
+
+// once calls a verb and shows what it answers.
+func (c *call) once(ctx context.Context, s *control.Service, words []string, all files) (*display, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &display{call: c, files: all, stop: stop}
@@ -79,16 +95,13 @@ func (c *call) do(ctx context.Context, s *control.Service, words []string, all f
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what came could not be shown
 	}
-	if err == nil && d.goOn != nil {
-		c.in = nil // it was read
-		return c.do(ctx, s, d.goOn.Args, all)
-	}
-	if c.comesAgain(ctx, err) {
-		c.in = nil
-		return c.do(ctx, s, c.lost.words, all)
-	}
+	return d, err
+}
+
+// finish is what is left to do when a verb is done or has failed.
+func (c *call) finish(ctx context.Context, s *control.Service, d *display, err error) int {
 	if err == nil {
-		err = all.keep()
+		err = d.files.keep()
 	}
 	if err != nil {
 		return c.fail(err)
