@@ -9,12 +9,11 @@
 package wire
 
 import (
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
-
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -1377,40 +1376,37 @@ func file_service_proto_rawDescGZIP() []byte {
 	return file_service_proto_rawDescData
 }
 
-var (
-	file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-	file_service_proto_msgTypes  = make([]protoimpl.MessageInfo, 26)
-	file_service_proto_goTypes   = []any{
-		StatusReply_Role(0),     // 0: theseus.wire.v1.StatusReply.Role
-		(*OpenRequest)(nil),     // 1: theseus.wire.v1.OpenRequest
-		(*OpenReply)(nil),       // 2: theseus.wire.v1.OpenReply
-		(*StatusRequest)(nil),   // 3: theseus.wire.v1.StatusRequest
-		(*StatusReply)(nil),     // 4: theseus.wire.v1.StatusReply
-		(*Traffic)(nil),         // 5: theseus.wire.v1.Traffic
-		(*HealthRequest)(nil),   // 6: theseus.wire.v1.HealthRequest
-		(*HealthReply)(nil),     // 7: theseus.wire.v1.HealthReply
-		(*RehearseRequest)(nil), // 8: theseus.wire.v1.RehearseRequest
-		(*RehearseReply)(nil),   // 9: theseus.wire.v1.RehearseReply
-		(*PairRequest)(nil),     // 10: theseus.wire.v1.PairRequest
-		(*PairReply)(nil),       // 11: theseus.wire.v1.PairReply
-		(*ShadowRequest)(nil),   // 12: theseus.wire.v1.ShadowRequest
-		(*ShadowReply)(nil),     // 13: theseus.wire.v1.ShadowReply
-		(*ReleaseRequest)(nil),  // 14: theseus.wire.v1.ReleaseRequest
-		(*ReleaseReply)(nil),    // 15: theseus.wire.v1.ReleaseReply
-		(*ActivateRequest)(nil), // 16: theseus.wire.v1.ActivateRequest
-		(*ActivateReply)(nil),   // 17: theseus.wire.v1.ActivateReply
-		(*SettleRequest)(nil),   // 18: theseus.wire.v1.SettleRequest
-		(*SettleReply)(nil),     // 19: theseus.wire.v1.SettleReply
-		(*StopRequest)(nil),     // 20: theseus.wire.v1.StopRequest
-		(*StopReply)(nil),       // 21: theseus.wire.v1.StopReply
-		nil,                     // 22: theseus.wire.v1.StatusReply.RowsEntry
-		nil,                     // 23: theseus.wire.v1.StatusReply.ShadowsEntry
-		nil,                     // 24: theseus.wire.v1.RehearseRequest.DownEntry
-		nil,                     // 25: theseus.wire.v1.ShadowRequest.VersionsEntry
-		nil,                     // 26: theseus.wire.v1.ActivateRequest.ShadowsEntry
-	}
-)
-
+var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_service_proto_goTypes = []any{
+	(StatusReply_Role)(0),   // 0: theseus.wire.v1.StatusReply.Role
+	(*OpenRequest)(nil),     // 1: theseus.wire.v1.OpenRequest
+	(*OpenReply)(nil),       // 2: theseus.wire.v1.OpenReply
+	(*StatusRequest)(nil),   // 3: theseus.wire.v1.StatusRequest
+	(*StatusReply)(nil),     // 4: theseus.wire.v1.StatusReply
+	(*Traffic)(nil),         // 5: theseus.wire.v1.Traffic
+	(*HealthRequest)(nil),   // 6: theseus.wire.v1.HealthRequest
+	(*HealthReply)(nil),     // 7: theseus.wire.v1.HealthReply
+	(*RehearseRequest)(nil), // 8: theseus.wire.v1.RehearseRequest
+	(*RehearseReply)(nil),   // 9: theseus.wire.v1.RehearseReply
+	(*PairRequest)(nil),     // 10: theseus.wire.v1.PairRequest
+	(*PairReply)(nil),       // 11: theseus.wire.v1.PairReply
+	(*ShadowRequest)(nil),   // 12: theseus.wire.v1.ShadowRequest
+	(*ShadowReply)(nil),     // 13: theseus.wire.v1.ShadowReply
+	(*ReleaseRequest)(nil),  // 14: theseus.wire.v1.ReleaseRequest
+	(*ReleaseReply)(nil),    // 15: theseus.wire.v1.ReleaseReply
+	(*ActivateRequest)(nil), // 16: theseus.wire.v1.ActivateRequest
+	(*ActivateReply)(nil),   // 17: theseus.wire.v1.ActivateReply
+	(*SettleRequest)(nil),   // 18: theseus.wire.v1.SettleRequest
+	(*SettleReply)(nil),     // 19: theseus.wire.v1.SettleReply
+	(*StopRequest)(nil),     // 20: theseus.wire.v1.StopRequest
+	(*StopReply)(nil),       // 21: theseus.wire.v1.StopReply
+	nil,                     // 22: theseus.wire.v1.StatusReply.RowsEntry
+	nil,                     // 23: theseus.wire.v1.StatusReply.ShadowsEntry
+	nil,                     // 24: theseus.wire.v1.RehearseRequest.DownEntry
+	nil,                     // 25: theseus.wire.v1.ShadowRequest.VersionsEntry
+	nil,                     // 26: theseus.wire.v1.ActivateRequest.ShadowsEntry
+}
 var file_service_proto_depIdxs = []int32{
 	0,  // 0: theseus.wire.v1.StatusReply.role:type_name -> theseus.wire.v1.StatusReply.Role
 	22, // 1: theseus.wire.v1.StatusReply.rows:type_name -> theseus.wire.v1.StatusReply.RowsEntry

@@ -10,7 +10,6 @@ package wire
 
 import (
 	context "context"
-
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -237,39 +236,30 @@ type UnimplementedServiceServer struct{}
 func (UnimplementedServiceServer) Open(context.Context, *OpenRequest) (*OpenReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Open not implemented")
 }
-
 func (UnimplementedServiceServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
 }
-
 func (UnimplementedServiceServer) Health(context.Context, *HealthRequest) (*HealthReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Health not implemented")
 }
-
 func (UnimplementedServiceServer) Rehearse(*RehearseRequest, grpc.ServerStreamingServer[RehearseReply]) error {
 	return status.Error(codes.Unimplemented, "method Rehearse not implemented")
 }
-
 func (UnimplementedServiceServer) Pair(context.Context, *PairRequest) (*PairReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Pair not implemented")
 }
-
 func (UnimplementedServiceServer) Shadow(*ShadowRequest, grpc.ServerStreamingServer[ShadowReply]) error {
 	return status.Error(codes.Unimplemented, "method Shadow not implemented")
 }
-
 func (UnimplementedServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
 }
-
 func (UnimplementedServiceServer) Activate(context.Context, *ActivateRequest) (*ActivateReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Activate not implemented")
 }
-
 func (UnimplementedServiceServer) Settle(context.Context, *SettleRequest) (*SettleReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
 }
-
 func (UnimplementedServiceServer) Stop(context.Context, *StopRequest) (*StopReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
 }
