@@ -169,7 +169,7 @@ function heard(p) {
   const { data, info } = p;
   if (data && data.type === 'typing') return typing(info && info.user);
   if (data && data.type === 'notice' && data.down) tell('the room is down', 'bad');
-  else tell('connected', 'good'); // whoever hears something else is in a room that is up again
+  else if ($('state').className === 'bad') unbar(); // whoever hears something else is in a room that is up again
   if (data && data.id) acknowledged(data.id);
   if (info) typing(info.user, 0);
   if (p.offset ? at(p.offset) : !data || data.type !== 'notice') return undefined;
@@ -228,7 +228,7 @@ function send(id) {
       return;
     }
     li.className = 'failed';
-    const retry = element('button', `not sent (${message}): again`);
+    const retry = element('button', 'not sent: send again');
     retry.onclick = () => { box.focus(); note(''); retry.remove(); li.className = 'waiting'; send(id); };
     keepingSight(() => li.append(retry));
     note(`Not sent: ${message}.`);
