@@ -10,7 +10,7 @@
 //     and have no gaps; the epoch of a room stays the same for as long as the room is there.
 //   - A crash of a room is a crash of that room alone. It starts again with the next offset, and its members stay.
 //   - A room that crashes more than [Intensity] times within [Period] stays down, as OTP has it; its supervisor ends, and
-//     the others go on. Creating it again brings it back, with its history.
+//     the others go on. Creating it again brings it back, with its history. Members are told when it is down, and when it is back.
 //   - A message with an id that its author has used within [Window] is acknowledged again with the first one's offset.
 //   - A room keeps its newest messages, [Keep] of them at least or as many as [KeepBytes] hold; the rest are deleted.
 //   - A room that is removed is hidden first, then its process ends, then its messages go: what was acknowledged in the next

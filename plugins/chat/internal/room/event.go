@@ -32,15 +32,12 @@ func (e *Event) Frame(form int, encode func(*Event) []byte) []byte {
 	return b
 }
 
-// Notice is the data of a message by the room itself.
-type Notice struct {
-	Type string `json:"type"` // notice
-	Text string `json:"text"`
-	Down bool   `json:"down,omitempty"` // the room stays down until somebody starts it
-}
-
-// notice is such a message. It is not kept.
+// notice is a message by the room itself, which is down or not. It is not kept.
 func notice(room, text string, down bool) *Event {
-	data := encode(Notice{"notice", text, down})
+	data := encode(struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+		Down bool   `json:"down,omitempty"`
+	}{"notice", text, down})
 	return &Event{Room: room, Kind: Said, Entry: Entry{Message: Message{Data: data, At: now()}}}
 }
