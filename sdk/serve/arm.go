@@ -162,8 +162,7 @@ func (g *Group) letGo(said []spoken) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := g.park
-	g.phase, g.park = standby, nil
-	g.reopenParking()
+	g.standBy()
 	for _, s := range said {
 		s.c.letGo(s.portable)
 	}
@@ -275,8 +274,7 @@ func (g *Group) hangup() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.phase, g.park = standby, nil
-	g.reopenParking()
+	g.standBy()
 	close(p.done)
 }
 

@@ -420,27 +420,20 @@ func (g *Group) keep(c *gate, unread, unsent []byte) {
 	g.rest(l)
 }
 
-// rest puts a link with a descriptor into the idle set; one with words is served at once, or when the group serves.
+// rest has a link with a descriptor wait for its client; one with words is served at once, or when the group serves.
 // The group's lock is held.
 func (g *Group) rest(l *link) {
-	if g.keepIdle(l); l.dropped {
+	wanted := g.place(l)
+	if l.dropped {
 		return
 	}
 	if l.spoken() {
 		g.worded[l] = struct{}{}
 	}
-	if g.sift(l) || l.spoken() {
+	if wanted || l.spoken() {
 		g.rouse()
 	} else if g.phase == serving {
 		g.watchIdle(l.door)
-	}
-}
-
-// keepIdle has a link woken when its client speaks. The group's lock is held.
-func (g *Group) keepIdle(l *link) {
-	if err := g.idle.add(l); err != nil {
-		g.log.Error("a connection could not be kept", "error", err)
-		g.drop(l, closeQuietly)
 	}
 }
 

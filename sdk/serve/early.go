@@ -16,19 +16,29 @@ type Early struct {
 	Lost   func(c *Conn)
 }
 
-// sift tells whether an idle link is one that the handler wants. The group's lock is held.
-func (g *Group) sift(l *link) bool {
-	_, early := g.early[l]
-	wanted := l.door != nil && l.door.wanted != nil && l.fd >= 0 && l.door.wanted(l.session)
-	switch {
-	case wanted && !early:
-		g.idle.remove(l)
-		g.early[l] = struct{}{}
-	case early && !wanted:
-		delete(g.early, l)
-		g.keepIdle(l)
+// place puts a link with a descriptor among those that its handler wants, or among the idle ones, which are woken when their
+// clients speak. The group's lock is held.
+func (g *Group) place(l *link) (wanted bool) {
+	wanted = l.door != nil && l.door.wanted != nil && l.door.wanted(l.session)
+	if err := g.placeAs(l, wanted); err != nil {
+		g.log.Error("a connection could not be kept", "error", err)
+		g.drop(l, closeQuietly)
 	}
 	return wanted
+}
+
+func (g *Group) placeAs(l *link, wanted bool) error {
+	if !wanted {
+		delete(g.early, l)
+		g.events.unwatch(l)
+		return g.idle.add(l)
+	}
+	g.idle.remove(l)
+	g.early[l] = struct{}{}
+	if l.door.events.Ready == nil {
+		return nil
+	}
+	return g.events.watch(l)
 }
 
 // woken is links that were made live early.
@@ -49,6 +59,7 @@ func (g *Group) wakeEarly() (w woken) {
 		one.quiet, one.early, one.session = false, &l.door.early, l.session
 		w.waking = append(w.waking, one)
 	}
+	clear(g.early)
 	return w
 }
 

@@ -58,7 +58,7 @@ type EventConn struct {
 	more     bool       // there may be something to read
 	last     bool       // the client has said all
 	full     bool       // the socket takes nothing now
-	watched  bool       // for room in the socket
+	awaits   bool       // it is told of room in the socket
 	queued   bool       // with the senders
 	next     *EventConn // with the senders, and theirs
 	deaf     bool       // no more is said after out, and what the client says is dropped
@@ -97,13 +97,16 @@ func (c *Conn) toEvents() (*EventConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &EventConn{g: g, l: l, events: &l.door.events, fd: fd, in: c.in, out: c.out, owes: c.owes, busy: true, more: true}
-	if err := g.events.add(e); err != nil {
+	l.fd = fd
+	if err := g.events.watch(l); err != nil {
+		l.fd = -1
 		_ = unix.Close(fd)
 		return nil, err
 	}
+	e := &EventConn{g: g, l: l, events: &l.door.events, fd: fd, in: c.in, out: c.out, owes: c.owes, busy: true, more: true}
+	g.events.tell(e)
 	c.owes, c.out, c.detached, c.event = nil, nil, true, e
-	l.conn, l.event, l.fd = nil, e, fd
+	l.conn, l.event = nil, e
 	delete(g.live, c)
 	g.live[e] = struct{}{}
 	e.mu.Lock()

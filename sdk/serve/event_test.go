@@ -318,6 +318,94 @@ func TestEventConnIsReadByWhoComesBack(t *testing.T) {
 	c.hears("d\n")
 }
 
+// A standby has what the clients of its peer say and leaves it alone, from the instant in which it hands over: one that had
+// goroutines to let go for 50 ms took it, and nobody heard it when it served again.
+func TestEventConnOfAClientThatComesAfterASwitch(t *testing.T) {
+	for name, tt := range map[string]struct {
+		last  func(c *client)
+		heard func(t *testing.T, c *client, ended chan error)
+	}{
+		"and speaks": {
+			func(c *client) { c.send("b\n") },
+			func(_ *testing.T, c *client, _ chan error) { c.hears("b\n") },
+		},
+		"and leaves": {
+			func(c *client) { c.nc.Close() },
+			func(t *testing.T, _ *client, ended chan error) {
+				if err := servetest.Next(t, ended); err != io.EOF {
+					t.Error(err)
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, here, _, addr := singing(t)
+			w.Swap()
+			leaving, before := w.Next, w.Next.leaving
+			c := dial(t, addr)
+			c.send("a\n")
+			c.hears("a\n")
+			eventually(t, "the one before knows of it", func() bool {
+				leaving.mu.Lock()
+				defer leaving.mu.Unlock()
+				return len(leaving.early) > 0
+			})
+			parkNow(w)
+			tt.last(c)
+			<-before.done
+			w.Handover()
+			tt.heard(t, c, here.ended)
+		})
+	}
+}
+
+// The same in one that has hung up, and is a standby again.
+func TestEventConnAfterAHangup(t *testing.T) {
+	w, _, _, addr := singing(t)
+	w.Now.Hangup()
+	w.Now.Unpair()
+	must(t, w.Next.Arm())
+	join(t, w.Next, w.Now)
+	w.Now, w.Next = w.Next, w.Now
+	c := dial(t, addr)
+	c.send("a\n")
+	c.hears("a\n")
+	parkNow(w)
+	c.send("b\n")
+	w.Handover()
+	c.hears("b\n")
+}
+
+// The next version may serve before the one before has taken note that it has let go, and what it says of a connection counts.
+func TestSessionOfTheInstantAfterAHandover(t *testing.T) {
+	w, _, there, addr := singing(t)
+	c := dial(t, addr)
+	c.send("a\n")
+	c.hears("a\n")
+	before := w.Now
+	parkNow(w)
+	before.turn.Lock()
+	said, err := before.sayWords()
+	must(t, err)
+	must(t, before.sayEnd())
+	must(t, w.Next.Arm())
+	must(t, servetest.Next(t, there.conns).SetSession([]byte("sings louder")))
+	eventually(t, "the one before knows the session", func() bool {
+		before.mu.Lock()
+		defer before.mu.Unlock()
+		for l := range before.links {
+			return string(l.session) == "sings louder"
+		}
+		return false
+	})
+	before.letGo(said)
+	before.turn.Unlock()
+	w.Now, w.Next = w.Next, w.Now
+	w.Swap()
+	c.send("b\n")
+	c.hears("b\n")
+}
+
 // A park waits for the lines in hand, and no others: they travel.
 func TestEventConnInHand(t *testing.T) {
 	w, here, there, addr := singing(t)

@@ -61,17 +61,18 @@ func (c *EventConn) withdraw(s spoken) {
 		return
 	}
 	c.mu.Lock()
-	tell := !c.finished && c.events.Closed != nil
+	tell, again := !c.finished && c.events.Closed != nil, c.more || c.last || c.awaits
 	c.finished = true
 	c.mu.Unlock()
 	if tell {
 		c.events.Closed(c, ErrHandover)
 	}
-	c.g.rests(c, s)
+	c.g.rests(c, s, again)
 }
 
-// rests makes an idle link of a connection that was handed over.
-func (g *Group) rests(c *EventConn, s spoken) {
+// rests makes an idle link of a connection that was handed over. Again says that whoever comes next is to be told of its socket
+// again: there may be something to read of which this one was told.
+func (g *Group) rests(c *EventConn, s spoken, again bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.live, c)
@@ -79,13 +80,12 @@ func (g *Group) rests(c *EventConn, s spoken) {
 	if l.dropped {
 		return
 	}
-	g.events.remove(c)
 	l.event, l.unread, l.unsent = nil, s.unread, s.unsent
-	if !g.sift(l) {
-		g.rest(l)
-	} else if l.spoken() {
-		g.worded[l] = struct{}{}
+	g.events.untell(c)
+	if again {
+		g.events.tellAgain(c)
 	}
+	g.rest(l)
 }
 
 // An adopted connection came from another process, and is the handler's from resume on; nothing is read before begin.
@@ -98,9 +98,9 @@ type adopted struct {
 func (g *Group) adopt(l *link) adopted {
 	c := &EventConn{g: g, l: l, events: &l.door.events, fd: l.fd, in: l.unread, out: l.unsent, busy: true}
 	delete(g.worded, l)
-	delete(g.early, l)
 	l.event, l.unread, l.unsent = c, nil, nil
 	g.live[c] = struct{}{}
+	g.events.tell(c)
 	return adopted{c, l.session}
 }
 
@@ -110,29 +110,11 @@ func resumeAll(all []adopted) {
 	for part := range slices.Chunk(all, len(all)/runtime.GOMAXPROCS(0)+1) {
 		told.Go(func() {
 			for _, a := range part {
-				a.resume()
+				a.c.events.Resume(a.c, a.session)
 			}
 		})
 	}
 	told.Wait()
-}
-
-func (a adopted) resume() {
-	err := a.watch() // first of all: whoever is resumed may push to it
-	a.c.events.Resume(a.c, a.session)
-	if err != nil {
-		a.c.g.log.Error("a connection could not be taken over", "listener", a.c.l.door.name, "error", err)
-		_ = a.c.close()
-	}
-}
-
-func (a adopted) watch() error {
-	a.c.mu.Lock()
-	defer a.c.mu.Unlock()
-	if a.c.closed {
-		return nil
-	}
-	return a.c.g.events.add(a.c)
 }
 
 // begin has an adopted connection served.

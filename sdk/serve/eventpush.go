@@ -94,9 +94,9 @@ func (c *EventConn) sendOut() bool {
 // awaitRoom has the kernel tell when the socket takes something again.
 func (c *EventConn) awaitRoom() bool {
 	c.full = true
-	if c.watched {
+	if c.awaits {
 		return true
 	}
-	c.watched = true
-	return c.g.events.addRoom(c) == nil
+	c.awaits = true
+	return c.g.events.tellRoom(c) == nil
 }

@@ -42,7 +42,7 @@ type Group struct {
 	worded    map[*link]struct{}    // those of them that have unread or unsent bytes
 	early     map[*link]struct{}    // those whose handler wants them before they speak
 	strangers map[*link]struct{}    // those of listeners that are not here
-	events    *eventSet             // connections with events; nil: no listener has any
+	events    *eventSet             // the sockets of connections with events; nil: no listener has any
 	senders   senders               // of connections with events; locked by itself
 	leaving   *leaving              // what was handed over; nil at first
 	armed     uint64                // how often

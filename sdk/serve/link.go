@@ -17,6 +17,7 @@ type link struct {
 	fd      int        // the descriptor while no conn has it; -1 otherwise
 	conn    *gate      // that has the socket; nil: none
 	event   *EventConn // that uses the descriptor; nil: none
+	watched bool       // by the group's eventSet
 	dropped bool
 	since   time.Time // when it became idle here
 
@@ -69,9 +70,7 @@ func (g *Group) forget(l *link) {
 	if l.fd >= 0 {
 		g.idle.remove(l)
 	}
-	if l.event != nil {
-		g.events.remove(l.event)
-	}
+	g.events.unwatch(l)
 	l.conn, l.event = nil, nil
 	if g.pair != nil && l.id != 0 {
 		delete(g.pair.byID, l.id)

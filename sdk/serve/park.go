@@ -125,12 +125,20 @@ func (g *Group) unpark() {
 	g.serve(early)
 }
 
+// standBy ends a park without serving. The group's lock is held.
+func (g *Group) standBy() {
+	g.phase, g.park = standby, nil
+	g.reopenParking()
+	g.events.stop()
+}
+
 // serve opens the doors and looks at the idle connections, once the handlers have been told of those that they want. The
 // group's lock is held.
 func (g *Group) serve(early woken) {
 	g.phase = serving
 	g.armed++
 	g.startCollect()
+	g.events.start()
 	early.begin()
 	g.rouse()
 	for _, d := range g.doors {

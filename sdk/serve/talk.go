@@ -392,7 +392,7 @@ func (p *pair) about(f frame) error {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	l := p.byID[id]
-	if l == nil || p.g.phase != standby {
+	if l == nil || p.g.phase != standby && p.word.heldBy(p.side) { // the peer may serve before letGo has run here
 		return nil
 	}
 	switch f.kind {
@@ -400,7 +400,9 @@ func (p *pair) about(f frame) error {
 		p.g.drop(l, closeQuietly)
 	case kindSession:
 		l.session = append([]byte(nil), data...)
-		p.g.sift(l)
+		if l.fd >= 0 { // else when whoever has it has let go
+			p.g.place(l)
+		}
 	case kindUnread:
 		l.unread = append(l.unread, data...)
 		p.g.worded[l] = struct{}{}
