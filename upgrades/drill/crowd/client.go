@@ -65,14 +65,6 @@ func (m *client) connect(ctx context.Context) error {
 	return nil
 }
 
-func (c *Crowd) dialWebSocket(ctx context.Context) (net.Conn, *bufio.Reader, error) {
-	conn, in, _, err := ws.Dial(ctx, "ws://"+c.Addr+"/connection/websocket")
-	if err == nil && in == nil {
-		in = bufio.NewReaderSize(conn, 1024)
-	}
-	return conn, in, err
-}
-
 // use takes a connection for the one before it.
 func (m *client) use(conn net.Conn, in *bufio.Reader) {
 	if m.forget != nil {
