@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
@@ -17,9 +15,6 @@ import (
 
 // heard is how many messages wait for a terminal at most.
 const heard = 1024
-
-// terminalPrefix begins the name of a client that is a terminal.
-const terminalPrefix = "terminal-"
 
 // terminal is a member at a terminal.
 type terminal struct {
@@ -30,13 +25,9 @@ type terminal struct {
 	who   room.Who
 	at    mark
 
-	returns bool       // it was in the version before
-	since   time.Time  // when the first terminal came back from there
-	was     []room.Who // who was in the room there; nil if nobody says so
-
 	in    room.Entered
 	found []room.Who // in the room, when it came in
-	roll  *roll
+	roll  roll       // nil if another version has not told who was there
 	heard chan *room.Event
 	out   context.Context // its cause is why it is not in the room any more
 	leave context.CancelCauseFunc
@@ -53,7 +44,7 @@ var _ room.Member = (*terminal)(nil)
 // newTerminal is one that joins or, if another version of the chat says so, goes on.
 func newTerminal(rooms *room.Rooms, call *sdk.Call) (*terminal, error) {
 	t := &terminal{asked: asked{call}, rooms: rooms, room: call.Args[0], heard: make(chan *room.Event, heard)}
-	t.who = room.Who{Client: terminalPrefix + rand.Text()[:8], User: t.user()}
+	t.who = room.Who{Client: "terminal-" + rand.Text()[:8], User: t.user()}
 	t.seat.Room, t.seat.JoinLeave = t.room, true
 	t.out, t.leave = context.WithCancelCause(context.Background())
 	return t, t.resume()
@@ -69,16 +60,17 @@ func (t *terminal) resume() (err error) {
 	case len(part) != 3:
 		return sdk.Usagef("--on %s: want CLIENT/EPOCH/OFFSET", from)
 	case part[0] != "":
-		t.who.Client, t.returns = part[0], true
+		t.who.Client = part[0]
 	}
 	t.at.epoch = part[1]
 	if t.at.offset, err = strconv.ParseUint(part[2], 10, 64); err != nil {
 		return sdk.Usagef("--on %s: %s is no offset", from, part[2])
 	}
-	if was, given := t.Flag("was"); given {
-		err = json.Unmarshal([]byte(was), &t.was)
+	was, given := t.Flag("was")
+	if !given {
+		return nil
 	}
-	if err != nil {
+	if t.roll, err = parseRoll(was); err != nil {
 		return sdk.Usagef("--was: %v", err)
 	}
 	return nil
@@ -91,7 +83,7 @@ func (t *terminal) Enter(in room.Entered) *room.Seat {
 	if t.out.Err() != nil {
 		return nil
 	}
-	t.in, t.found = in, t.rooms.Here(t.room)
+	t.in, t.found = in, append(t.rooms.Here(t.room), in.Away...)
 	return &t.seat
 }
 
@@ -128,20 +120,15 @@ func (c *chat) join(ctx context.Context, call *sdk.Call) error {
 	defer t.leave(nil)
 	c.rooms.Add(t)
 	defer c.rooms.Audience.Remove(t)
-	if t.returns {
-		t.since = c.back.begin()
-	}
-	quiet := t.returns && time.Since(t.since) < away
-	if err := c.rooms.Enter(ctx, t.room, room.Enter{Member: t.who.Client, Quiet: quiet}); err != nil {
+	if err := c.rooms.Enter(ctx, t.room, room.Enter{Member: t.who.Client}); err != nil {
 		t.leave(err)
 		c.rooms.Leave(t, &t.seat, true)
 		return failed(t.room, err)
 	}
 	err = t.watch(ctx, last)
 	moves := errors.Is(err, errMoved)
-	c.rooms.Leave(t, &t.seat, moves)
+	c.rooms.Leave(t, &t.seat, moves && c.rooms.Depart(ctx, t.room, t.who) == nil)
 	if moves {
-		c.back.end()
 		err = t.goOn()
 	}
 	return failed(t.room, err)
@@ -157,7 +144,7 @@ func (t *terminal) watch(ctx context.Context, last int) error {
 	if err := t.catchUp(last); err != nil {
 		return err
 	}
-	settled := t.meet()
+	t.meet()
 	for {
 		select {
 		case e := <-t.heard:
@@ -165,8 +152,6 @@ func (t *terminal) watch(ctx context.Context, last int) error {
 		case <-t.out.Done():
 			t.printRest()
 			return context.Cause(t.out)
-		case <-settled:
-			t.pass(t.roll.compare(t.rooms.Here(t.room), false)...)
 		case <-serve.Parking(ctx):
 			return errMoved
 		case <-ctx.Done():

@@ -49,7 +49,6 @@ type chat struct {
 	rooms   *room.Rooms
 	clients *protocol.Server
 
-	back     homecoming
 	benching sync.Mutex
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
+	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
 )
 
@@ -25,24 +26,57 @@ func whoIs(t *testing.T, i *sdktest.Instance) map[string]room.Who {
 
 // A terminal was not told who left while one version of the chat took over from another: it is in no room then.
 func TestATerminalIsToldWhoLeftBetweenTwoVersions(t *testing.T) {
-	i := startWithRoom(t, tokens)
-	as(t, i, kinds[0], "token-of-ada").subscribe("general")
-	was, _ := json.Marshal([]room.Who{whoIs(t, i)["ada"], {Client: "terminal-1", User: "eve"}, {Client: "terminal-2", User: "dan"}, {Client: "1", User: "zoe"}})
-	as(t, i, kinds[0], "token-of-bob").subscribe("general")
-	epoch, heard := standing(t, i, "general").Epoch, make(chan string)
+	var c *chat
+	i := sdktest.Start(t, sdk.Service{Name: "chat", Version: version, Setup: func(s *sdk.Setup) (err error) {
+		c, err = open(s)
+		return err
+	}}, sdktest.Options{Config: tokens})
+	i.Verb("create", "room", "general")
+	ada := as(t, i, kinds[0], "token-of-ada")
+	ada.subscribe("general")
+	was := []room.Who{whoIs(t, i)["ada"], {Client: "terminal-1", User: "eve"}, {Client: "terminal-2", User: "dan"}, {Client: "1", User: "zoe"}}
+	for _, w := range was[1:3] {
+		if err := c.rooms.Depart(t.Context(), "general", w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	epoch := standing(t, i, "general").Epoch
+	next := i.Next(service)
+	i.HandOver(next)
+	as(t, next, kinds[0], "token-of-bob").subscribe("general")
+	heard := make(chan string)
 	go func() {
-		heard <- i.VerbFails("join", "general", "--as", "eve", "--on", "terminal-1/"+epoch+"/0", "--was", string(was))
+		words, _ := json.Marshal(was)
+		heard <- next.VerbFails("join", "general", "--as", "eve", "--on", "terminal-1/"+epoch+"/0", "--was", string(words))
 	}()
-	for end := time.Now().Add(20 * time.Second); whoIs(t, i)["eve"].Client != "terminal-1"; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); whoIs(t, next)["eve"].Client != "terminal-1"; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("eve does not come back")
 		}
 	}
-	i.Verb("kick", "general", "ada")
-	i.Verb("kick", "general", "eve")
+	next.Verb("kick", "general", "ada")
+	next.Verb("kick", "general", "eve")
 	if got := <-heard; got != "[general] bob joined\n[general] zoe left\n[general] ada left" { // dan may come still
 		t.Errorf("got %s", got)
 	}
+	if passed := ada.passages(); passed != " +bob" {
+		t.Errorf("a client was told%s", passed)
+	}
+}
+
+// passages are who came and went until the client was put out of the room.
+func (c *client) passages() (list string) {
+	c.t.Helper()
+	for r := c.must(); r.Push == nil || r.Push.Unsubscribe == nil; r = c.must() {
+		switch {
+		case r.Push == nil:
+		case r.Push.Join != nil:
+			list += " +" + r.Push.Join.Info.User
+		case r.Push.Leave != nil:
+			list += " -" + r.Push.Leave.Info.User
+		}
+	}
+	return list
 }
 
 func TestNobodyIsToldOfTwice(t *testing.T) {
@@ -52,27 +86,14 @@ func TestNobodyIsToldOfTwice(t *testing.T) {
 		}
 		return list
 	}
-	told := func(list ...passage) (text string) {
-		for _, p := range list {
-			text += " " + p.Client + " " + p.Event
-		}
-		return text
-	}
-	r := newRoll(who("a", "b", "terminal-c"))
-	if got := told(r.compare(who("b", "d"), true)...); got != " d joined a left" {
-		t.Errorf("with patience: got%s", got)
-	}
-	for _, p := range []passage{{"left", who("a")[0]}, {"joined", who("d")[0]}, {"joined", who("b")[0]}} {
+	r, told := rollOf(who("a", "b", "c")), ""
+	for _, p := range append(r.missed(who("b", "d")),
+		passage{"left", who("a")[0]}, passage{"joined", who("d")[0]}, passage{"joined", who("a")[0]}, passage{"left", who("b")[0]}) {
 		if r.passes(p) {
-			t.Errorf("it is told again:%s", told(p))
+			told += " " + p.Client + " " + p.Event
 		}
 	}
-	if got := told(r.compare(who("b", "d"), false)...); got != " terminal-c left" {
-		t.Errorf("without: got%s", got)
-	}
-	for _, p := range []passage{{"joined", who("a")[0]}, {"left", who("a")[0]}, {"left", who("b")[0]}, {"left", who("unknown")[0]}} {
-		if !r.passes(p) {
-			t.Errorf("it is not told:%s", told(p))
-		}
+	if want := " d joined a left c left a joined b left"; told != want {
+		t.Errorf("told%s, want%s", told, want)
 	}
 }

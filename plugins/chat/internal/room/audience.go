@@ -1,10 +1,8 @@
 package room
 
 import (
-	"cmp"
 	"encoding/json"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -41,8 +39,9 @@ type Entered struct {
 	Epoch      string
 	Offset     uint64 // of the last message
 	Missed     []Entry
-	Recovering bool // it has asked for what it missed
-	Recovered  bool // Missed is all of that
+	Recovering bool  // it has asked for what it missed
+	Recovered  bool  // Missed is all of that
+	Away       []Who // on their way from another version of the chat, this member among them
 }
 
 // Audience is all members, and who of them is in which room. It knows nothing of the rooms' processes, so their crashes
@@ -220,8 +219,6 @@ func (a *Audience) Here(room string) (list []Who) {
 	for _, m := range a.members(room) {
 		list = append(list, m.Who())
 	}
-	slices.SortFunc(list, func(a, b Who) int {
-		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.Client, b.Client))
-	})
+	sortWho(list)
 	return list
 }

@@ -73,7 +73,8 @@ var (
 
 // state of a process: all else is in the log.
 type process struct {
-	Name string `json:"name"`
+	Name string               `json:"name"`
+	Away map[string]traveller `json:"away,omitempty"` // by client
 
 	room  Room
 	ids   *seen // of messages
@@ -94,6 +95,8 @@ func behaviour(l *Log, a *Audience) *otp.Behaviour[process] {
 	otp.OnDefer(b, k.post)
 	otp.OnDefer(b, k.alter)
 	otp.OnCall(b, k.enter)
+	otp.OnCall(b, k.depart)
+	otp.OnCast(b, k.overdue)
 	otp.OnCall(b, k.judge)
 	otp.OnCall(b, k.slow)
 	otp.OnCall(b, func(*otp.Ctx, *process, Settle) (none struct{}, err error) { return none, nil })
@@ -220,8 +223,8 @@ func (a Alter) said(of string, data json.RawMessage) []byte {
 	return encode(c)
 }
 
-// enter brings a member in between two messages.
-func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error) {
+// enter brings a member in between two messages. The others are not told of one that was away.
+func (k *kind) enter(c *otp.Ctx, p *process, e Enter) (none struct{}, err error) {
 	m := k.audience.member(e.Member)
 	if m == nil {
 		return none, ErrNoMember
@@ -229,12 +232,16 @@ func (k *kind) enter(_ *otp.Ctx, p *process, e Enter) (none struct{}, err error)
 	if err := k.mayBe(p, m.Who().User); err != nil {
 		return none, err
 	}
-	in := Entered{Room: p.Name, Call: e.Call, Epoch: p.room.Epoch, Offset: p.room.Last, Recovering: e.Recover}
+	in := Entered{Room: p.Name, Call: e.Call, Epoch: p.room.Epoch, Offset: p.room.Last, Recovering: e.Recover, Away: p.travellers()}
 	if e.Recover && e.Epoch == p.room.Epoch && e.Offset <= p.room.Last && e.Offset+1 >= p.room.First {
 		in.Missed, in.Recovered, err = k.missed(p, e)
 	}
+	_, returns := p.Away[e.Member]
 	if err == nil {
-		err = k.letIn(m, in, e.Quiet)
+		err = k.letIn(m, in, e.Quiet || returns)
+	}
+	if err == nil && returns {
+		p.back(c, e.Member)
 	}
 	return none, err
 }

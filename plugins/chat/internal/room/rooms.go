@@ -119,6 +119,14 @@ func (r *Rooms) Enter(ctx context.Context, room string, e Enter) error {
 	return err
 }
 
+// Depart says that a member is about to leave for another version; see [Depart]. It does not hold up that version.
+func (r *Rooms) Depart(ctx context.Context, room string, who Who) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err := ask(ctx, r, room, Depart{Who: who})
+	return err
+}
+
 // Judge puts a sanction on a user, or lifts it.
 func (r *Rooms) Judge(ctx context.Context, room string, j Judge) error {
 	_, err := ask(ctx, r, room, j)
