@@ -85,7 +85,11 @@ func (c *chat) send(ctx context.Context, call *sdk.Call) error {
 	if err != nil {
 		return failed(name, err)
 	}
-	l := line{outcome: outcome{name, "sent"}, Offset: p.Offset, Epoch: p.Epoch, User: a.user(), Text: text, Again: p.Again}
+	l := line{outcome: outcome{name, "sent"}, Offset: p.Offset, Epoch: p.Epoch, User: a.user(), Again: p.Again}
+	if p.Again { // with another text perhaps
+		return a.tell(l, "%s", speech(name, "", fmt.Sprintf("this was sent before, as message %d", p.Offset)))
+	}
+	l.Text = text
 	return a.tell(l, "%s", speech(name, l.User, text))
 }
 

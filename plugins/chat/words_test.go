@@ -150,7 +150,7 @@ var jsonOf = []struct{ words, want string }{
 	{"crash room hall", `{"room":"hall","done":"crashed","pid":"<PID>","before":"<PID>"}`},
 	{"remove room hall", `{"room":"hall","done":"removed"}`},
 	{"send general <hi> --as ada --id 1", `{"room":"general","done":"sent","offset":1,"epoch":"EPOCH","user":"ada","text":"<hi>"}`},
-	{"send general <hi> --as ada --id 1", `{"room":"general","done":"sent","offset":1,"epoch":"EPOCH","user":"ada","text":"<hi>","again":true}`},
+	{"send general <hi> --as ada --id 1", `{"room":"general","done":"sent","offset":1,"epoch":"EPOCH","user":"ada","again":true}`},
 	{"edit general 1 ho", `{"room":"general","done":"edited","offset":2,"epoch":"EPOCH","message":1,"user":"ada","by":"user42","text":"ho"}`},
 	{"delete general 1", `{"room":"general","done":"deleted","offset":3,"epoch":"EPOCH","message":1,"user":"ada","by":"user42"}`},
 	{"ban general ada --for 1h --reason spam", `{"room":"general","done":"banned","user":"ada","until":"TIME"}`},

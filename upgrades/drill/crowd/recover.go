@@ -24,6 +24,7 @@ func pauseBefore(n int) time.Duration {
 // back connects again, once and again.
 func (m *client) back() (err error) {
 	m.falter()
+	m.hangUp() // all at once have no descriptors for two connections each
 	ctx, cancel := context.WithTimeout(m.crowd.ctx, patience)
 	defer cancel()
 	for n := 0; ; n++ {
