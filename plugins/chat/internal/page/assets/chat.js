@@ -173,7 +173,7 @@ function heard(p) {
   if (data && data.id) acknowledged(data.id);
   if (info) typing(info.user, 0);
   if (p.offset ? at(p.offset) : !data || data.type !== 'notice') return undefined;
-  if (data && (data.type === 'edit' || data.type === 'delete')) return changed(data);
+  if (data && (data.type === 'edit' || data.type === 'delete')) return changed(data).catch(() => {}); // the connection is cut
   const li = lineOf(p);
   const next = [...waiting.values()][0];
   return keepingSight((low) => {
@@ -348,7 +348,7 @@ if (room) {
   let low = true; // when what is by the field, or a keyboard, takes some of its height the newest line stays in sight
   past.onscroll = () => { low = past.scrollHeight - past.scrollTop - past.clientHeight < 40; };
   new ResizeObserver(() => { if (low) past.scrollTop = past.scrollHeight; }).observe(past);
-  $('earlier').onclick = earlier;
+  $('earlier').onclick = () => earlier().catch(() => {}); // out of the room nothing more is shown
   form.onsubmit = (e) => {
     e.preventDefault();
     const text = box.value.trim();
