@@ -155,6 +155,9 @@ func (t *terminal) watch(ctx context.Context, last int) error {
 		case <-serve.Parking(ctx):
 			return errMoved
 		case <-ctx.Done():
+			if context.Cause(ctx) == serve.ErrParking { // the same, to a call that goes on for long
+				return errMoved
+			}
 			return nil
 		}
 	}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/theseusd/theseus/plugins/chat/internal/room"
 	"github.com/theseusd/theseus/sdk"
 	"github.com/theseusd/theseus/sdk/sdktest"
+	"github.com/theseusd/theseus/sdk/serve"
 )
 
 // whoIs is who is in the room, by user.
@@ -60,6 +63,34 @@ func TestATerminalIsToldWhoLeftBetweenTwoVersions(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	if passed := ada.passages(); passed != " +bob" {
+		t.Errorf("a client was told%s", passed)
+	}
+}
+
+// A terminal whose call was told to end for a switch, before it saw that there is one, was seen to leave.
+func TestATerminalGoesOnThoughItsCallHasEnded(t *testing.T) {
+	i := sdktest.Start(t, sdk.Service{Name: "chat", Version: version, Setup: func(s *sdk.Setup) error {
+		c, err := open(s)
+		s.Verb(sdk.Verb{Name: "parked", Args: "ROOM", Do: func(ctx context.Context, call *sdk.Call) error {
+			ctx, end := context.WithCancelCause(ctx)
+			go func() {
+				for ctx.Err() == nil && len(c.rooms.Here("general")) < 2 {
+					time.Sleep(time.Millisecond)
+				}
+				end(serve.ErrParking)
+			}()
+			return c.join(ctx, call)
+		}})
+		return err
+	}}, sdktest.Options{Config: tokens})
+	i.Verb("create", "room", "general")
+	ada := as(t, i, kinds[0], "token-of-ada")
+	ada.subscribe("general")
+	if err := i.VerbError("parked", "general"); err == nil || !strings.HasSuffix(err.Error(), errMoved.Error()) {
+		t.Errorf("the terminal ends with %v", err)
+	}
+	i.Verb("kick", "general", "ada")
+	if passed := ada.passages(); passed != " +user42" {
 		t.Errorf("a client was told%s", passed)
 	}
 }

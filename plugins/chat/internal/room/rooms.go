@@ -119,9 +119,10 @@ func (r *Rooms) Enter(ctx context.Context, room string, e Enter) error {
 	return err
 }
 
-// Depart says that a member is about to leave for another version; see [Depart]. It does not hold up that version.
+// Depart says that a member is about to leave for another version; see [Depart]. It does not hold up that version, nor does it mind
+// that ctx may have ended for its sake.
 func (r *Rooms) Depart(ctx context.Context, room string, who Who) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_, err := ask(ctx, r, room, Depart{Who: who})
 	return err
