@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,7 @@ func TestProgramsPublishOverHTTP(t *testing.T) {
 		{"a number that is none", "key", "history", `{"channel":"general","limit":"x"}`, 200, `field \"limit\" takes no string`},
 		{"nothing", "key", "channels", ``, 200, `the body: it is empty`},
 		{"an unknown key within", "key", "history", `{"channel":"general","since":{"ofset":1}}`, 200, `unknown field \"ofset\"`},
+		{"less than all", "key", "history", `{"channel":"general","limit":-2}`, 200, `{"error":{"code":107,"message":"bad request: limit takes a whole`},
 		{"too much", "key", "publish", `{"data":"` + strings.Repeat("x", 70_000), 200, `"code":107`},
 		{"another epoch", "key", "history", `{"channel":"general","since":{"epoch":"x"}}`, 200, `"code":112`},
 		{"no method", "key", "fly", `{}`, 404, ""},
@@ -52,6 +54,30 @@ func TestProgramsPublishOverHTTP(t *testing.T) {
 	}
 	if got := i.Verb("history", "general"); got != "1 [general] bot: hi" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// What programs said with "ephemeral" was kept, and nothing in the history over HTTP told that a message had been changed.
+func TestProgramsSayAndReadWhatClientsDo(t *testing.T) {
+	i := startWithRoom(t, `{"api_key": "key"}`)
+	c := as(t, i, kinds[0], "")
+	c.subscribe("general")
+	for _, text := range []string{"1", "2", "3"} {
+		call(t, i, "key", "publish", `{"channel":"general","data":`+text+`}`)
+		c.must()
+	}
+	_, got := call(t, i, "key", "publish", `{"channel":"general","data":{"ephemeral":true,"type":"typing"},"idempotency_key":"1"}`)
+	if !strings.HasPrefix(got, `{"result":{"epoch":"`) {
+		t.Errorf("publish: got %s", got)
+	}
+	c.hears(0, `{"ephemeral":true,"type":"typing"}`)
+	i.Verb("edit", "general", "1", "one")
+	i.Verb("delete", "general", "2")
+	_, got = call(t, i, "key", "history", `{"channel":"general","limit":3}`)
+	if got = regexp.MustCompile(`"(epoch|at)":"[^"]*",?`).ReplaceAllString(got, ""); got != `{"result":{"offset":5,"publications":[`+
+		`{"offset":1,"data":{"text":"one"},"user":"api","tags":{"edited":"true"}},`+
+		`{"offset":2,"data":{},"user":"api","tags":{"deleted":"true"}},{"offset":3,"data":3,"user":"api",}]}}`+"\n" {
+		t.Errorf("history: got %s", got)
 	}
 }
 

@@ -102,7 +102,7 @@ func (a API) publish(ctx context.Context, q publishRequest) (any, error) {
 	return position{at.Offset, at.Epoch}, err
 }
 
-// historyRequest is for as many messages, without a limit for none.
+// historyRequest is for as many messages, without a limit for none, with -1 for all that an answer holds.
 type historyRequest struct {
 	Channel string    `json:"channel"`
 	Limit   int       `json:"limit"`
@@ -111,19 +111,23 @@ type historyRequest struct {
 }
 
 type position struct {
-	Offset uint64 `json:"offset"`
+	Offset uint64 `json:"offset,omitempty"` // none of what is not kept
 	Epoch  string `json:"epoch"`
 }
 
 // publication is a message in an answer.
 type publication struct {
-	Offset uint64          `json:"offset"`
-	Data   json.RawMessage `json:"data"`
-	User   string          `json:"user,omitempty"`
-	At     time.Time       `json:"at"`
+	Offset uint64            `json:"offset"`
+	Data   json.RawMessage   `json:"data"`
+	User   string            `json:"user,omitempty"`
+	At     time.Time         `json:"at"`
+	Tags   map[string]string `json:"tags,omitempty"`
 }
 
 func (a API) history(_ context.Context, q historyRequest) (any, error) {
+	if q.Limit < -1 {
+		return nil, bad(errors.New("limit takes a whole number from 0, or -1 for as many messages as an answer holds"))
+	}
 	r, err := a.Rooms.Find(q.Channel)
 	if err != nil {
 		return nil, err
@@ -135,7 +139,7 @@ func (a API) history(_ context.Context, q historyRequest) (any, error) {
 	return map[string]any{"publications": list, "offset": r.Last, "epoch": r.Epoch}, err
 }
 
-// read is the messages that a request is for; all if its limit is below 0.
+// read is the messages that a request is for; all if its limit is -1.
 func (a API) read(q historyRequest, r room.Room) ([]publication, error) {
 	list := []publication{}
 	var since *uint64
@@ -152,7 +156,7 @@ func (a API) read(q historyRequest, r room.Room) ([]publication, error) {
 	}
 	entries, err := a.Rooms.Range(q.Channel, from, to, most)
 	for _, e := range entries {
-		list = append(list, publication{e.Offset, e.Data, e.User, e.At})
+		list = append(list, publication{e.Offset, e.Data, e.User, e.At, e.Tags()})
 	}
 	return list, err
 }

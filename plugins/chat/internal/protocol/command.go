@@ -212,12 +212,6 @@ func (c *client) mayEnter(now time.Time) bool {
 	return true
 }
 
-// what is said in data by its fields.
-type what struct {
-	ID        string `json:"id"`
-	Ephemeral bool   `json:"ephemeral"`
-}
-
 func (c *client) publish(ctx context.Context, q *protocol.PublishRequest) (*protocol.PublishResult, error) {
 	if c.in(q.Channel) == nil {
 		return nil, errPermission
@@ -243,10 +237,12 @@ func (c *client) mayNow(ctx context.Context) error {
 }
 
 func (c *client) postOf(data []byte) (p room.Post, err error) {
-	var w what
-	_ = json.Unmarshal(data, &w) // fields of other types mean nothing here; the room looks whether it is JSON
+	var w struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal(data, &w) // an id of another type means nothing here; the room looks whether it is JSON
 	if err := room.CheckID(w.ID); w.ID != "" && err != nil {
 		return p, refused{errBad.code, err.Error(), false}
 	}
-	return room.Post{User: c.user, Client: c.id, ID: w.ID, Data: data, Passing: w.Ephemeral}, nil
+	return room.Post{User: c.user, Client: c.id, ID: w.ID, Data: data}, nil
 }

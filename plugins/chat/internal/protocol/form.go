@@ -86,15 +86,9 @@ func push(e *room.Event) *protocol.Push {
 }
 
 func publication(e room.Entry) *protocol.Publication {
-	p := &protocol.Publication{Data: e.Data, Offset: e.Offset}
+	p := &protocol.Publication{Data: e.Data, Offset: e.Offset, Tags: e.Tags()}
 	if !e.At.IsZero() {
 		p.Time = e.At.UnixMilli()
-	}
-	switch {
-	case e.Deleted:
-		p.Tags = map[string]string{"deleted": "true"}
-	case !e.Edited.IsZero():
-		p.Tags = map[string]string{"edited": "true"}
 	}
 	if e.User != "" {
 		p.Info = &protocol.ClientInfo{User: e.User, Client: e.Client}

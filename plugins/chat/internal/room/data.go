@@ -49,21 +49,25 @@ func depth(data []byte) (deepest int) {
 	return deepest
 }
 
-// tidied is what somebody wants to say, fit to be kept.
-func tidied(data []byte) ([]byte, error) {
-	if reserved(data) {
-		return nil, ErrReserved
+// tidied is what somebody wants to say, fit to be kept, and what that says of itself.
+func tidied(data []byte) ([]byte, claims, error) {
+	c := claimsOf(data)
+	if c.Type {
+		return nil, c, ErrReserved
 	}
-	return Tidy(data)
+	data, err := Tidy(data)
+	return data, c, err
 }
 
-// reserved is true for data of a type that only the room itself says.
-func reserved(data []byte) bool {
-	var said struct {
-		Type ownType `json:"type"`
-	}
-	_ = json.Unmarshal(data, &said)
-	return bool(said.Type)
+// claims is what data says of itself by its fields.
+type claims struct {
+	Type      ownType `json:"type"`
+	Ephemeral bool    `json:"ephemeral"`
+}
+
+func claimsOf(data []byte) (c claims) {
+	_ = json.Unmarshal(data, &c) // fields of other types mean nothing here
+	return c
 }
 
 // ownType is true if one of the types that data gives itself is of the room's own. There may be several, and in other letters: which of

@@ -71,6 +71,17 @@ func (m Message) Text() string {
 	return string(m.Data)
 }
 
+// Tags tell programs that a message was deleted or edited; there are none if it was not.
+func (m Message) Tags() map[string]string {
+	switch {
+	case m.Deleted:
+		return map[string]string{"deleted": "true"}
+	case !m.Edited.IsZero():
+		return map[string]string{"edited": "true"}
+	}
+	return nil
+}
+
 // Change is what a message says that tells of a change of another one. The room alone says such messages.
 type Change struct {
 	Type   string          `json:"type"`           // edit or delete

@@ -18,7 +18,7 @@ type Post struct {
 	Client  string // the connection it comes from, if there is one
 	ID      string // by which its author knows it
 	Data    []byte // JSON
-	Passing bool   // it is told and not kept
+	Passing bool   // it is told and not kept, as its data wants
 }
 
 func (p Post) message() Message {
@@ -197,7 +197,7 @@ func (k *kind) alter(_ *otp.Ctx, p *process, a Alter, from otp.From[Posted]) err
 			return ErrNotYours
 		case m.Deleted:
 			return ErrDeleted
-		case reserved(m.Data):
+		case bool(claimsOf(m.Data).Type):
 			return fmt.Errorf("message %d tells of a change of another: %w", a.Offset, ErrNoEntry)
 		}
 		m.Edited, m.Data = now(), a.Data

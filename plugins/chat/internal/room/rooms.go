@@ -94,18 +94,20 @@ func (r *Rooms) tidy(ctx context.Context) error {
 	return err
 }
 
-// Post says something in a room.
+// Post says something in a room. It is told and not kept, and has no offset, if the data says "ephemeral": true.
 func (r *Rooms) Post(ctx context.Context, room string, p Post) (posted Posted, err error) {
-	if p.Data, err = tidied(p.Data); err != nil {
+	var c claims
+	if p.Data, c, err = tidied(p.Data); err != nil {
 		return posted, err
 	}
+	p.Passing = c.Ephemeral
 	return ask(ctx, r, room, p)
 }
 
 // Alter changes or deletes a message.
 func (r *Rooms) Alter(ctx context.Context, room string, a Alter) (altered Posted, err error) {
 	if a.Data != nil {
-		a.Data, err = tidied(a.Data)
+		a.Data, _, err = tidied(a.Data)
 	}
 	if err != nil {
 		return altered, err
