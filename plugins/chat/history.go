@@ -127,12 +127,12 @@ func (c *chat) export(_ context.Context, call *sdk.Call) error {
 		return failed(name, err)
 	}
 	var b bytes.Buffer
-	out := json.NewEncoder(&b)
-	out.SetEscapeHTML(false)
 	for _, e := range readable(list) {
-		if err := out.Encode(e); err != nil {
+		line, err := inJSON(e)
+		if err != nil {
 			return err
 		}
+		b.WriteString(line + "\n")
 	}
 	to, given := call.Flag("to")
 	if !given {

@@ -296,11 +296,17 @@ func TestWhatIsPrintedDoesNothingToATerminal(t *testing.T) {
 	}
 	i := startChat(t, sdktest.Options{})
 	i.Verb("create", "room", "general")
-	all := i.Verb("send", "general", "\x1b[2Jhello\nthere")
-	for _, verb := range []string{"history", "export"} {
-		all += i.Verb(verb, "general")
+	text := "\x1b[2Jhello\nthere \u009b31m\u202e\u200f\x7f\u2028👩‍👩‍👧"
+	all := i.Verb("send", "general", text) + i.Verb("send", "general", text, "--json") + i.Verb("history", "general")
+	for _, words := range [][]string{{"history", "general", "--last", "1", "--json"}, {"export", "general"}} {
+		got := i.Verb(words[0], words[1:]...)
+		var e struct{ Messages []entry }
+		if err := json.Unmarshal([]byte(got), &e); words[0] == "history" && (err != nil || (room.Message{Data: e.Messages[0].Data}).Text() != text) {
+			t.Errorf("%s is another JSON: %s (%v)", words[0], got, err)
+		}
+		all += got
 	}
-	if strings.Contains(all, "\x1b") || strings.Contains(all, "\nthere") {
+	if strings.ContainsFunc(strings.ReplaceAll(all, "\n", ""), room.Acts) || strings.Contains(all, "\nthere") {
 		t.Errorf("got %q", all)
 	}
 }

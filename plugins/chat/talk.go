@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -74,6 +75,27 @@ func plain(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// inJSON is v as a line of JSON that does nothing to a terminal either: what would is \u and its number there, which is the same JSON.
+func inJSON(v any) (string, error) {
+	var line strings.Builder
+	out := json.NewEncoder(&line)
+	out.SetEscapeHTML(false)
+	err := out.Encode(v)
+	text := strings.TrimSuffix(line.String(), "\n")
+	if err != nil || !strings.ContainsFunc(text, room.Acts) {
+		return text, err
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if room.Acts(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String(), nil
 }
 
 func (c *chat) send(ctx context.Context, call *sdk.Call) error {

@@ -205,11 +205,15 @@ func (a asked) user() string {
 
 // tell prints v as JSON if that is wanted, or a text.
 func (a asked) tell(v any, format string, args ...any) error {
-	if a.Given("json") {
-		return a.JSON(v)
+	if !a.Given("json") {
+		a.Printf(format+"\n", args...)
+		return nil
 	}
-	a.Printf(format+"\n", args...)
-	return nil
+	line, err := inJSON(v)
+	if err == nil {
+		a.Printf("%s\n", line)
+	}
+	return err
 }
 
 // offset is a word that numbers a message.
