@@ -39,6 +39,34 @@ func (e *Engine) findWay(from, to release.Package) (*appup.Relup, error) {
 	return relup, err
 }
 
+// noWayBack warns of each service that goes up between two sets of packages and cannot go back down once the probation is
+// over, though its manifest does not say so.
+func (e *Engine) noWayBack(from, to packages) (warnings []string) {
+	for _, name := range to.names() {
+		old, now := from[name], to[name]
+		if !newer(now.Version, old.Version) {
+			continue
+		}
+		if up, err := e.findWay(old, now); err != nil || up.Irreversible {
+			continue
+		}
+		if _, err := e.findWay(now, old); err != nil {
+			warnings = append(warnings, fmt.Sprintf("after the probation there is no way back: %s; what to write: reltool appup %s@%s",
+				oneLine(err), name, now.Version))
+		}
+	}
+	return warnings
+}
+
+// oneLine is an error of Compile without the line of the manifest that it shows.
+func oneLine(err error) string {
+	var bad *appup.ParseError
+	if errors.As(err, &bad) {
+		return bad.Short()
+	}
+	return err.Error()
+}
+
 func isOrAre(n int) string {
 	if n == 1 {
 		return "is"

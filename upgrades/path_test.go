@@ -73,6 +73,37 @@ func TestIrreversibleAnywhereOnTheWay(t *testing.T) {
 	})
 }
 
+// What cannot go back after its probation is said when it is built and in the plan, unless its manifest says so itself.
+func TestNoWayBackIsWarnedOf(t *testing.T) {
+	for _, c := range []struct{ name, manifest, want string }{
+		{"both ways", upFrom1, ""},
+		{"one way by declaration", oneWay, ""},
+		{
+			"no section down", "[[up]]\nfrom = \"^1\"\n",
+			"visits: no way down from 2.0.0 to 1.0.0: the manifest of 2.0.0 has no [[down]] section",
+		},
+		{
+			"a section down to others", "[[up]]\nfrom = \"^1\"\n[[down]]\nto = \"~1.5\"\n",
+			"visits: no way down from 2.0.0 to 1.0.0: 2.0.0 knows the way to ~1.5",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			voyage(t, func(t *testing.T, w *world, d *daemon) {
+				var want []string
+				if c.want != "" {
+					want = []string{"after the probation there is no way back: " + c.want + "; what to write: reltool appup visits@2.0.0"}
+				}
+				b := mustBuild(t, d.e, []release.Package{w.pack("visits", "2.0.0", c.manifest)})
+				p, err := d.e.Plan(t.Context(), control.PlanRequest{})
+				must(t, err)
+				if !slices.Equal(b.Warnings, want) || !slices.Equal(p.Warnings, want) {
+					t.Errorf("built %q, planned %q, want %q", b.Warnings, p.Warnings, want)
+				}
+			})
+		})
+	}
+}
+
 // A package that tells of its predecessors needs none of them in the store.
 func TestWayThroughVersionsThatNeverWereHere(t *testing.T) {
 	voyage(t, func(t *testing.T, w *world, d *daemon) {

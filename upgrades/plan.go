@@ -66,6 +66,7 @@ func (e *Engine) drawPlan(ctx context.Context, req control.PlanRequest) (*drawn,
 	if d.changes, err = e.drawChanges(d.from, d.to, down); err != nil {
 		return nil, err
 	}
+	d.plan.Warnings = e.noWayBack(d.from, d.to)
 	d.tree = e.treeChanges(e.treeOf(from), e.treeOf(to))
 	e.read(func(r *registry) { d.after = r.upgrades })
 	d.plan.Hold, d.plan.NoProbation = req.Hold, req.NoProbation

@@ -50,6 +50,7 @@ func (e *Engine) build(ctx context.Context, pkgs []release.Package, by string, r
 	if built.Changes, err = e.changes(from, to); err != nil {
 		return built, err
 	}
+	built.Warnings = append(built.Warnings, e.noWayBack(from, to)...)
 	if err := context.Cause(ctx); err != nil {
 		return built, err
 	}

@@ -124,7 +124,7 @@ type Built struct {
 	Changes []Change `json:"changes"`
 
 	Supervision []string `json:"supervision,omitempty"` // how the supervision tree differs, a line each
-	Warnings    []string `json:"warnings,omitempty"`    // of theseus.toml, as it was read for this, and of packages that were passed over
+	Warnings    []string `json:"warnings,omitempty"`    // of theseus.toml, as it was read for this, of packages that were passed over, and as a plan has them
 }
 
 // Change is what a release does to one service. From is "" if it is new, To is "" if it goes.
@@ -174,6 +174,8 @@ type Plan struct {
 	Memory uint64 `json:"memory_bytes,omitempty"` // that the standbys need beside what runs, about
 
 	Paths map[string][]string `json:"paths,omitempty"` // by service: versions on the way, from one to the next
+
+	Warnings []string `json:"warnings,omitempty"` // of services that cannot go back once the probation is over
 }
 
 // PlanStep is one line of a plan.

@@ -35,7 +35,7 @@ func (p *pair) versions(t *testing.T) (older, newer Version) {
 	return older, newer
 }
 
-// follow does what a hint says: the line above the first [table], in the place of one with the same key, or the section
+// follow does what a hint says: the line above the first [table], in the place of one with the same key, or the sections
 // at the end.
 func (p *pair) follow(t *testing.T, hint string) {
 	t.Helper()
@@ -64,6 +64,9 @@ func TestWhatIsNotCoveredIsRefusedAndTheHintMendsIt(t *testing.T) {
 	}{
 		{"all is covered", func(*pair) {}, false, nil},
 		{"no section up", func(p *pair) { p.newer = opens + "[[down]]\nto = \"~1.0\"\n" }, false, []string{
+			"visits: no way up from 1.0.0 to 2.0.0: the manifest of 2.0.0 has no [[up]] section",
+		}},
+		{"no section up, and one down for others", func(p *pair) { p.newer = opens + "[[down]]\nto = \"~1.5\"\n" }, false, []string{
 			"visits: no way up from 1.0.0 to 2.0.0: the manifest of 2.0.0 has no [[up]] section",
 		}},
 		{"a section for others", func(p *pair) { p.newer = opens + "[[up]]\nfrom = \"~1.5\"\n" }, false, []string{
@@ -120,8 +123,10 @@ func TestWhatIsNotCoveredIsRefusedAndTheHintMendsIt(t *testing.T) {
 				}
 				p.follow(t, Hint(err))
 			}
-			if err := p.compile(t, c.down); err != nil {
-				t.Fatalf("after all hints were followed: %v\n%s", err, p.newer)
+			for _, down := range []bool{c.down, !c.down} { // the hint for one way brings the other
+				if err := p.compile(t, down); err != nil {
+					t.Fatalf("after all hints were followed: %v\n%s", err, p.newer)
+				}
 			}
 		})
 	}

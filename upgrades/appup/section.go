@@ -38,10 +38,15 @@ func (c *compilation) differs() bool {
 	})
 }
 
-// wayHint is the section to write in the newer version's manifest, and where.
+// wayHint is what to write in the newer version's manifest, and where: the section that is missing in the direction of
+// travel, and the one of the other direction if that is missing too.
 func (c *compilation) wayHint() string {
 	if c.same {
 		return "raise its version, in the manifest and in the code"
 	}
-	return fmt.Sprintf("write at the end of %s:\n\n%s", c.newer.Manifest.where(), c.way(c.down))
+	text := c.way(c.down)
+	if i, err := c.known(!c.down); err == nil && i < 0 {
+		text += "\n" + c.way(!c.down)
+	}
+	return fmt.Sprintf("write at the end of %s:\n\n%s", c.newer.Manifest.where(), text)
 }

@@ -71,6 +71,9 @@ func TestPlanIsShown(t *testing.T) {
 		"plan":              func(*control.Plan, *screen) {},
 		"plan-colour":       func(_ *control.Plan, s *screen) { s.colour = true },
 		"plan-irreversible": func(p *control.Plan, _ *screen) { p.NoReturn, p.Probation, p.Rows, p.Estimate = true, 0, 0, 0 },
+		"plan-no-way-back": func(p *control.Plan, _ *screen) {
+			p.Warnings = []string{"after the probation there is no way back: visits: no way down from 2.0.0 to 1.0.0"}
+		},
 		"plan-hold":         func(p *control.Plan, _ *screen) { p.Hold, p.Probation = true, 0 },
 		"plan-no-probation": func(p *control.Plan, _ *screen) { p.NoProbation, p.Probation = true, 0 },
 		"plan-path": func(p *control.Plan, _ *screen) {

@@ -49,7 +49,7 @@ func flags(p control.Plan) string {
 	return ""
 }
 
-// showHead prints the path.
+// showHead prints the path, and what to know before going it.
 func (t *tool) showHead(p control.Plan) {
 	if t.json {
 		return
@@ -67,6 +67,9 @@ func (t *tool) showHead(p control.Plan) {
 		if way := p.Paths[service]; len(way) > 2 {
 			fmt.Fprintf(t.out, "  %s by way of %s\n", service, strings.Join(way, " -> "))
 		}
+	}
+	for _, w := range p.Warnings {
+		fmt.Fprintln(t.out, t.out.paint(yellow, "warning: "+w))
 	}
 }
 
