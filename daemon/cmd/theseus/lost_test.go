@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -55,11 +56,26 @@ func TestAVerbIsNotCalledForEver(t *testing.T) {
 	}()
 	began := time.Now()
 	code := run(ctx, []string{"chat", "--dir", dies(t, 1e9), "join", "general"}, io.Discard, said)
-	if took := time.Since(began); code != failed || took > answerTime/2 {
+	if took := time.Since(began); code != failed || took > comesFor/2 {
 		t.Errorf("ended with %d after %s", code, took)
 	}
-	c := &call{err: io.Discard, lost: lost{words: []string{"general"}, since: time.Now().Add(-answerTime)}}
+}
+
+// A terminal ended after the very 30 s for which a service rests that has used up its restarts, and did not say how it goes on.
+func TestAVerbWaitsLongerThanItsServiceRests(t *testing.T) {
+	var complaints bytes.Buffer
+	c := &call{command: "chat", args: []string{"join", "general"}, err: &complaints}
+	c.lost = lost{words: []string{"--as", "ada l'ovelace", "--on", "/EPOCH/1", "--", "general"}, since: time.Now().Add(-45 * time.Second)}
+	if !c.comesAgain(t.Context(), &control.LostError{}) {
+		t.Error("it is not called again while its service rests")
+	}
+	c.lost.since = time.Now().Add(-comesFor)
 	if c.comesAgain(t.Context(), &control.LostError{}) {
 		t.Error("it is called again after all the time that it has")
+	}
+	code := c.finish(t.Context(), nil, &display{}, errors.New("no answer"))
+	want := `chat: it goes on, once it is there, with: chat join --as 'ada l'\''ovelace' --on /EPOCH/1 -- general` + "\n"
+	if code != failed || !strings.HasSuffix(complaints.String(), want) {
+		t.Errorf("ended with %d: %s", code, &complaints)
 	}
 }

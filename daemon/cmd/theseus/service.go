@@ -104,7 +104,11 @@ func (c *call) finish(ctx context.Context, s *control.Service, d *display, err e
 		err = d.files.keep()
 	}
 	if err != nil {
-		return c.fail(err)
+		code := c.fail(err)
+		if c.lost.forGood() {
+			c.say(c.onward())
+		}
+		return code
 	}
 	for _, note := range d.notes {
 		c.say(note)
