@@ -316,12 +316,15 @@ func (g *group) reason(err error) string {
 
 // fail tells that the group has ended by itself, and its services with it.
 func (g *group) fail(err error) {
-	version := ""
+	version, again := "", time.Time{}
+	if g.begins(err) {
+		again = time.Now().UTC().Add(failedRest)
+	}
 	for _, sub := range g.host.tree.inside(g.name) {
 		sub.is(outcome(err))
 	}
 	for _, name := range g.host.tree.under(g.name) {
-		if v, down := g.host.service(name).down(outcome(err), g.blame(err)); down {
+		if v, down := g.host.service(name).down(outcome(err), g.blame(err), again); down {
 			version = v
 		}
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/theseusd/theseus/sdk/supervise"
 )
@@ -55,20 +56,20 @@ func (s *service) loosen() {
 }
 
 // down marks a service whose supervisor has ended, unless somebody else has it or has just given it. Without a reason the one
-// that it was stopped for stays.
-func (s *service) down(state, reason string) (version string, down bool) {
+// that it was stopped for stays. again is when the supervisor begins again, zero for never.
+func (s *service) down(state, reason string, again time.Time) (version string, down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.taken || s.serving == nil || !isDone(s.serving) {
 		return "", false
 	}
-	s.state, s.reason = state, cmp.Or(reason, s.reason)
+	s.state, s.reason, s.again = state, cmp.Or(reason, s.reason), again
 	return s.serving.Package().Version, true
 }
 
 // abandon has no supervisor start the service again, unless it was given while the last one was ending.
 func (s *service) abandon(state, reason string) {
-	s.down(state, reason)
+	s.down(state, reason, time.Time{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.loose = s.child == nil

@@ -42,6 +42,7 @@ type service struct {
 	taken     bool
 	state     string
 	reason    string
+	again     time.Time // when it is started again by itself, of one that has failed; zero for never
 	restarts  int
 	recent    []time.Time // the last of them
 	trouble   string      // why the last restart failed
@@ -272,7 +273,7 @@ func (s *service) note(state string, err error) {
 	if s.serving != nil {
 		return
 	}
-	s.state, s.reason = state, ""
+	s.state, s.reason, s.again = state, "", time.Time{}
 	if err != nil {
 		s.reason = s.because(err)
 	}
@@ -292,6 +293,9 @@ func (s *service) view() control.ServiceStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := control.ServiceStatus{Name: s.name, State: s.state, Reason: s.reason, Restarts: s.restarts}
+	if s.state == stateFailed {
+		v.Again = s.again
+	}
 	if s.serving != nil {
 		p := s.serving.Package()
 		v.Version, v.Command = p.Version, command(p)

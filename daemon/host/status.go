@@ -83,7 +83,7 @@ func activeOf(answers []answer) int {
 
 func (a answer) fill(v *control.ServiceStatus) {
 	if v.State != stateRestarting && a.st.Role == upgrades.Active {
-		v.State, v.Reason = stateRunning, "" // also one that is not given yet: attached, or new and on probation
+		v.State, v.Reason, v.Again = stateRunning, "", time.Time{} // also one that is not given yet: attached, or new and on probation
 	}
 	if a.silent > 2*pingEvery {
 		v.Reason = fmt.Sprintf("has not answered for %s", a.silent.Round(time.Second))

@@ -28,10 +28,16 @@ func TestServicesWithoutATreeFailAlone(t *testing.T) {
 		if got := y.service("a").view().Reason; got != "3 restarts within 5s did not help: signal: killed" {
 			t.Errorf("reason %q", got)
 		}
+		if got := time.Until(y.service("a").view().Again); got != failedRest {
+			t.Errorf("again in %s", got)
+		}
 		time.Sleep(failedRest - time.Second)
 		y.wrote("")
 		time.Sleep(2 * time.Second)
 		y.wrote("+a")
+		if got := y.service("a").view().Again; !got.IsZero() {
+			t.Errorf("it runs, and is to be started at %s", got)
+		}
 		y.states("a:running b:running")
 	})
 }

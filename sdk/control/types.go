@@ -51,6 +51,7 @@ type ServiceStatus struct {
 	Command     string            `json:"command"`
 	State       string            `json:"state"` // starting, running, restarting, failed
 	Reason      string            `json:"reason,omitempty"`
+	Again       time.Time         `json:"again,omitzero"` // when one that has failed is started again by itself
 	PID         int               `json:"pid,omitempty"`
 	Started     time.Time         `json:"started,omitzero"`
 	Restarts    int               `json:"restarts"`

@@ -266,7 +266,7 @@ func TestStatus(t *testing.T) {
 			{Service: "cache", Version: "1.0.0"},
 		}},
 		Services: []control.ServiceStatus{
-			{Name: "cache", Version: "1.0.0", State: "failed", Reason: "crashed 4 times in 5s"},
+			{Name: "cache", Version: "1.0.0", State: "failed", Reason: "crashed 4 times in 5s", Again: noon.Add(11500 * time.Millisecond)},
 			{
 				Name: "visits", Version: "2.0.0", State: "running", PID: 34, Started: noon.Add(-5 * time.Minute), Restarts: 2,
 				Rows: map[string]uint64{"visits": 1_000_000, "other": 1}, LogBytes: 96 << 20, Connections: 64, RSS: 123456789,

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -80,9 +81,18 @@ func (t *tool) showStatus(s control.Status) {
 	t.showTrials(s.Upgrade)
 	for _, service := range s.Services {
 		if service.Reason != "" {
-			fmt.Fprintln(t.out, t.out.paint(red, service.Name+": "+service.Reason))
+			fmt.Fprintln(t.out, t.out.paint(red, join("; ", service.Name+": "+service.Reason, againIn(service))))
 		}
 	}
+}
+
+// againIn says when a service that has failed is started again, "" if nobody knows.
+func againIn(s control.ServiceStatus) string {
+	left := s.Again.Sub(now())
+	if left <= 0 {
+		return ""
+	}
+	return "again in " + seconds(math.Ceil(left.Seconds()))
 }
 
 func (t *tool) showNotes(s control.Status) {
