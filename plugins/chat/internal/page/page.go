@@ -163,7 +163,7 @@ func lineOf(e room.Entry) (Line, bool) {
 }
 
 // Clock is when the message was said, where the server is; the script says it where the reader is.
-func (l Line) Clock() string { return l.At.Format("15:04") }
+func (l Line) Clock() string { return l.At.Format("2006-01-02 15:04") }
 
 // Stamp is when, for programs.
 func (l Line) Stamp() string { return l.At.UTC().Format("2006-01-02T15:04:05Z") }

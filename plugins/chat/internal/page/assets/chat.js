@@ -137,11 +137,25 @@ function line({ offset: n, user, when, text, className = '' }) {
   return li;
 }
 
-// clock says a time as the reader's clock does.
+let today = new Date().toDateString();
+
+// clock says a time as the reader's clock does, with the date if that is not today's, and the year if it is another one.
 function clock(li) {
   const time = li.querySelector('time');
   const when = new Date(time.dateTime);
-  if (!isNaN(when)) time.textContent = when.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  if (isNaN(when)) return;
+  const day = when.toDateString() === today ? {} : { month: 'short', day: 'numeric' };
+  if (when.getFullYear() !== new Date(today).getFullYear()) day.year = 'numeric';
+  time.textContent = when.toLocaleString([], { ...day, hour: '2-digit', minute: '2-digit' });
+  time.title = when.toLocaleString([], { dateStyle: 'full', timeStyle: 'long' });
+}
+
+// newDay has what was said today say its date, once that is over.
+function newDay() {
+  const now = new Date().toDateString();
+  if (!lines || now === today) return;
+  today = now;
+  keepingSight(() => [...lines.children].forEach(clock));
 }
 
 const textOf = (data) => (data && typeof data.text === 'string' ? data.text : JSON.stringify(data));
@@ -157,12 +171,23 @@ function lineOf({ offset: n, data, info, time, tags = {} }) {
   return li;
 }
 
+let height = 0; // of the messages, when it was last looked at
+
+// isLow is true if the newest line is in sight, or was until something else took some of the height.
+function isLow() {
+  const past = $('past');
+  return past.scrollHeight - past.scrollTop - Math.max(height, past.clientHeight) < 40;
+}
+
+function showNewest() {
+  $('past').scrollTop = $('past').scrollHeight;
+}
+
 // The newest line stays in sight if it was, and only then.
 function keepingSight(change) {
-  const past = $('past');
-  const low = past.scrollHeight - past.scrollTop - past.clientHeight < 40;
+  const low = isLow();
   change(low);
-  if (low) past.scrollTop = past.scrollHeight;
+  if (low) showNewest();
 }
 
 function heard(p) {
@@ -180,6 +205,7 @@ function heard(p) {
     if (next) next.li.before(li);
     else lines.append(li);
     if (low) shorten();
+    else $('newer').hidden = false;
   });
 }
 
@@ -213,7 +239,7 @@ function say(text) {
   const li = line({ user: mine || 'you', text, className: 'waiting' });
   waiting.set(id, { text, li });
   lines.append(li);
-  $('past').scrollTop = $('past').scrollHeight;
+  showNewest();
   send(id);
 }
 
@@ -346,8 +372,15 @@ if (room) {
   }
   const past = $('past');
   let low = true; // when what is by the field, or a keyboard, takes some of its height the newest line stays in sight
-  past.onscroll = () => { low = past.scrollHeight - past.scrollTop - past.clientHeight < 40; };
-  new ResizeObserver(() => { if (low) past.scrollTop = past.scrollHeight; }).observe(past);
+  past.onscroll = () => {
+    low = isLow();
+    if (low) $('newer').hidden = true;
+  };
+  new ResizeObserver(() => {
+    if (low) showNewest();
+    height = past.clientHeight;
+  }).observe(past);
+  $('newer').onclick = () => { box.focus(); showNewest(); };
   $('earlier').onclick = () => earlier().catch(() => {}); // out of the room nothing more is shown
   form.onsubmit = (e) => {
     e.preventDefault();
@@ -384,4 +417,7 @@ $('me').onsubmit = (e) => {
 if (me.value) signIn();
 else bar('not signed in', 'Sign in with your token.');
 addEventListener('focus', seeRooms);
-setInterval(() => document.hidden || seeRooms(), 30_000);
+setInterval(() => {
+  newDay();
+  if (!document.hidden) seeRooms();
+}, 30_000);
